@@ -1,0 +1,22 @@
+import os
+import pathlib
+
+import jax
+import pytest
+
+# One process plays eight devices, so that every test of the parallel step runs anywhere.
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update(
+    "jax_compilation_cache_dir", str(pathlib.Path(__file__).parent.parent / ".pytest_cache" / "jax")
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder with cars3d/, weights/ and pascal3d/, from the variable CATPOSE_DATA."""
+    path = os.environ.get("CATPOSE_DATA")
+    if not path or not pathlib.Path(path).is_dir():
+        pytest.skip("CATPOSE_DATA does not name a folder with the real data")
+    return pathlib.Path(path)
