@@ -1,0 +1,72 @@
+"""The paper's representation: axis times angle in radians, each component within (-pi, pi).
+
+The components fill a cube whose corners have norm sqrt(3) pi, so some rotations have two vectors.
+A weighted sum of vectors on the two sides of the cut at angle pi is far from all of them.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from catpose import losses
+from catpose.geometry import so3
+from catpose.poses import pose
+
+
+def activate(raw: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+    """pi * tanh of each component.
+
+    Args:
+      raw: outputs of the last linear layer.
+
+    Returns:
+      Axis-angle vectors in radians, each component in [-pi, pi].
+    """
+    return jnp.pi * jnp.tanh(jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32)))
+
+
+def geodesic(
+    omega: Float[Array, "*batch 3"], target_rotation: Float[Array, "*batch 3 3"]
+) -> Float[Array, "*batch"]:
+    """Geodesic distance of exp(omega) to the target.
+
+    Args:
+      omega: axis-angle vectors in radians.
+      target_rotation: true rotation matrices in the same frame.
+
+    Returns:
+      Angles in radians in [0, pi].
+
+    Reference: equation (3) of the paper.
+    """
+    return losses.geodesic(so3.exp(omega), target_rotation)
+
+
+def fuse(
+    outputs: Float[Array, "batch networks 3"], weights: Float[Array, "batch networks"]
+) -> Float[Array, "batch 3"]:
+    """Weighted sum of the axis-angle vectors of the K pose networks.
+
+    With one-hot weights it is exactly the vector of the selected network (top-1 and oracle).
+
+    Args:
+      outputs: axis-angle vectors in radians.
+      weights: weight of each network, summing to 1 over the networks.
+
+    Returns:
+      Axis-angle vectors in radians.
+
+    Reference: equations (1) and (2) of the paper.
+    """
+    # Not a matmul: the default precision of an accelerator would round the angles.
+    dtype = jnp.promote_types(jnp.result_type(outputs, weights), jnp.float32)
+    return jnp.sum(outputs.astype(dtype) * weights.astype(dtype)[..., None], axis=1)
+
+
+AXIS_ANGLE = pose.Pose(
+    name="axis_angle",
+    num_outputs=3,
+    activate=activate,
+    to_rotation=so3.exp,
+    losses={"geodesic": geodesic, "mse": losses.axis_angle_mse},
+    fuse=fuse,
+)
