@@ -1,0 +1,113 @@
+"""Training and validation against the step."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import ticker
+
+from catpose.report import page
+
+
+def loss_curves(
+    records: Sequence[Mapping],
+    phases: Sequence[tuple[str, int, int]],
+    path: page.Path,
+    where: str = "",
+) -> None:
+    """Draw the training losses and the validation figures against the step.
+
+    Args:
+      records: lines of metrics.jsonl. A training line has step, phase, loss and optionally
+        pose_loss and category_loss; an evaluation line has step, split and, per fusion, a mapping
+        with pose_err_deg and cat_acc. Of two lines for a step (a resumed run) the later counts.
+      phases: (name, first step, one past the last step).
+      path: the PNG to write.
+      where: what the title adds, such as the configuration's name.
+    """
+    train = list({r["step"]: r for r in records if "loss" in r and "split" not in r}.values())
+    train.sort(key=lambda r: r["step"])
+    evaluations = {r["step"]: r for r in records if r.get("split") == "validation"}
+    steps = sorted(evaluations)
+    with page.sheet(path, 9.0, 6.2, "Training", where) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        _draw_losses(upper, train)
+        upper.set_title("Training loss (thin: as logged, thick: running mean within a phase)")
+        fusions = [f for f in page.FUSION_COLORS if any(f in r for r in evaluations.values())]
+        for index, fusion in enumerate(fusions):
+            values = page.floats(evaluations[s].get(fusion, {}).get("pose_err_deg") for s in steps)
+            color = page.color_of(fusion, index)
+            lower.plot(steps, values, "o-", color=color, ms=3, label=f"pose-err, {fusion}")
+        right = lower.twinx()
+        if fusions:
+            # The category comes from the category network alone, whatever the fusion.
+            values = page.floats(evaluations[s].get(fusions[0], {}).get("cat_acc") for s in steps)
+            right.plot(steps, values, "s--", color=page.INK, ms=3, label="cat-acc (right axis)")
+        right.set(ylim=(0, 1.02), ylabel="cat-acc")
+        right.grid(visible=False)
+        lower.set(xlabel="step", ylabel="pose-err (degrees)")
+        lower.set_ylim(bottom=0)
+        lower.set_title("Validation")
+        handles = [*lower.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+        if handles:
+            lower.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.5, -0.2))
+        else:
+            page.say(lower, "no validation was run")
+        last = max([stop for _, _, stop in phases] + [r["step"] for r in train] + steps + [1])
+        lower.set_xlim(0, last)
+        _draw_phases((upper, lower), phases, last)
+
+
+def _draw_losses(panel, train):
+    keys = [k for k in ("loss", "pose_loss", "category_loss") if any(k in r for r in train)]
+    positive = []
+    for key, color in zip(keys, (page.INK, page.PALETTE[0], page.PALETTE[1]), strict=False):
+        label = key.replace("_", " ")
+        for phase in dict.fromkeys(r.get("phase") for r in train):  # losses differ between phases
+            part = [r for r in train if r.get("phase") == phase]
+            steps, values = [r["step"] for r in part], page.floats(r.get(key) for r in part)
+            if not np.isfinite(values).any():
+                continue
+            window = np.ones(max(1, len(values) // 25))
+            known = np.isfinite(values)
+            total = np.convolve(np.where(known, values, 0.0), window, "same")
+            count = np.convolve(known.astype(float), window, "same")
+            smooth = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0.5)
+            panel.plot(steps, values, color=color, lw=0.6, alpha=0.35)
+            lonely = "." if np.isfinite(smooth).sum() == 1 else None  # a line needs two points
+            panel.plot(steps, smooth, color=color, lw=1.6, label=label, marker=lonely)
+            label = None
+            positive.append(values[known])
+    if not positive:
+        page.say(panel, "no training step was logged")
+        return
+    positive = np.concatenate(positive)
+    if positive.min() > 0 and positive.max() > 30 * positive.min():
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter(ticker.NullFormatter())
+    panel.legend(loc="upper right", ncols=3)
+    panel.set_ylabel("loss")
+
+
+def _draw_phases(panels, phases, last):
+    panels[0].tick_params(axis="x", length=0)
+    level = 0
+    for index, (name, start, stop) in enumerate(phases):
+        for panel in panels:
+            if index % 2 == 0:
+                panel.axvspan(start, stop, color=page.PALETTE[0], alpha=0.06, lw=0)
+            panel.axvline(stop, color=page.FAINT, lw=0.7)
+        # Names stand between the panels; those of short phases make way downwards.
+        level = 1 + level % 2 if (stop - start) / last < 0.013 * len(name) else 0
+        panels[0].annotate(
+            name,
+            ((start + stop) / 2, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, -5 - 11 * level),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=page.INK,
+        )

@@ -1,0 +1,71 @@
+"""The sheet that every picture of a report is drawn on: style, colours, heading, file."""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+DPI = 110
+INK, FAINT, WRONG = "#333333", "#b5b5b5", "#B2182B"
+# Okabe and Ito's colours, which the colour-blind tell apart.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+FUSION_COLORS = {"weighted": PALETTE[0], "top1": PALETTE[1], "oracle": PALETTE[2]}
+Path = str | os.PathLike
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "text.parse_math": False,  # a category may be called "$1"
+}
+
+
+@contextlib.contextmanager
+def sheet(path: Path, width: float, height: float, heading: str, where: str) -> Iterator[Figure]:
+    """Open an empty figure and write it to `path` when the block ends without an error.
+
+    Args:
+      path: the PNG to write.
+      width: inches.
+      height: inches.
+      heading: what the picture shows.
+      where: split, fusion, frame and the like, added in brackets unless empty.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        heading = f"{heading} ({where})" if where else heading
+        figure.suptitle(heading, fontsize=11, fontweight="bold", x=0.01, ha="left")
+        yield figure
+        figure.savefig(path, dpi=DPI, format="png")
+
+
+def color_of(fusion: str, index: int) -> str:
+    """Return the fixed colour of a known fusion, else the palette's colour number `index`."""
+    return FUSION_COLORS.get(fusion, PALETTE[index % len(PALETTE)])
+
+
+def floats(values: Iterable[float | None]) -> Float[np.ndarray, "_"]:
+    """Return the values as float64 with NaN for None, which plots leave out."""
+    return np.array([np.nan if v is None else v for v in values], np.float64)
+
+
+def say(panel: Axes, text: str) -> None:
+    """Write a sentence into the middle of a panel that has nothing to show."""
+    panel.text(0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", color=INK)
