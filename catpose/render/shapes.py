@@ -1,0 +1,49 @@
+"""Procedural objects of the twelve PASCAL3D+ categories.
+
+Frame: front at -y, the object's left at +x, z up; the bounding box is centred on the origin and its
+half diagonal has length 1. Front and rear, left and right differ as they do in life.
+"""
+
+import numpy as np
+
+from catpose.render import aeroplanes, boats, cycles, furniture, household, rail, rasterizer, road
+
+_FAMILIES = {
+    "aeroplane": aeroplanes.aeroplane,
+    "bicycle": cycles.bicycle,
+    "boat": boats.boat,
+    "bottle": household.bottle,
+    "bus": road.bus,
+    "car": road.car,
+    "chair": furniture.chair,
+    "diningtable": furniture.diningtable,
+    "motorbike": cycles.motorbike,
+    "sofa": furniture.sofa,
+    "train": rail.train,
+    "tvmonitor": household.tvmonitor,
+}
+
+CATEGORIES: tuple[str, ...] = tuple(_FAMILIES)
+"""In the order in which categories are numbered."""
+
+
+def make(generator: np.random.Generator, category: int | str) -> rasterizer.Mesh:
+    """Makes an object with random proportions and colours.
+
+    Args:
+        generator: the only source of chance.
+        category: a name of `CATEGORIES`, or its number.
+
+    Returns:
+        A mesh in the unit and frame above.
+
+    Raises:
+        KeyError: if there is no such category.
+    """
+    name = category if isinstance(category, str) else dict(enumerate(CATEGORIES))[int(category)]
+    mesh = _FAMILIES[name](generator).mesh()
+    # Proportions that no family's parameters reach: a slight stretch along each axis.
+    vertices = mesh.vertices * generator.uniform(0.93, 1.07, 3).astype(np.float32)
+    vertices /= np.linalg.norm((vertices.max(axis=0) - vertices.min(axis=0)) / 2)
+    faded = mesh.colours * generator.uniform(0.95, 1.05, (len(mesh.colours), 1))
+    return rasterizer.Mesh(vertices, mesh.faces, np.clip(faded, 0, 1).astype(np.float32))
