@@ -229,6 +229,13 @@ def test_order_padding_and_batches_change_nothing_at_all(rows, random, batch_siz
     assert metrics.summarize(merged, NUM_CATEGORIES) == want
 
 
+def test_order_does_not_change_the_last_digit():
+    rows = random_rows(4, 1000)
+    want = metrics.summarize(table(rows), NUM_CATEGORIES)
+    assert metrics.summarize(table(rows[::-1]), NUM_CATEGORIES) == want
+    assert metrics.summarize(table(sorted(rows)), NUM_CATEGORIES) == want
+
+
 def test_merge_concatenates_in_order():
     rows = random_rows(2, 7)
     merged = metrics.merge([table(rows[:3]), table(rows[3:])])

@@ -1,5 +1,7 @@
 """viewpoint against scipy's Rotation ("ZXZ" intrinsic is Rz Rx Rz) and closed forms."""
 
+import itertools
+
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -188,11 +190,12 @@ def test_a_tiny_negative_azimuth_is_zero_not_a_full_turn():
 
 def test_theta_of_an_upside_down_picture_is_plus_pi():
     rotation = np.diag([-1.0, -1.0, 1.0]) @ np.asarray(from_degrees(0, 0, 0))
-    for row, column in [(0, 0), *np.argwhere(rotation == 0)]:
-        with_negative_zero = rotation.astype(np.float32)
-        with_negative_zero[row, column] *= 1 if rotation[row, column] else -1
-        theta = viewpoint.angles_from_rotation(with_negative_zero)[2]
-        np.testing.assert_allclose(theta, np.pi, atol=1e-6)
+    zeros = np.argwhere(rotation == 0)
+    signs = np.array(list(itertools.product([1.0, -1.0], repeat=len(zeros))))
+    rotations = np.tile(rotation, (len(signs), 1, 1)).astype(np.float32)
+    rotations[:, *zeros.T] = np.copysign(0, signs)
+    theta = viewpoint.angles_from_rotation(rotations)[2]
+    np.testing.assert_allclose(theta, np.pi, atol=1e-6)
 
 
 # ---- frames and mirror ----

@@ -114,9 +114,7 @@ def log(rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3"]:
       Vectors in radians with norm in [0, pi]. At exactly pi the vector is pi times one of the
       two axes; there the map is discontinuous and its gradient is that of one side.
     """
-    (rotation,) = _at_least_float32(rotation)
-    # Without normalising first: one rounding less, and near pi they add up to 5e-7 rad.
-    return axis_angle_from_quaternion(_scaled_quaternion(rotation, skew_source=rotation))
+    return axis_angle_from_quaternion(quaternion_from_rotation(rotation))
 
 
 @jax.jit
@@ -283,5 +281,13 @@ def axis_angle_from_quaternion(
     t = jnp.where(small, squared, 0) / jnp.where(small, w * w, 1)
     series = 1 - t * (1 / 3 - t * (1 / 5 - t * (1 / 7 - t / 9)))
     sine = jnp.sqrt(jnp.where(small | (squared == 0), 1, squared))
-    ratio = jnp.where(small, series / jnp.where(small, w, 1), jnp.arctan2(sine, w) / sine)
-    return 2 * ratio[..., None] * v
+    # Beyond 90 deg the factor angle / sine is split into pi and a small rest: rounded as one number
+    # it would cost up to 5e-7 rad at pi.
+    large = sine > w
+    part = jnp.arctan2(jnp.where(large, w, sine), jnp.where(large, sine, w))
+    pi = jnp.asarray(jnp.pi, w.dtype)
+    pi_remainder = np.pi - float(np.asarray(np.pi, w.dtype))
+    rest = jnp.where(large, pi_remainder - 2 * part - pi * (sine - 1), 2 * part) / sine
+    rest = jnp.where(small, 2 * series / jnp.where(small, w, 1), rest)
+    whole = jnp.where(large & ~small, pi, 0)
+    return whole[..., None] * v + rest[..., None] * v
