@@ -1,0 +1,189 @@
+"""Changes to an image and the same change to its pose, on the device, inside the jitted step.
+
+Rotations here are in frame "camera": x right, y up, z towards the viewer. Turning the picture
+counter-clockwise by r left-multiplies the rotation by Rz(r) (theta grows by r); mirroring the
+picture conjugates it with diag(-1, 1, 1). Shifting and scaling the crop leaves the rotation as it
+is, as the field does.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Num
+
+from catpose.geometry import so3, viewpoint
+
+# What each set of pretrained weights wants to see: (order of channels, scale, mean, deviation).
+NORMALIZATIONS = {
+    "keras": ("bgr", 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
+    "torchvision": ("rgb", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+class Augment(NamedTuple):
+    """How strongly training images are changed at random.
+
+    Attributes:
+      mirror: probability of a mirrored image.
+      zoom: the crop's side is scaled by a factor uniform in [1 - zoom, 1 + zoom].
+      shift: the crop's centre moves by at most this share of its side, each way.
+      rotate_deg: the picture turns by an angle uniform in [-rotate_deg, rotate_deg].
+      brightness: added to all channels, uniform in +-brightness (1 = white).
+      contrast: factor on the distance from the image's mean, uniform in 1 +- contrast.
+      saturation: factor on the distance from grey, uniform in 1 +- saturation.
+    """
+
+    mirror: float = 0.0
+    zoom: float = 0.0
+    shift: float = 0.0
+    rotate_deg: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+
+    @property
+    def resamples(self) -> bool:
+        """Whether any change needs the image to be resampled."""
+        return bool(self.zoom or self.shift or self.rotate_deg)
+
+
+class View(NamedTuple):
+    """One way of looking at an example: scalars or (B,) arrays.
+
+    Attributes:
+      mirror: 1 where the picture is mirrored (after everything else), else 0.
+      zoom: side of the crop over the side of the box.
+      shift_x: movement of the crop's centre to the right, in sides of the box.
+      shift_y: movement of the crop's centre downwards, in sides of the box.
+      angle: counter-clockwise turn of the picture's content, radians.
+    """
+
+    mirror: Num[Array, "..."] | float = 0.0
+    zoom: Num[Array, "..."] | float = 1.0
+    shift_x: Num[Array, "..."] | float = 0.0
+    shift_y: Num[Array, "..."] | float = 0.0
+    angle: Num[Array, "..."] | float = 0.0
+
+
+# Fixed views for cached features: the names that a phase's `views` may use.
+VIEWS = {
+    "identity": View(),
+    "mirror": View(mirror=1.0),
+    "in": View(zoom=0.9),
+    "in_mirror": View(zoom=0.9, mirror=1.0),
+    "left": View(zoom=0.95, shift_x=-0.04, shift_y=0.03, angle=0.035),
+    "left_mirror": View(zoom=0.95, shift_x=-0.04, shift_y=0.03, angle=0.035, mirror=1.0),
+    "right": View(zoom=0.95, shift_x=0.04, shift_y=-0.03, angle=-0.035),
+    "right_mirror": View(zoom=0.95, shift_x=0.04, shift_y=-0.03, angle=-0.035, mirror=1.0),
+}
+
+
+def random_views(uniform: Float[Array, "B 5"], augment: Augment) -> View:
+    """A random view for each row of numbers uniform in [0, 1)."""
+    mirror, zoom, shift_x, shift_y, angle = uniform.T
+    return View(
+        mirror=(mirror < augment.mirror).astype(jnp.float32),
+        zoom=1 + augment.zoom * (2 * zoom - 1),
+        shift_x=augment.shift * (2 * shift_x - 1),
+        shift_y=augment.shift * (2 * shift_y - 1),
+        angle=jnp.radians(augment.rotate_deg) * (2 * angle - 1),
+    )
+
+
+def view_image(
+    image: Num[Array, "B H W 3"], view: View, *, resolution: int, margin: int, resample: bool
+) -> Float[Array, "B S S 3"]:
+    """The crop of each stored image that `view` shows, (B, S, S, 3) with values in [0, 255].
+
+    Args:
+      image: stored crops with `margin` pixels around the box on each side.
+      view: (B,) fields.
+      resolution: S, the side of the result.
+      margin: of the stored crops, in their pixels.
+      resample: static; False where no view zooms, shifts or turns: then the box's pixels are
+        taken as they are, and only the mirror applies. Bilinear, without antialiasing, else.
+    """
+    if resample or image.shape[1] - 2 * margin != resolution:
+        image = _resample(image.astype(jnp.float32), view, resolution, margin)
+    else:
+        image = without_margin(image, margin).astype(jnp.float32)
+    mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1, 1) > 0
+    return jnp.where(mirror, image[:, :, ::-1], image)
+
+
+def view_rotation(rotation: Float[Array, "B 3 3"], view: View) -> Float[Array, "B 3 3"]:
+    """The rotations (frame "camera") of what `view` shows of each example."""
+    angle = jnp.broadcast_to(jnp.asarray(view.angle, rotation.dtype), rotation.shape[:1])
+    zero = jnp.zeros_like(angle)
+    turned = so3.multiply(so3.exp(jnp.stack([zero, zero, angle], -1)), rotation)
+    mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1) > 0
+    return jnp.where(mirror, viewpoint.mirror(turned), turned)
+
+
+def random_colour(
+    uniform: Float[Array, "B 3"], image: Float[Array, "B H W 3"], augment: Augment
+) -> Float[Array, "B H W 3"]:
+    """Random brightness, contrast and saturation; values in [0, 255] before and after.
+
+    Args:
+      uniform: numbers uniform in [0, 1).
+      image: RGB.
+      augment: strengths.
+    """
+    if not (augment.brightness or augment.contrast or augment.saturation):
+        return image
+    brightness, contrast, saturation = (2 * uniform - 1).T[:, :, None, None, None]
+    grey = image.mean(axis=-1, keepdims=True)
+    image = grey + (image - grey) * (1 + augment.saturation * saturation)
+    mean = image.mean(axis=(1, 2, 3), keepdims=True)
+    image = mean + (image - mean) * (1 + augment.contrast * contrast)
+    return jnp.clip(image + 255 * augment.brightness * brightness, 0, 255)
+
+
+def normalize(image: Num[Array, "B H W 3"], normalization: str) -> Float[Array, "B H W 3"]:
+    """RGB values in [0, 255] -> what the network with these pretrained weights reads."""
+    order, scale, mean, deviation = NORMALIZATIONS[normalization]
+    image = image.astype(jnp.float32)
+    if order == "bgr":
+        image = image[..., ::-1]
+    mean = jnp.array(mean, jnp.float32)[None, None, None]
+    deviation = jnp.array(deviation, jnp.float32)[None, None, None]
+    return (image / scale - mean) / deviation
+
+
+def without_margin(image: Any, margin: int) -> Any:
+    """The box's own pixels of stored crops (B, H, W, 3) with `margin` pixels on each side."""
+    return image[:, margin : image.shape[1] - margin, margin : image.shape[2] - margin]
+
+
+def _resample(
+    image: Float[Array, "B H W 3"], view: View, resolution: int, margin: int
+) -> Float[Array, "B S S 3"]:
+    """Bilinear: for each output pixel, where it lies in the stored crop; edges repeat."""
+    batch, height, width, _ = image.shape
+    box = height - 2 * margin
+
+    def field(value: Num[Array, "..."] | float) -> Float[Array, "B 1 1"]:
+        return jnp.broadcast_to(jnp.asarray(value, jnp.float32), (batch,))[:, None, None]
+
+    # Output coordinates in [-1/2, 1/2], y down. Content turned counter-clockwise by r on the
+    # screen means: the output pixel at p shows what was at p turned clockwise by r.
+    line = (jnp.arange(resolution, dtype=jnp.float32) + 0.5) / resolution - 0.5
+    x, y = line[None, None, :], line[None, :, None]
+    cos, sin = jnp.cos(field(view.angle)), jnp.sin(field(view.angle))
+    source_x = (cos * x - sin * y) * field(view.zoom) + field(view.shift_x)
+    source_y = (sin * x + cos * y) * field(view.zoom) + field(view.shift_y)
+    column = jnp.clip((source_x + 0.5) * box + margin - 0.5, 0, width - 1)
+    row = jnp.clip((source_y + 0.5) * box + margin - 0.5, 0, height - 1)
+    left, top = jnp.floor(column).astype(jnp.int32), jnp.floor(row).astype(jnp.int32)
+    right, bottom = jnp.minimum(left + 1, width - 1), jnp.minimum(top + 1, height - 1)
+    u, v = (column - left)[..., None], (row - top)[..., None]
+    flat = image.reshape(batch, height * width, 3)
+
+    def at(row: Array, column: Array) -> Array:
+        index = (row * width + column).reshape(batch, -1, 1)
+        return jnp.take_along_axis(flat, index, axis=1).reshape(batch, resolution, resolution, 3)
+
+    above = (1 - u) * at(top, left) + u * at(top, right)
+    below = (1 - u) * at(bottom, left) + u * at(bottom, right)
+    return (1 - v) * above + v * below

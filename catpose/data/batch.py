@@ -1,0 +1,241 @@
+"""From stored examples to the batch that the network sees, inside the jitted step."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from catpose.data import augment as augmentation
+from catpose.data.dataset import Split
+from catpose.geometry import viewpoint
+
+
+class Records(NamedTuple):
+    """One source's part of a batch, before its images are looked up.
+
+    Attributes:
+      index: example numbers in the source's cache.
+      position: numbers in the global batch, for the examples' own random keys.
+      category: category indices.
+      rotation: rotations, frame "camera".
+      pose_weight: weight of the pose loss, 0 for padding.
+      category_weight: weight of the category loss, 0 for padding and for rendered images.
+    """
+
+    index: Int[Array, "B"]
+    position: Int[Array, "B"]
+    category: Int[Array, "B"]
+    rotation: Float[Array, "B 3 3"]
+    pose_weight: Float[Array, "B"]
+    category_weight: Float[Array, "B"]
+
+
+class Batch(NamedTuple):
+    """What the network and the losses see.
+
+    Attributes:
+      image: (B, H, W, 3) in the network's own normalisation; None where features are cached.
+      features: the feature network's stored output; None where images are used.
+      position: see `Records`.
+      category: category indices.
+      rotation: target rotations in the frame of learning.
+      pose_weight: see `Records`.
+      category_weight: see `Records`.
+    """
+
+    image: Float[Array, "B H W 3"] | None
+    features: Float[Array, "B ..."] | None
+    position: Int[Array, "B"]
+    category: Int[Array, "B"]
+    rotation: Float[Array, "B 3 3"]
+    pose_weight: Float[Array, "B"]
+    category_weight: Float[Array, "B"]
+
+
+class Cache(NamedTuple):
+    """A source's examples in device memory: images, or the stored features of fixed views.
+
+    Attributes:
+      image: (N, S, S, 3) uint8, or None.
+      features: (N, V, ...) float32, the feature network's output for each view, or None.
+    """
+
+    image: Array | None = None
+    features: Array | None = None
+
+
+def records(split: Split, index: np.ndarray, first_position: int = 0, **weights: float) -> Records:
+    """The host's part of a batch: labels of the examples `index` of a split.
+
+    Args:
+      split: where the examples are.
+      index: example numbers; -1 is padding: example 0 with weights 0.
+      first_position: number of the first of them in the global batch.
+      **weights: `pose_weight` and `category_weight` of every real example, 1 unless given.
+    """
+    real = (index >= 0).astype(np.float32)
+    index = np.maximum(index, 0).astype(np.int32)
+    return Records(
+        index=index,
+        position=(first_position + np.arange(len(index))).astype(np.int32),
+        category=split.category[index],
+        rotation=split.rotation[index],
+        pose_weight=real * np.float32(weights.get("pose_weight", 1.0)),
+        category_weight=real * np.float32(weights.get("category_weight", 1.0)),
+    )
+
+
+def prepare(
+    key: Array,
+    sources: Mapping[str, Records],
+    cache: Mapping[str, Cache],
+    *,
+    augment: augmentation.Augment,
+    views: tuple[str, ...],
+    resolution: int,
+    margins: Mapping[str, int],
+    normalization: str,
+    frame: str,
+) -> Batch:
+    """Looks up, changes and normalises the examples of a batch, images and poses together.
+
+    Every example draws from its own key, folded from `key` and its number in the global batch, so
+    the result does not depend on how the batch is divided among devices.
+
+    Args:
+      key: the step's key.
+      sources: records by source.
+      cache: images or features by source; features ignore `augment`.
+      augment: strengths of random changes to images.
+      views: not empty: one of these fixed views (`augment.VIEWS`) is drawn for each example
+        instead of a random one; the order is that of the stored features' second axis.
+      resolution: side of the network's input.
+      margins: of the stored crops, by source, in their pixels.
+      normalization: see `augment.normalize`.
+      frame: the frame of learning, for the target rotations.
+    """
+    parts = [
+        _prepare_source(
+            key,
+            sources[name],
+            cache[name],
+            augment=augment,
+            views=views,
+            resolution=resolution,
+            margin=margins[name],
+            normalization=normalization,
+        )
+        for name in sources
+    ]
+    batch = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
+    return batch._replace(rotation=viewpoint.convert_frame(batch.rotation, "camera", frame))
+
+
+def _prepare_source(
+    key: Array,
+    rows: Records,
+    cache: Cache,
+    *,
+    augment: augmentation.Augment,
+    views: tuple[str, ...],
+    resolution: int,
+    margin: int,
+    normalization: str,
+) -> Batch:
+    uniform = jax.vmap(lambda n: jax.random.uniform(jax.random.fold_in(key, n), (8,)))(
+        rows.position
+    )
+    if views:
+        number = (uniform[:, 0] * len(views)).astype(jnp.int32)
+        view = fixed_view(views, number)
+    else:
+        view = augmentation.random_views(uniform[:, :5], augment)
+    image = features = None
+    if cache.features is not None:
+        features = cache.features[rows.index, number]
+    else:
+        image = augmentation.view_image(
+            cache.image[rows.index],
+            view,
+            resolution=resolution,
+            margin=margin,
+            resample=resamples(views) if views else augment.resamples,
+        )
+        image = augmentation.random_colour(uniform[:, 5:], image, augment)
+        image = augmentation.normalize(image, normalization)
+    return Batch(
+        image=image,
+        features=features,
+        position=rows.position,
+        category=rows.category,
+        rotation=augmentation.view_rotation(rows.rotation, view),
+        pose_weight=rows.pose_weight,
+        category_weight=rows.category_weight,
+    )
+
+
+def fixed_view(views: tuple[str, ...], number: Int[Array, "*B"]) -> augmentation.View:
+    """The named views, as arrays looked up by `number`."""
+    table = augmentation.View(*np.array([augmentation.VIEWS[name] for name in views]).T)
+    return jax.tree.map(lambda column: jnp.asarray(column, jnp.float32)[number], table)
+
+
+def resamples(views: tuple[str, ...]) -> bool:
+    """Whether any of the named views moves pixels other than by mirroring."""
+    plain = augmentation.View()
+    return any(augmentation.VIEWS[name]._replace(mirror=plain.mirror) != plain for name in views)
+
+
+def feature_cache(
+    feature_fn: Callable[[Any, Array], Array],
+    variables: Any,
+    split: Split,
+    views: tuple[str, ...],
+    *,
+    resolution: int,
+    normalization: str,
+    batch_size: int,
+    progress_fn: Callable[[int], Any] = lambda done: None,
+) -> np.ndarray:
+    """The feature network's output for each fixed view of each example, (N, V, ...) float32.
+
+    Args:
+      feature_fn: (variables, image) -> features.
+      variables: of the network; the feature network runs on running statistics.
+      split: the examples.
+      views: names of `augment.VIEWS`.
+      resolution: side of the network's input.
+      normalization: see `augment.normalize`.
+      batch_size: images at once; the last batch is padded so that nothing recompiles.
+      progress_fn: told the number of images done after each batch.
+    """
+
+    @jax.jit
+    def compute(variables: Any, image: Array, number: Array) -> Array:
+        image = augmentation.view_image(
+            image,
+            fixed_view(views, number),
+            resolution=resolution,
+            margin=split.margin,
+            resample=resamples(views),
+        )
+        return feature_fn(variables, augmentation.normalize(image, normalization))
+
+    size = len(split.category)
+    flat = np.arange(size * len(views))
+    result: np.ndarray | None = None
+    for begin in range(0, len(flat), batch_size):
+        some = flat[begin : begin + batch_size]
+        padded = np.resize(some, batch_size)
+        image = np.asarray(split.image[padded // len(views)])
+        output = np.asarray(compute(variables, image, (padded % len(views)).astype(np.int32)))
+        if result is None:
+            result = np.empty((len(flat), *output.shape[1:]), np.float32)
+        result[some] = output[: len(some)]
+        progress_fn(len(some))
+    if result is None:
+        return np.zeros((0, len(views), 1), np.float32)
+    return result.reshape(size, len(views), *result.shape[1:])

@@ -1,0 +1,193 @@
+"""Photographs of a manifest, decoded once into square uint8 crops."""
+
+import concurrent.futures
+import io
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageOps
+from tqdm import tqdm
+
+from catpose.data import dataset, manifest, store
+from catpose.errors import InputError
+
+
+def open_image(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
+    """A photo in RGB, upright, as viewers and annotation tools in a browser show it.
+
+    The orientation in its EXIF data is applied, so boxes and angles refer to the turned picture.
+    Grey of 16 bits keeps its upper 8; of an animation the first frame counts; transparency is
+    dropped.
+
+    Args:
+      source: a file's path, its bytes, or what PIL has opened.
+
+    Raises:
+      InputError: no such file, or not an image.
+    """
+    name = str(source) if isinstance(source, str | os.PathLike) else "the image"
+    try:
+        if isinstance(source, Image.Image):
+            return _upright_rgb(source)
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
+            return _upright_rgb(opened)
+    except FileNotFoundError as error:
+        raise InputError(f"no image {name}") from error
+    except Exception as error:  # a damaged file can make PIL raise anything
+        raise InputError(f"cannot read {name} as an image: {error}") from error
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):  # PIL would turn everything above 255 white
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if "transparency" in image.info:  # PIL warns on the direct way
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def crop(
+    image: Image.Image, box: Sequence[float | int] | None, size: int, margin: int
+) -> np.ndarray:
+    """The box's content as (size + 2 margin, same, 3) uint8, without keeping the aspect.
+
+    Antialiased bilinear resampling, as the feature network's ImageNet weights were checked with.
+    The margin shows what lies around the box at the same scale; outside the image it repeats the
+    image's edge.
+
+    Args:
+      image: any mode; converted to RGB.
+      box: x0, y0, x1, y1 in pixels, x1 and y1 exclusive; None for the whole image.
+      size: side of the box's content in the result, in pixels.
+      margin: further pixels on each side.
+
+    Raises:
+      InputError: the box is smaller than a pixel, does not touch the image, or reaches further
+        beyond it than the image's own size.
+    """
+    image = image.convert("RGB")
+    width, height = image.size
+    x0, y0, x1, y1 = (0, 0, width, height) if box is None else box
+    described = f"the box {x0:g},{y0:g},{x1:g},{y1:g}"
+    if not (x1 - x0 >= 1 and y1 - y0 >= 1):
+        raise InputError(f"{described} has no area; x0, y0, x1, y1 are in pixels")
+    if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
+        raise InputError(f"{described} lies outside the image ({width} x {height} pixels)")
+    # Nobody means such a box, and the padding would not fit into memory.
+    if min(x0, width - x1) < -width or min(y0, height - y1) < -height:
+        raise InputError(f"{described} is far larger than the image ({width} x {height} pixels)")
+    dx, dy = (x1 - x0) * margin / size, (y1 - y0) * margin / size
+    window = (x0 - dx, y0 - dy, x1 + dx, y1 + dy)
+    image, window = _pad_to(image, window)
+    side = size + 2 * margin
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR, box=window))
+
+
+def _pad_to(image: Image.Image, window: tuple[float, ...]) -> tuple[Image.Image, tuple[float, ...]]:
+    """Repeats the image's edge so that `window` lies inside."""
+    x0, y0, x1, y1 = window
+    left, top = max(0, int(np.ceil(-x0))), max(0, int(np.ceil(-y0)))
+    right = max(0, int(np.ceil(x1 - image.width)))
+    bottom = max(0, int(np.ceil(y1 - image.height)))
+    if not (left or top or right or bottom):
+        return image, window
+    pixels = np.pad(np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode="edge")
+    return Image.fromarray(pixels), (x0 + left, y0 + top, x1 + left, y1 + top)
+
+
+def load(
+    root: str,
+    *,
+    categories: tuple[str, ...] = (),
+    resolution: int,
+    margin: int = 0,
+    max_broken_share: float = 0.01,
+    cache_dir: str = "",
+    progress: bool = True,
+) -> dataset.Dataset:
+    """Reads a manifest (see `catpose.data.manifest`) and decodes its images with all cores.
+
+    The crops are stored under the hash of the manifest, the files' bytes and the sizes, so a
+    second run maps them from disk.
+
+    Args:
+      root: the folder with `manifest.csv`.
+      categories: see `manifest.read`.
+      resolution: side of the crops in pixels.
+      margin: further pixels on each side, see `crop`.
+      max_broken_share: images that cannot be decoded are left out and counted, up to this share
+        of the manifest.
+      cache_dir: see `store.cache_dir`.
+      progress: show a bar on a terminal.
+
+    Raises:
+      InputError: whatever `manifest.read` says; a box outside its image; more broken images than
+        `max_broken_share`.
+    """
+    rows = manifest.read(pathlib.Path(root), categories)
+    content = [store.digest(pathlib.Path(path).read_bytes()) for path in rows.path]
+    # The code counts too: crops of an older version are not mistaken for this one's.
+    code = pathlib.Path(__file__).read_bytes()
+    key = store.digest(content, rows.box, resolution, margin, code)
+    arrays = store.stored(
+        store.cache_dir(cache_dir),
+        "photos",
+        key,
+        lambda: _decode(rows, resolution, margin, progress),
+    )
+    image, whole = arrays["image"], arrays["whole"]
+    broken = rows.path[~whole]
+    if len(broken) > max_broken_share * len(whole):
+        raise InputError(
+            f"{len(broken)} of {len(whole)} images cannot be read, more than the allowed share "
+            f"{max_broken_share:g} (config.data.max_broken_share); the first: {broken[0]}"
+        )
+    notes = (f"{len(broken)} broken images left out of {len(whole)}",) if len(broken) else ()
+    splits = {}
+    for name in dict.fromkeys(manifest.SPLITS.values()):
+        index = np.flatnonzero((rows.split == name) & whole)
+        if len(index):
+            splits[name] = dataset.Split(
+                image=image[index],
+                category=rows.category[index],
+                rotation=rows.rotation[index],
+                names=np.array([os.path.basename(p) for p in rows.path[index]]),
+                key=store.digest(key, name),
+                margin=margin,
+            )
+    return dataset.Dataset(rows.categories, splits, notes)
+
+
+def _decode(
+    rows: manifest.Manifest, resolution: int, margin: int, progress: bool
+) -> dict[str, np.ndarray]:
+    side = resolution + 2 * margin
+    image = np.zeros((len(rows.path), side, side, 3), np.uint8)
+    whole = np.ones(len(rows.path), bool)
+
+    def decode(i: int) -> None:
+        path, box = rows.path[i], rows.box[i]
+        try:
+            pixels = open_image(path)
+        except InputError:
+            whole[i] = False
+            return
+        try:
+            image[i] = crop(pixels, None if np.isnan(box[0]) else tuple(box), resolution, margin)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+
+    # PIL decodes and resizes outside the interpreter lock, so threads use every core.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(
+            tqdm(
+                pool.map(decode, range(len(whole))),
+                total=len(whole),
+                desc="decode",
+                unit="img",
+                disable=None if progress else True,
+            )
+        )
+    return {"image": image, "whole": whole}

@@ -1,0 +1,101 @@
+"""Arrays that are expensive to make, kept on disk under the hash of what made them.
+
+A stored entry is a folder of `.npy` files, opened memory-mapped. It is written beside its final
+place and renamed when whole, so a killed writer never leaves half an entry to be taken for one.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from catpose.errors import InputError
+
+
+def cache_dir(configured: str = "") -> pathlib.Path:
+    """The folder for stored arrays: `configured`, or `catpose` in the user's own cache folder."""
+    if configured:
+        return pathlib.Path(configured).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(base) / "catpose"
+
+
+def digest(*parts: object) -> str:
+    """A short hex hash of `parts`: arrays and bytes by content, anything else as sorted JSON."""
+    state = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            state.update(f"{part.dtype}{part.shape}".encode())
+            state.update(np.ascontiguousarray(part).data)
+        elif isinstance(part, bytes):
+            state.update(part)
+        else:
+            state.update(json.dumps(part, sort_keys=True, default=str).encode())
+        state.update(b"\x00")
+    return state.hexdigest()
+
+
+def stored(
+    folder: pathlib.Path,
+    name: str,
+    key: str,
+    make_fn: Callable[[], Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """The arrays of `make_fn()`, made once per `key` and memory-mapped read-only afterwards.
+
+    Args:
+      folder: where entries live; made with private permissions where it does not exist.
+      name: a readable prefix of the entry's folder.
+      key: the hash of everything that `make_fn` depends on (see `digest`).
+      make_fn: makes the arrays; called only where no entry exists.
+
+    Raises:
+      InputError: the folder cannot be written or the disk is full.
+    """
+    entry = folder / f"{name}-{key}"
+    if not entry.is_dir():
+        with _writing(entry):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            partial = tempfile.mkdtemp(".partial", f"{entry.name}.", folder)
+        try:
+            arrays = make_fn()
+            with _writing(entry):
+                for field, array in arrays.items():
+                    np.save(os.path.join(partial, f"{field}.npy"), array)
+                try:
+                    os.replace(partial, entry)
+                except OSError:
+                    if not entry.is_dir():  # else another process was faster
+                        raise
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry.glob("*.npy"))}
+
+
+@contextlib.contextmanager
+def _writing(entry: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write the cache {entry}: {error.strerror or error}; "
+            "give another folder with --config.data.cache_dir=DIR"
+        ) from error
+
+
+def sha256(tree: Any) -> str:
+    """SHA-256 of the bytes of a tree's arrays, with their paths: equal means bit for bit equal."""
+    state = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        array = np.asarray(leaf)
+        state.update(f"{jax.tree_util.keystr(path)}{array.dtype}{array.shape}".encode())
+        state.update(np.ascontiguousarray(array).tobytes())
+    return state.hexdigest()
