@@ -1,0 +1,197 @@
+"""ResNets in stages, to be cut after any of them.
+
+Stage 1 is the stem, stages 2 to 5 are groups of residual blocks with widths w, 2w, 4w and 8w;
+every stage from the third on halves the resolution. Two dialects of the same network exist and
+must not be mixed with each other's weights:
+
+"v1"    Keras' ResNet50: the stride is on a block's first 1x1 convolution, convolutions have
+        biases, batch normalisation uses eps 1.001e-5 and momentum 0.99.
+"v1.5"  torchvision's: the stride is on the 3x3, no biases, eps 1e-5, momentum 0.9.
+
+Both pad symmetrically (3 before a 7x7, 1 before a 3x3 and before the pool), which at stride 2 is
+not XLA's "SAME". Keras pads the pool with zeros, torchvision with minus infinity: after a ReLU
+these are the same numbers.
+
+Reference: He et al., Deep Residual Learning for Image Recognition, 2016, table 1.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from flax import linen as nn
+from jax import numpy as jnp
+from jaxtyping import Array, Float
+
+from catpose.models import conv as conv_lib
+from catpose.models import initial, norm
+
+
+class Variant(NamedTuple):
+    """What differs between two dialects of a ResNet."""
+
+    stride_on_first: bool
+    use_bias: bool
+    eps: float
+    momentum: float
+
+
+VARIANTS: Mapping[str, Variant] = {
+    "v1": Variant(stride_on_first=True, use_bias=True, eps=1.001e-5, momentum=0.99),
+    "v1.5": Variant(stride_on_first=False, use_bias=False, eps=1e-5, momentum=0.9),
+}
+EXPANSION: Mapping[str, int] = {"bottleneck": 4, "basic": 1}
+STEM_KERNEL: Mapping[str, int] = {"imagenet": 7, "small": 3}
+FIRST_STAGE, LAST_STAGE = 2, 5
+
+
+class Architecture(NamedTuple):
+    """A ResNet's shape; `architecture` checks and explains the values."""
+
+    blocks: tuple[int, ...]
+    width: int
+    block: str
+    variant: str
+    stem: str
+    dtype: Any
+
+
+def architecture(
+    *, blocks: Sequence[int], width: int, block: str, variant: str, stem: str, dtype: Any
+) -> Architecture:
+    """Checked description of a ResNet.
+
+    Args:
+      blocks: number of blocks of stages 2, 3, ..., each at least 1; up to four.
+      width: channels of stage 2 inside its blocks; 64 in the published networks.
+      block: "bottleneck" or "basic".
+      variant: "v1" or "v1.5"; basic blocks are "v1.5" only.
+      stem: "imagenet" or "small".
+      dtype: compute type; parameters are float32.
+
+    Raises:
+      ValueError: a value is not one of these.
+    """
+    for name, value, table in (
+        ("block", block, EXPANSION),
+        ("variant", variant, VARIANTS),
+        ("stem", stem, STEM_KERNEL),
+    ):
+        if value not in table:
+            raise ValueError(f"{name} is one of {tuple(table)}, not {value!r}")
+    if block == "basic" and variant != "v1.5":
+        raise ValueError(f"basic blocks exist in variant 'v1.5', not in {variant!r}")
+    if not 1 <= len(blocks) <= 4 or min(blocks) < 1 or width < 1:
+        raise ValueError(f"one to four positive blocks and a width, not {blocks} and {width}")
+    return Architecture(tuple(blocks), width, block, variant, stem, dtype)
+
+
+class Conv(nn.Module):
+    """Convolution with a square kernel and symmetric padding of half its size."""
+
+    num_outputs: int
+    size: int = 1
+    stride: int = 1
+    use_bias: bool = False
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 d"]:
+        """Convolve in the compute type."""
+        shape = (self.size, self.size, x.shape[-1], self.num_outputs)
+        kernel = self.param("kernel", initial.he, shape, jnp.float32)
+        side = (self.size // 2, self.size // 2)
+        y = conv_lib.conv(
+            x.astype(self.dtype),
+            kernel.astype(self.dtype),
+            stride=self.stride,
+            padding=(side, side),
+        )
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros, (self.num_outputs,), jnp.float32)
+            y = y + bias.astype(self.dtype)[None, None, None]
+        return y
+
+
+class Stem(nn.Module):
+    """Stage 1: a convolution and a max-pool, each at stride 2."""
+
+    resnet: Architecture
+
+    @nn.compact
+    def __call__(
+        self, image: Float[Array, "b h w 3"], *, use_running: bool, axis_name: str | None = None
+    ) -> Float[Array, "b h4 w4 c"]:
+        """Apply the stem."""
+        net, variant = self.resnet, VARIANTS[self.resnet.variant]
+        size = STEM_KERNEL[net.stem]
+        x = Conv(net.width, size, 2, variant.use_bias, net.dtype, name="conv")(image)
+        normalise = norm.BatchNorm(variant.momentum, variant.eps, name="bn")
+        return max_pool(nn.relu(normalise(x, use_running=use_running, axis_name=axis_name)))
+
+
+class Stage(nn.Module):
+    """Stages 2 to 5: residual blocks, of which the first may halve the resolution."""
+
+    resnet: Architecture
+    number: int
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"], *, use_running: bool, axis_name: str | None = None
+    ) -> Float[Array, "b h2 w2 d"]:
+        """Apply the blocks in turn."""
+        width = self.resnet.width * 2 ** (self.number - FIRST_STAGE)
+        for i in range(self.resnet.blocks[self.number - FIRST_STAGE]):
+            stride = 2 if i == 0 and self.number > FIRST_STAGE else 1
+            block = Block(self.resnet, width, stride, name=f"block{i + 1}")
+            x = block(x, use_running=use_running, axis_name=axis_name)
+        return x
+
+
+class Block(nn.Module):
+    """Residual block: "bottleneck" (1x1, 3x3, 1x1 to four times the width) or "basic" (3x3, 3x3).
+
+    The shortcut is a strided 1x1 convolution where the block changes the shape.
+    """
+
+    resnet: Architecture
+    width: int
+    stride: int
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "b h w c"], *, use_running: bool, axis_name: str | None = None
+    ) -> Float[Array, "b h2 w2 d"]:
+        """Apply the block."""
+        variant, dtype = VARIANTS[self.resnet.variant], self.resnet.dtype
+
+        def conv_norm(y, conv_name, norm_name, num_outputs, size, stride):
+            y = Conv(num_outputs, size, stride, variant.use_bias, dtype, name=conv_name)(y)
+            normalise = norm.BatchNorm(variant.momentum, variant.eps, name=norm_name)
+            return normalise(y, use_running=use_running, axis_name=axis_name)
+
+        num_outputs = EXPANSION[self.resnet.block] * self.width
+        if self.resnet.block == "basic":
+            plan = ((self.width, 3, self.stride), (num_outputs, 3, 1))
+        else:
+            first, second = (self.stride, 1) if variant.stride_on_first else (1, self.stride)
+            plan = ((self.width, 1, first), (self.width, 3, second), (num_outputs, 1, 1))
+        y = x
+        for i, layer in enumerate(plan, start=1):
+            y = conv_norm(y if i == 1 else nn.relu(y), f"conv{i}", f"bn{i}", *layer)
+        if self.stride != 1 or x.shape[-1] != num_outputs:
+            x = conv_norm(x, "shortcut_conv", "shortcut_bn", num_outputs, 1, self.stride)
+        return nn.relu(y + x)
+
+
+def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """3x3 max-pool at stride 2 with padding 1, rows first and then columns.
+
+    As maxima of shifted maps and not as lax.reduce_window, whose gradient is ten times slower on
+    CPU. Equal maxima share the gradient.
+    """
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
+    height, width = (2 * ((size - 3) // 2) + 1 for size in x.shape[1:3])
+    x = functools.reduce(jnp.maximum, [x[:, i : i + height : 2] for i in range(3)])
+    return functools.reduce(jnp.maximum, [x[:, :, i : i + width : 2] for i in range(3)])
