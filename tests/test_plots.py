@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from catpose.report import axes, page, plots
+from catpose.report import axes, curves, examples, page, plots
 
 NAMES = ["bus", "car", "$odd_name|"]
 
@@ -46,13 +46,13 @@ def test_loss_curves_draw_every_line_of_the_log_once(tmp_path, drawn):
         validation(4, 20.0, 0.75),
         {"step": 4, "phase": "b", "phase_seconds": 12.0},
     ]
-    plots.loss_curves(records, [("a", 0, 2), ("b", 2, 4)], tmp_path / "x.png", "smoke")
+    curves.loss_curves(records, [("a", 0, 2), ("b", 2, 4)], tmp_path / "x.png", "smoke")
     upper, lower, right = drawn[0].axes
     thin = [line for line in upper.lines if line.get_alpha() == 0.35]
-    curves = [(list(line.get_xdata()), list(line.get_ydata())) for line in thin]
-    assert ([3, 4], [0.5, 0.4]) in curves  # pose_loss, in phase b only
-    assert ([1, 2], [3.0, 2.0]) in curves
-    assert len(curves) == 5
+    lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in thin]
+    assert ([3, 4], [0.5, 0.4]) in lines  # pose_loss, in phase b only
+    assert ([1, 2], [3.0, 2.0]) in lines
+    assert len(lines) == 5
     assert [list(line.get_ydata()) for line in lower.lines if line.get_marker() == "o"] == [
         [60.0, 20.0]
     ]
@@ -64,7 +64,7 @@ def test_loss_curves_draw_every_line_of_the_log_once(tmp_path, drawn):
 def test_losses_of_very_different_size_get_a_logarithmic_axis(tmp_path, drawn):
     for low in (0.001, 0.5):
         records = [training(s, "a", pose_loss=v) for s, v in enumerate((1.0, low))]
-        plots.loss_curves(records, [("a", 0, 2)], tmp_path / "x.png")
+        curves.loss_curves(records, [("a", 0, 2)], tmp_path / "x.png")
     assert [figure.axes[0].get_yscale() for figure in drawn] == ["log", "linear"]
     labels = [label.get_text() for label in drawn[0].axes[0].get_yticklabels(which="both")]
     assert {"0.01", "0.1", "1"} < set(labels)
@@ -139,7 +139,7 @@ def test_azimuths_are_wrapped_and_sorted_into_their_categories(tmp_path, drawn):
     assert len(drawn[1].axes) == 1
 
 
-def examples(num, num_categories, seed=0):
+def some_examples(num, num_categories, seed=0):
     rng = np.random.default_rng(seed)
     rotation = Rotation.random(num, rng=seed).as_matrix()
     return {
@@ -166,12 +166,12 @@ def shown(figure):
 
 
 def test_example_sheet_shows_the_extremes_with_both_sets_of_axes(tmp_path, drawn):
-    table = examples(9, 2)
+    table = some_examples(9, 2)
     table["errors_deg"][4] = np.nan
     table["probabilities"][8] = [0.75, 0.25]
     table["probabilities"][0] = [0.25, 0.75]
     table["predicted_rotation"] = table["predicted_rotation"][::-1].copy()
-    plots.example_sheet(**table, path=tmp_path / "x.png", num=4, where="test")
+    examples.example_sheet(**table, path=tmp_path / "x.png", num=4, where="test")
     blocks = shown(drawn[0])
     assert [len(block) for block in blocks.values()] == [2, 2]
     image, caption, color = blocks["best"][0]
@@ -189,20 +189,20 @@ def test_example_sheet_shows_the_extremes_with_both_sets_of_axes(tmp_path, drawn
 
 
 def test_example_sheet_shows_no_image_twice(tmp_path, drawn):
-    plots.example_sheet(**examples(5, 3), path=tmp_path / "x.png")
+    examples.example_sheet(**some_examples(5, 3), path=tmp_path / "x.png")
     captions = [c.split(", ")[1].split("\n")[0] for b in shown(drawn[0]).values() for _, c, _ in b]
     assert captions == ["0.0°", "1.0°", "2.0°", "4.0°", "3.0°"]
 
 
 def test_example_sheet_takes_pictures_of_many_sizes_and_passes_over_nan(tmp_path, drawn):
-    table = examples(3, 100)
+    table = some_examples(3, 100)
     table["images"] = [np.zeros((h, 30, 3), np.uint8) for h in (10, 60, 300)]
     table["predicted_rotation"][0] = np.nan
     table["probabilities"][1] = np.nan
-    plots.example_sheet(**table, path=tmp_path / "x.png")
+    examples.example_sheet(**table, path=tmp_path / "x.png")
     assert drawn
     table["errors_deg"][:] = np.nan
-    plots.example_sheet(**table, path=tmp_path / "x.png")
+    examples.example_sheet(**table, path=tmp_path / "x.png")
     assert list(shown(drawn[1])) == ["no finite error"]
 
 
@@ -219,15 +219,15 @@ def test_every_picture_is_written_for_any_size(tmp_path, monkeypatch, num, num_c
     np.add.at(counts, (category, category), 1)
     records = [training(i, "only", pose_loss=float(e)) for i, e in enumerate(errors)]
     records += [validation(i, None, None) for i in range(num)]
-    plots.loss_curves(records, [("only", 0, num)], tmp_path / "loss.png")
+    curves.loss_curves(records, [("only", 0, num)], tmp_path / "loss.png")
     plots.error_histogram({"weighted": errors, "other": errors * np.nan}, tmp_path / "errors.png")
     table = {"weighted": summary(pose, [0.5] * num_categories), "top1": {}}
     plots.category_bars(table, names, tmp_path / "bars.png")
     plots.confusion(counts, names, tmp_path / "confusion.png")
     plots.azimuth_scatter(*angles, category, names, tmp_path / "azimuth.png")
-    table = examples(max(num, 1), num_categories)
+    table = some_examples(max(num, 1), num_categories)
     table = {k: v[:num] if k != "names" else v for k, v in table.items()}
-    plots.example_sheet(**table, path=tmp_path / "examples.png", num=4)
+    examples.example_sheet(**table, path=tmp_path / "examples.png", num=4)
     written = sorted(tmp_path.glob("*.png"))
     assert len(written) == 6
     for path in written:
@@ -237,7 +237,7 @@ def test_every_picture_is_written_for_any_size(tmp_path, monkeypatch, num, num_c
 
 
 def test_nothing_to_draw_says_so(tmp_path, drawn):
-    plots.loss_curves([], [], tmp_path / "x.png")
+    curves.loss_curves([], [], tmp_path / "x.png")
     plots.error_histogram({}, tmp_path / "x.png")
     plots.category_bars({}, NAMES, tmp_path / "x.png")
     upper, lower, _ = drawn[0].axes

@@ -9,12 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int, Num
 
-from catpose.report import curves, examples, page
+from catpose.report import page
 
 NUM_READABLE = 20  # up to this many categories get numbers and a panel each
-
-loss_curves = curves.loss_curves
-example_sheet = examples.example_sheet
 
 
 def error_histogram(

@@ -1,0 +1,167 @@
+"""What a finished run leaves to read: report.json, report.md and figures/."""
+
+import json
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from catpose.data import augment, store
+from catpose.data.dataset import Split
+from catpose.geometry import viewpoint
+from catpose.models import networks
+from catpose.report import curves, examples, plots, tables
+from catpose.train import evaluate, loop, phases, runs, workdir, writer
+
+
+def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -> dict[str, Any]:
+    """Evaluates the last and the best state, and writes report.json, report.md and figures/.
+
+    Args:
+      run: the run.
+      result: what `loop.train` returned.
+      seconds_fn: tells the wall time spent on the run so far.
+
+    Returns:
+      The content of report.json.
+    """
+    last, _ = phases.at_step(run.phases, int(result.last.step))
+    splits = [name for name in run.config.eval.splits if name in run.dataset.splits]
+    evaluations = {name: runs.evaluate_split(run, name, last, result.last) for name in splits}
+    report = {
+        "name": run.config.name,
+        "frame": run.model.frame,
+        "trained_with": last.fusion,
+        "seed": run.config.seed,
+        "categories": list(run.model.categories),
+        "splits": _summaries(run, evaluations),
+        "best": _best(run, result, evaluations),
+        "phases": _phases(run),
+        "images_per_second": {entry["name"]: entry["images_per_second"] for entry in _phases(run)},
+        "wall_seconds": 0.0,
+        "device": _device(),
+        "num_params": networks.param_counts({"params": result.last.params})["total"],
+        "params_sha256": store.sha256(result.last.params),
+        "versions": json.loads((run.workdir / "config.json").read_text())["versions"],
+        "commit": workdir.commit(),
+        "notes": list(run.dataset.notes),
+    }
+    _draw(run, evaluations, last.fusion)
+    report["wall_seconds"] = round(seconds_fn(), 1)
+    text = tables.report_markdown(report, run.model.categories, _figures(run.workdir))
+    (run.workdir / "report.md").write_text(text)
+    # Last, and in one move: this file says that the run is finished.
+    partial = run.workdir / "report.json.partial"
+    partial.write_text(json.dumps(report, indent=2) + "\n")
+    os.replace(partial, run.workdir / "report.json")
+    return report
+
+
+def show(folder: pathlib.Path) -> None:
+    """Prints a finished run's figures and where its report is."""
+    report = json.loads((folder / "report.json").read_text())
+    print(tables.terminal_table(report))
+    print(tables.summary_line(report))
+    print(f"report: {folder / 'report.md'}")
+
+
+def _summaries(
+    run: runs.Run, evaluations: Mapping[str, evaluate.Evaluation]
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: evaluate.summaries(evaluation, len(run.model.categories), run.model.frame)
+        for name, evaluation in evaluations.items()
+    }
+
+
+def _best(
+    run: runs.Run, result: loop.Result, evaluations: Mapping[str, evaluate.Evaluation]
+) -> dict[str, Any]:
+    """The best state's figures on the same splits, or nothing where there is no best state."""
+    if result.best is None:
+        return {}
+    step, state = result.best
+    if step == int(result.last.step):
+        return {"step": step, "splits": _summaries(run, evaluations)}
+    phase, _ = phases.at_step(run.phases, step)
+    own = {name: runs.evaluate_split(run, name, phase, state) for name in evaluations}
+    return {"step": step, "splits": _summaries(run, own)}
+
+
+def _phases(run: runs.Run) -> list[dict[str, Any]]:
+    """Each phase with its time: the sum over the processes that worked on it."""
+    timed = [r for r in writer.read(run.workdir / "metrics.jsonl") if "phase_seconds" in r]
+    entries = []
+    for phase, start, stop in phases.spans(run.phases):
+        own = [record for record in timed if record["phase"] == phase.name]
+        speeds = [r["images_per_second"] for r in own if r["images_per_second"]]
+        entries.append(
+            {
+                "name": phase.name,
+                "start": start,
+                "stop": stop,
+                "seconds": round(sum(record["phase_seconds"] for record in own), 1),
+                "images_per_second": speeds[-1] if speeds else None,
+            }
+        )
+    return entries
+
+
+def _device() -> str:
+    devices = jax.devices()
+    return f"{len(devices)} x {devices[0].device_kind}, {os.cpu_count()} CPU cores"
+
+
+def _figures(folder: pathlib.Path) -> list[str]:
+    return [name for name in tables.FIGURES if (folder / "figures" / f"{name}.png").is_file()]
+
+
+def _draw(run: runs.Run, evaluations: Mapping[str, evaluate.Evaluation], fusion: str) -> None:
+    """The pictures, of the test split where there is one, else of the last one evaluated."""
+    folder = run.workdir / "figures"
+    folder.mkdir(exist_ok=True)
+    records = writer.read(run.workdir / "metrics.jsonl")
+    spans = [(phase.name, start, stop) for phase, start, stop in phases.spans(run.phases)]
+    curves.loss_curves(records, spans, folder / "loss_curves.png", run.config.name)
+    if not evaluations:
+        return
+    split = "test" if "test" in evaluations else list(evaluations)[-1]
+    found, names = evaluations[split], run.model.categories
+    where = f"{split}, {fusion} fusion"
+    framed = f"{split}, errors in frame {run.model.frame}"
+    plots.error_histogram(found.error_deg, folder / "error_histogram.png", framed)
+    summary = _summaries(run, {split: found})[split]
+    by_fusion = {name: summary[name] for name in found.error_deg}
+    plots.category_bars(by_fusion, names, folder / "category_bars.png", framed)
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (found.category, found.probabilities.argmax(-1)), 1)
+    plots.confusion(counts, names, folder / "confusion.png", split)
+    target, predicted = (
+        np.degrees(np.asarray(viewpoint.angles_from_rotation(rotation)[0]))
+        for rotation in (found.target_rotation, found.rotation[fusion])
+    )
+    plots.azimuth_scatter(
+        target, predicted, found.category, names, folder / "azimuth_scatter.png", where
+    )
+    _draw_examples(run, run.dataset.splits[split], found, fusion, where)
+
+
+def _draw_examples(
+    run: runs.Run, split: Split, found: evaluate.Evaluation, fusion: str, where: str
+) -> None:
+    order = np.argsort(found.error_deg[fusion], kind="stable")
+    shown = np.unique(np.concatenate([order[:12], order[-12:]]))
+    examples.example_sheet(
+        augment.without_margin(np.asarray(split.image[shown]), split.margin),
+        found.target_rotation[shown],
+        found.rotation[fusion][shown],
+        found.error_deg[fusion][shown],
+        found.category[shown],
+        found.probabilities[shown],
+        run.model.categories,
+        run.workdir / "figures" / "example_sheet.png",
+        where=where,
+    )
