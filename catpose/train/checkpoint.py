@@ -1,0 +1,106 @@
+"""Checkpoints: the latest and the best, written by orbax.
+
+A state is saved as one flat dictionary from path to array, so a checkpoint can be read without
+knowing which phase's optimiser it was saved with, and a mismatch can be told by name.
+"""
+
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy
+
+from catpose.errors import InputError
+
+SCORE = "score"
+
+
+def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.CheckpointManager:
+    """Checkpoints in `folder`; keeps the latest and the one with the lowest score.
+
+    What a killed process left half-written is removed.
+    """
+    keep = preservation_policy.AnyPreservationPolicy(
+        [
+            preservation_policy.LatestN(1),
+            preservation_policy.BestN(
+                get_metric_fn=lambda metrics: metrics[SCORE],
+                reverse=True,
+                n=1,
+                keep_checkpoints_without_metrics=False,
+            ),
+        ]
+    )
+    options = ocp.CheckpointManagerOptions(
+        preservation_policy=keep,
+        best_fn=lambda metrics: metrics[SCORE],
+        best_mode="min",
+        cleanup_tmp_directories=not read_only,
+        create=not read_only,
+        read_only=read_only,
+    )
+    return ocp.CheckpointManager(folder.absolute(), options=options)
+
+
+def save(manager: ocp.CheckpointManager, step: int, state: Any, score: float | None) -> None:
+    """Saves `state` at `step` in the background; `score` (lower is better) where there is one.
+
+    A NaN, the score of a run that diverged, is none.
+    """
+    # A copy on the host: the step that runs meanwhile reuses the state's own buffers.
+    host = {path: np.array(leaf) for path, leaf in _flatten(state).items()}
+    metrics = None if score is None or np.isnan(score) else {SCORE: float(score)}
+    manager.save(step, args=ocp.args.StandardSave(host), metrics=metrics)
+
+
+def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
+    """The arrays saved at `step`, by path."""
+    return manager.restore(step, args=ocp.args.StandardRestore())
+
+
+def restore(arrays: dict[str, np.ndarray], target: Any, prefix: str = "") -> Any:
+    """Arrays as `read` returns them, in the form of `target`.
+
+    Args:
+      arrays: by path.
+      target: a tree of arrays or shapes.
+      prefix: path of `target` inside what was saved ("params"), where it is a part of it.
+
+    Raises:
+      InputError: the checkpoint is of another network: it names the first leaf that differs.
+    """
+    wanted = _flatten(target, prefix)
+    for path in arrays:
+        if path not in wanted and path.startswith(_start(prefix)):
+            raise InputError(
+                f"the checkpoint has '{path}', which this network or phase has not; "
+                "use the config it was made with, or a fresh --workdir"
+            )
+    for path, leaf in wanted.items():
+        if path not in arrays:
+            raise InputError(
+                f"the checkpoint has no '{path}': it is of another network or phase list; "
+                "use the config it was made with, or a fresh --workdir"
+            )
+        if arrays[path].shape != leaf.shape:
+            raise InputError(
+                f"'{path}' has shape {arrays[path].shape} in the checkpoint and {leaf.shape} in "
+                "this network; use the config it was made with, or a fresh --workdir"
+            )
+    leaves = [np.asarray(arrays[path], leaf.dtype) for path, leaf in wanted.items()]
+    return jax.tree.unflatten(jax.tree.structure(target), leaves)
+
+
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Leaves by path; "." between the levels, because "/" already divides parameter names."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        _start(prefix) + jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in leaves
+    }
+
+
+def _start(prefix: str) -> str:
+    return f"{prefix}." if prefix else ""

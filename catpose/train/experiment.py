@@ -1,0 +1,141 @@
+"""From a config to the objects that training, evaluation and prediction work on.
+
+The config stops here and at the loop: below, functions take arrays, numbers and functions.
+"""
+
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+
+from catpose.data import augment, builtin, dataset, photos
+from catpose.errors import InputError
+from catpose.models import networks, pretrained
+from catpose.poses import POSES
+from catpose.poses.pose import Pose
+from catpose.train import phases
+
+
+class Model(NamedTuple):
+    """A network with what must be known to feed and read it.
+
+    Attributes:
+      network: its functions.
+      pose: the representation of its pose outputs.
+      categories: names in the order of the indices.
+      resolution: side of the input in pixels.
+      normalization: see `catpose.data.augment.normalize`.
+      frame: the frame of learning.
+    """
+
+    network: networks.Network
+    pose: Pose
+    categories: tuple[str, ...]
+    resolution: int
+    normalization: str
+    frame: str
+
+
+def load_dataset(config: ml_collections.ConfigDict, *, progress: bool = True) -> dataset.Dataset:
+    """The dataset that `config.data` names.
+
+    Raises:
+      InputError: an unknown kind, or whatever the source says of its files.
+    """
+    data = config.data
+    if data.kind == "shapes":
+        return builtin.load(
+            num_images=dict(data.num_images),
+            seed=data.seed,
+            resolution=data.resolution,
+            cache_dir=data.cache_dir,
+            progress=progress,
+        )
+    if data.kind == "manifest":
+        return photos.load(
+            data.root,
+            categories=tuple(data.categories),
+            resolution=data.resolution,
+            margin=data.margin,
+            max_broken_share=data.max_broken_share,
+            cache_dir=data.cache_dir,
+            progress=progress,
+        )
+    raise InputError(f"config.data.kind is '{data.kind}'; it can be shapes or manifest")
+
+
+def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) -> Model:
+    """The network that `config.model` describes, for these categories.
+
+    Raises:
+      InputError: a value that no network has.
+    """
+    model = config.model
+    if model.pose not in POSES:
+        raise InputError(f"config.model.pose is '{model.pose}'; it can be {', '.join(POSES)}")
+    if model.normalization not in augment.NORMALIZATIONS:
+        raise InputError(
+            f"config.model.normalization is '{model.normalization}'; "
+            f"it can be {', '.join(augment.NORMALIZATIONS)}"
+        )
+    try:
+        network = networks.integrated(
+            num_categories=len(categories),
+            pose=POSES[model.pose],
+            blocks=tuple(model.blocks),
+            width=model.width,
+            block=model.block,
+            variant=model.variant,
+            stem=model.stem,
+            split_stage=model.split_stage,
+            pool_grid=model.pool_grid,
+            pool_channels=model.pool_channels,
+            category_head=model.category_head,
+            head_hidden=tuple(model.head_hidden),
+            head_dropout=model.head_dropout,
+            pose_hidden=tuple(model.pose_hidden),
+            dtype=jnp.dtype(model.dtype),
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"config.model: {error}") from error
+    return Model(
+        network,
+        POSES[model.pose],
+        categories,
+        config.data.resolution,
+        model.normalization,
+        config.frame,
+    )
+
+
+def initial_variables(config: ml_collections.ConfigDict, model: Model, key: Any) -> dict[str, Any]:
+    """Random weights, and over them the pretrained ones that `config.model.pretrained` names.
+
+    A relative path counts from the current folder, else from `config.data.root`.
+
+    Raises:
+      InputError: no such file, or weights of another network.
+    """
+    shape = (1, model.resolution, model.resolution, 3)
+    variables = model.network.init_fn(key, jax.ShapeDtypeStruct(shape, jnp.float32))
+    if config.model.pretrained == "none":
+        return variables
+    path = pathlib.Path(config.model.pretrained).expanduser()
+    beside = pathlib.Path(config.data.root).expanduser() / path
+    if not path.is_file() and not beside.is_file():
+        raise InputError(
+            f"no pretrained weights at {path} nor {beside}; "
+            "set --config.model.pretrained to a file, or to none"
+        )
+    try:
+        variables, _ = pretrained.load_pretrained(path if path.is_file() else beside, variables)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return variables
+
+
+def build_phases(config: ml_collections.ConfigDict) -> tuple[phases.Phase, ...]:
+    """The phases of `config.phases`, checked."""
+    return phases.from_config(config.phases)

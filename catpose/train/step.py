@@ -1,0 +1,140 @@
+"""One training step as a pure function, on one device or as one of many.
+
+With `axis_name` the function is one device's part of a data-parallel step. What keeps the parts
+equal to the whole: each loss is a sum of weighted terms over the weight of the global batch (never
+a mean of means), gradients are summed over devices, BatchNorm in training mode is synchronised,
+and every example draws its own random numbers from its number in the global batch.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from catpose import losses
+from catpose.data.batch import Batch, Records
+from catpose.models import fusion
+from catpose.models.networks import Outputs
+from catpose.poses.pose import Pose
+from catpose.train import phases
+from catpose.train.state import TrainState
+
+
+def phase_apply(network_apply: Callable, phase: phases.Phase, num_categories: int) -> Callable:
+    """The network as the phase runs it: `apply_fn(variables, batch, key, axis_name)`."""
+
+    def apply_fn(
+        variables: Mapping[str, Any], batch: Batch, key: Array, axis_name: str | None
+    ) -> tuple[Outputs, Mapping[str, Any]]:
+        rows = None
+        if phase.fusion == "oracle" and phase.pose_bn == "own" and not phase.tied:
+            own = jax.nn.one_hot(batch.category, num_categories)
+            rows = own * batch.pose_weight[:, None]
+        return network_apply(
+            variables,
+            batch.image,
+            jax.vmap(jax.random.fold_in, (None, 0))(key, batch.position),
+            features=batch.features,
+            batch_norm_train=frozenset(phase.batch_norm),
+            pose_rows=rows,
+            tied=phase.tied,
+            axis_name=axis_name,
+        )
+
+    return apply_fn
+
+
+def phase_loss(pose: Pose, phase: phases.Phase) -> Callable:
+    """The phase's losses: `loss_fn(outputs, batch) -> (pose (B,) radians, category (B,))`.
+
+    The pose is fused in the representation's own space (eq. 1 and 2), then compared (eq. 3).
+    """
+
+    def loss_fn(outputs: Outputs, batch: Batch) -> tuple[Float[Array, "B"], Float[Array, "B"]]:
+        weights = fusion.weights(phase.fusion, outputs.category_logits, batch.category)
+        fused = pose.fuse(outputs.pose_outputs, weights)
+        pose_loss = pose.losses[phase.pose_loss](fused, batch.rotation)
+        return pose_loss, losses.cross_entropy(outputs.category_logits, batch.category)
+
+    return loss_fn
+
+
+def train_step(
+    state: TrainState,
+    records: Mapping[str, Records],
+    cache: Mapping[str, Any],
+    *,
+    phase: phases.Phase,
+    prepare_fn: Callable[[Array, Mapping[str, Records], Mapping[str, Any]], Batch],
+    apply_fn: Callable,
+    loss_fn: Callable,
+    tx: optax.GradientTransformation,
+    axis_name: str | None = None,
+) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
+    """One update.
+
+    Args:
+      state: see `TrainState`; `opt_state` belongs to this phase.
+      records: what to train on, by source.
+      cache: where each source's images or features are.
+      phase: which losses count and what trains.
+      prepare_fn: (key, records, cache) -> batch; augmentation happens here.
+      apply_fn: see `phase_apply`.
+      loss_fn: see `phase_loss`.
+      tx: the phase's optimiser.
+      axis_name: of the mapped axis over devices; None on one device or under jit's shardings.
+
+    Returns:
+      The next state, and sums over the global batch: pose_loss and category_loss with their
+      weights pose_count and category_count, correct (weighted right categories), grad_norm.
+    """
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+    prepare_key, network_key = jax.random.split(key)
+    batch = prepare_fn(prepare_key, records, cache)
+
+    def across(tree: Any) -> Any:
+        return jax.lax.psum(tree, axis_name) if axis_name else tree
+
+    pose_count, category_count = across((batch.pose_weight.sum(), batch.category_weight.sum()))
+
+    def objective(trained: Mapping[str, Array]) -> tuple[Array, Any]:
+        variables = {
+            "params": phases.merge(state.params, trained, phase),
+            "batch_stats": state.batch_stats,
+        }
+        outputs, batch_stats = apply_fn(variables, batch, network_key, axis_name)
+        pose, category = loss_fn(outputs, batch)
+        pose_mean = category_mean = jnp.zeros(())
+        sums = {}
+        # A loss that the phase leaves out is not computed at all.
+        if phase.pose_weight:
+            sums["pose_loss"] = (pose * batch.pose_weight).sum()
+            pose_mean = phase.pose_weight * sums["pose_loss"] / jnp.maximum(pose_count, 1e-6)
+        if phase.category_weight:
+            sums["category_loss"] = (category * batch.category_weight).sum()
+            category_mean = sums["category_loss"] / jnp.maximum(category_count, 1e-6)
+            right = outputs.category_logits.argmax(-1) == batch.category
+            sums["correct"] = (right * batch.category_weight).sum()
+        total = losses.joint(pose_mean, category_mean, category_weight=phase.category_weight)
+        return total, (sums, batch_stats)
+
+    trained = phases.trainable(state.params, phase)
+    gradient, (sums, batch_stats) = jax.grad(objective, has_aux=True)(trained)
+    # As one vector, so that one all-reduce carries it.
+    flat, unravel = jax.flatten_util.ravel_pytree(gradient)
+    flat, sums = across((flat, sums))
+    gradient = unravel(flat)
+    updates, opt_state = tx.update(gradient, state.opt_state, trained)
+    new_state = state._replace(
+        step=state.step + 1,
+        # Frozen leaves are not even added to: x + 0 is not always x (-0.0).
+        params=phases.merge(state.params, optax.apply_updates(trained, updates), phase),
+        batch_stats=batch_stats,
+        opt_state=opt_state,
+    )
+    counts = {"pose_count": pose_count, "category_count": category_count}
+    return new_state, {**sums, **counts, "grad_norm": jnp.linalg.norm(flat)}

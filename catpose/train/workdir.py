@@ -1,0 +1,141 @@
+"""The folder of a run: whose it is, whether it is finished, how long it took."""
+
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+import ml_collections
+
+from catpose.errors import InputError
+
+LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+# Where results do not depend on a key, it may change between runs on one workdir.
+FREE = ("data.cache_dir",)
+
+
+@contextlib.contextmanager
+def opened(
+    folder: pathlib.Path, config: ml_collections.ConfigDict
+) -> Iterator[Callable[[], float]]:
+    """Makes the folder the config's own, or checks that it already is.
+
+    Args:
+      folder: made where it does not exist.
+      config: resolved; written to `config.json` with versions and commit.
+
+    Yields:
+      A function that tells the seconds spent on this run, those of earlier processes included.
+
+    Raises:
+      InputError: the folder of another config's run that has begun to train (the first differing
+        key is named), or no way to write.
+    """
+    described = json.loads(config.to_json())
+    path = folder / "config.json"
+    if _has_begun(folder):
+        _compare(folder, json.loads(path.read_text())["config"], described)
+    else:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            content = {
+                "config": described,
+                "versions": {name: metadata.version(name) for name in LIBRARIES},
+                "python": platform.python_version(),
+                "commit": commit(),
+            }
+            # In one move, so that a kill leaves no half of it.
+            partial = path.with_name(path.name + ".partial")
+            partial.write_text(json.dumps(content, indent=2) + "\n")
+            os.replace(partial, path)
+        except OSError as error:
+            raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    spent_path = folder / "seconds"
+    earlier = float(spent_path.read_text()) if spent_path.is_file() else 0.0
+    began = time.monotonic()
+
+    def seconds() -> float:
+        return earlier + time.monotonic() - began
+
+    try:
+        yield seconds
+    finally:
+        with contextlib.suppress(OSError):
+            spent_path.write_text(f"{seconds():.3f}\n")
+
+
+def _has_begun(folder: pathlib.Path) -> bool:
+    """Whether a checkpoint is there: until then, a corrected config may take the folder over."""
+    saved = any(path.name.isdigit() for path in folder.glob("checkpoints/*"))
+    return saved or is_finished(folder)
+
+
+def is_finished(folder: pathlib.Path) -> bool:
+    """Whether the run's report is written."""
+    return (folder / "report.json").is_file()
+
+
+def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
+    """The config of the run in `folder`.
+
+    Raises:
+      InputError: no run there.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"no run in {folder}: it has no config.json; train first")
+    return ml_collections.ConfigDict(json.loads(path.read_text())["config"])
+
+
+def write_categories(folder: pathlib.Path, categories: tuple[str, ...]) -> None:
+    """Notes the categories' names, in the order of the network's outputs."""
+    (folder / "categories.json").write_text(json.dumps(categories) + "\n")
+
+
+def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
+    """What `write_categories` noted.
+
+    Raises:
+      InputError: the run in `folder` stopped before it had read its data.
+    """
+    path = folder / "categories.json"
+    if not path.is_file():
+        raise InputError(f"the run in {folder} has not begun to train")
+    return tuple(json.loads(path.read_text()))
+
+
+def commit() -> str:
+    """The checkout's commit, "-dirty" behind it where files have changed; "" outside of git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    where = pathlib.Path(__file__).parent
+    result = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+    return result.stdout.strip()
+
+
+def _compare(folder: pathlib.Path, old: Any, new: Any) -> None:
+    before, now = _flatten(old), _flatten(new)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key) and key not in FREE:
+            raise InputError(
+                f"{folder} was made with config.{key} = {before.get(key, 'absent')}, now it is "
+                f"{now.get(key, 'absent')}; give another --workdir, or the old value"
+            )
+
+
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(tree, dict):
+        items = [(f"{prefix}.{key}" if prefix else key, value) for key, value in tree.items()]
+    elif isinstance(tree, list):
+        items = [(f"{prefix}[{i}]", value) for i, value in enumerate(tree)]
+    else:
+        return {prefix: tree}
+    flat = {prefix: None} if not items else {}
+    for key, value in items:
+        flat.update(_flatten(value, key))
+    return flat

@@ -1,0 +1,104 @@
+"""Every key that a config has, with its value; the other files change what they need."""
+
+from typing import Any
+
+from ml_collections import ConfigDict
+
+ALL = ("feature_network", "category_network", "pose_networks")
+
+
+def get_config() -> ConfigDict:
+    """The paper's network on no data yet: ResNet-50 up to stage 4, stage 5 as category network."""
+    config = ConfigDict()
+    config.name = "base"
+    config.seed = 0
+    # "pmap", or "jit" with shardings: the same numbers.
+    config.parallel = "pmap"
+    # Frame of learning: "upright", "camera" or "paper" (README, Conventions).
+    config.frame = "upright"
+    config.log_steps = 50
+    config.checkpoint_steps = 1000
+    config.tensorboard = False
+
+    config.data = ConfigDict()
+    config.data.kind = "manifest"  # or "shapes"
+    config.data.root = ""  # manifest: the folder with manifest.csv and images/
+    config.data.categories = ()  # manifest: names in order; empty for all that occur, sorted
+    config.data.resolution = 224
+    config.data.margin = 0  # pixels kept around the box, for crops that move
+    config.data.max_broken_share = 0.01
+    config.data.cache_dir = ""  # empty: catpose in the user's cache folder
+    config.data.seed = 0  # shapes: of the objects
+    config.data.num_images = ConfigDict(  # shapes
+        {"pretrain": 0, "train": 0, "validation": 0, "test": 0}
+    )
+
+    config.model = ConfigDict()
+    config.model.pose = "axis_angle"
+    config.model.blocks = (3, 4, 6, 3)
+    config.model.width = 64
+    config.model.block = "bottleneck"
+    config.model.variant = "v1"  # of the pretrained weights: "v1" (Keras), "v1.5" (torchvision)
+    config.model.stem = "imagenet"
+    config.model.split_stage = 4
+    config.model.pool_grid = 1
+    config.model.pool_channels = 0
+    config.model.category_head = "stage5"  # or "pooled"
+    config.model.head_hidden = ()
+    config.model.head_dropout = 0.0
+    config.model.pose_hidden = (1000, 500)
+    config.model.dtype = "float32"
+    config.model.normalization = "keras"  # or "torchvision"
+    config.model.pretrained = "none"  # or a file of ImageNet weights
+
+    config.optimizer = ConfigDict({"name": "adam", "weight_decay": 0.0, "clip_norm": 0.0})
+    config.phases = []
+
+    config.eval = ConfigDict()
+    config.eval.every_steps = 0  # 0: at the end only
+    config.eval.batch_size = 256
+    config.eval.feature_batch_size = 8
+    config.eval.splits = ("validation", "test")
+    return config
+
+
+def phase(name: str, steps: int, **changes: Any) -> ConfigDict:
+    """One phase; what is not given is as in the paper's joint phase (Table 1, step 5)."""
+    values = {
+        "name": name,
+        "steps": steps,
+        "train": ALL,
+        "batch_norm": ALL,
+        "pose_loss": "geodesic",
+        "pose_weight": 1.0,
+        "category_weight": 0.1,
+        "fusion": "weighted",
+        "tied": False,
+        "pose_bn": "own",
+        "on_enter": "",
+        "sources": {"train": 48},
+        "learning_rate": {},
+        "augment": {},
+        "views": (),
+        "cached_features": False,
+    }
+    values.update(changes)
+    values["learning_rate"] = {
+        "peak": 1e-4,
+        "schedule": "constant",
+        "warmup_steps": 0,
+        "epoch_steps": 1,
+        "rate": 1.0,
+        **values["learning_rate"],
+    }
+    values["augment"] = {
+        "mirror": 0.5,
+        "zoom": 0.0,
+        "shift": 0.0,
+        "rotate_deg": 0.0,
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "saturation": 0.0,
+        **values["augment"],
+    }
+    return ConfigDict(values)

@@ -1,0 +1,73 @@
+"""Body type and 3D pose of real cars, jointly, on a CPU: frozen ImageNet features.
+
+    CATPOSE_DATA=DIR python -m launch.train --config=configs/cars3d.py
+
+DIR has cars3d/ (manifest.csv, images/) and weights/ (ResNet-50 up to stage 4).
+"""
+
+import os
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+BATCH = 144
+
+
+def get_config() -> ConfigDict:
+    """Everything runs on stored features; one tied pose network starts the nine."""
+    config = base.get_config()
+    config.name = "cars3d"
+    config.data.root = os.path.join(os.environ.get("CATPOSE_DATA", "data"), "cars3d")
+    config.model.pretrained = "../weights/resnet50_keras_imagenet_stage4.npz"
+    config.model.category_head = "pooled"
+    config.model.head_hidden = (512,)
+    config.model.head_dropout = 0.5
+    config.eval.splits = ("validation",)
+    config.log_steps = 20
+    _, category, pose = base.ALL
+
+    def phase(name: str, steps: int, peak: float, **changes: object) -> ConfigDict:
+        return base.phase(
+            name,
+            steps,
+            sources={"train": BATCH},
+            cached_features=True,
+            views=("identity", "mirror"),
+            learning_rate={"peak": peak, "schedule": "cosine"},
+            **changes,
+        )
+
+    config.phases = [
+        phase(
+            "tied pose",
+            720,
+            3e-3,
+            train=(pose,),
+            batch_norm=(pose,),
+            category_weight=0.0,
+            fusion="oracle",
+            tied=True,
+        ),
+        phase(
+            "pose",
+            180,
+            1e-4,
+            train=(pose,),
+            batch_norm=(),
+            category_weight=0.0,
+            fusion="oracle",
+            on_enter="broadcast_pose",
+        ),
+        phase(
+            "category",
+            720,
+            1e-3,
+            train=(category,),
+            batch_norm=(category,),
+            pose_weight=0.0,
+            category_weight=1.0,
+        ),
+        phase("joint", 180, 1e-4, train=(category, pose), batch_norm=(), fusion="top1"),
+    ]
+    return config

@@ -1,0 +1,76 @@
+"""The joint network in a few minutes, from nothing: twelve categories of procedural objects.
+
+python -m launch.train --config=configs/quickstart.py
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+
+def get_config() -> ConfigDict:
+    """A small residual network; a category pre-training stands for ImageNet, then pose-first."""
+    config = base.get_config()
+    config.name = "quickstart"
+    config.data.kind = "shapes"
+    config.data.resolution = 64
+    config.data.num_images = {"pretrain": 0, "train": 24000, "validation": 1200, "test": 2400}
+    config.model.blocks = (1, 1, 1, 1)
+    config.model.width = 16
+    config.model.block = "basic"
+    config.model.variant = "v1.5"
+    config.model.stem = "small"
+    config.model.pool_grid = 0
+    config.model.pool_channels = 32
+    config.model.pose_hidden = (128, 64)
+    config.model.normalization = "torchvision"
+    config.optimizer.clip_norm = 5.0
+
+    def rate(peak: float) -> dict:
+        return {"peak": peak, "schedule": "cosine", "warmup_steps": 50}
+
+    features, category, pose = base.ALL
+    config.phases = [
+        base.phase(
+            "category pre-training",
+            800,
+            train=(features, category),
+            batch_norm=(features, category),
+            pose_weight=0.0,
+            category_weight=1.0,
+            learning_rate=rate(3e-3),
+        ),
+        base.phase(
+            "pose from MSE",
+            600,
+            train=(features, pose),
+            batch_norm=(features, pose),
+            pose_loss="mse",
+            pose_bn="all",
+            category_weight=0.0,
+            fusion="oracle",
+            learning_rate={"peak": 3e-3, "schedule": "constant", "warmup_steps": 50},
+        ),
+        base.phase(
+            "pose",
+            1000,
+            train=(features, pose),
+            batch_norm=(features, pose),
+            pose_bn="all",
+            category_weight=0.0,
+            fusion="oracle",
+            learning_rate=rate(3e-3),
+        ),
+        base.phase(
+            "category",
+            150,
+            train=(category,),
+            batch_norm=(category,),
+            pose_weight=0.0,
+            category_weight=1.0,
+            learning_rate=rate(3e-3),
+        ),
+        base.phase("joint", 900, category_weight=0.3, learning_rate=rate(2e-3)),
+    ]
+    config.checkpoint_steps = 100000
+    return config

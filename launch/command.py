@@ -1,0 +1,47 @@
+"""Start-up that all commands share: flags, quiet libraries, one-line errors."""
+
+import logging
+import pathlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from absl import app, flags
+from absl import logging as absl_logging
+
+from catpose.errors import InputError
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Parses the flags and calls `main()`; wrong input ends in one line and exit status 1."""
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    absl_logging.set_verbosity(absl_logging.ERROR)
+
+    def guarded(argv: Sequence[str]) -> None:
+        if len(argv) > 1:
+            fail(f"unexpected argument '{argv[1]}'; options begin with --")
+        try:
+            main()
+        except InputError as error:
+            fail(str(error))
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def fail(message: str) -> NoReturn:
+    """Prints one line to standard error and exits with status 1."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    for argument in argv:
+        name, _, value = argument.partition("=")
+        if name == "--config" and value and not pathlib.Path(value.split(":")[0]).is_file():
+            fail(f"no config file '{value}'; run from the repository root, see configs/")
+    try:
+        return flags.FLAGS(argv)
+    except (AttributeError, KeyError) as error:
+        fail(f"unknown config key {error}; every key is listed in configs/base.py")
+    except (flags.Error, ValueError, TypeError) as error:
+        fail(str(error).splitlines()[0])

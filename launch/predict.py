@@ -1,0 +1,59 @@
+"""Says what is on a photo and how it is turned: one line of JSON a photo, and pictures.
+
+python -m launch.predict --workdir=DIR --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png]
+"""
+
+import glob
+import json
+import pathlib
+
+from absl import flags
+
+from catpose.errors import InputError
+from launch import command
+
+WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder", required=True)
+IMAGE = flags.DEFINE_multi_string("image", None, "photo or pattern; repeatable", required=True)
+BOX = flags.DEFINE_list("box", None, "x0,y0,x1,y1 in pixels; the whole image unless given")
+OUTPUT = flags.DEFINE_string("output", None, "picture with axes; a folder for several photos")
+BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
+
+
+def main() -> None:
+    """Predicts and prints."""
+    import catpose
+
+    files = [file for pattern in IMAGE.value for file in (sorted(glob.glob(pattern)) or [pattern])]
+    box = _box(BOX.value)
+    predictor = catpose.load(WORKDIR.value, best=BEST.value)
+    for file in files:
+        print(json.dumps({"image": file, **predictor(file, box).to_json()}), flush=True)
+        if OUTPUT.value:
+            output = pathlib.Path(OUTPUT.value)
+            if len(files) > 1 or output.is_dir():
+                output = output / f"{pathlib.Path(file).stem}.png"
+            _save(predictor.draw(file, box), output)
+
+
+def _box(texts: list[str] | None) -> list[float] | None:
+    if texts is None:
+        return None
+    try:
+        box = [float(text) for text in texts]
+    except ValueError:
+        box = []
+    if len(box) != 4:
+        raise InputError(f"--box is x0,y0,x1,y1 in pixels, not '{','.join(texts)}'")
+    return box
+
+
+def _save(picture: object, output: pathlib.Path) -> None:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(output)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot write {output}: {error}") from error
+
+
+if __name__ == "__main__":
+    command.run(main)
