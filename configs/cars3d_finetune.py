@@ -23,6 +23,7 @@ def get_config() -> ConfigDict:
     config.data.root = os.path.join(os.environ.get("CATPOSE_DATA", "data"), "cars3d")
     config.data.margin = 24
     config.model.pretrained = "../weights/resnet50_keras_imagenet_stage4.npz"
+    config.model.allow_missing = True  # there is no stage 5 in it
     config.optimizer.clip_norm = 5.0
     config.eval.splits = ("validation",)
     config.eval.every_steps = 2 * EPOCH

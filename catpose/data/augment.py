@@ -91,7 +91,13 @@ def random_views(uniform: Float[Array, "B 5"], augment: Augment) -> View:
 
 
 def view_image(
-    image: Num[Array, "B H W 3"], view: View, *, resolution: int, margin: int, resample: bool
+    image: Num[Array, "B H W 3"],
+    view: View,
+    *,
+    resolution: int,
+    margin: int,
+    resample: bool,
+    aspect: Num[Array, "B"] | float = 1.0,
 ) -> Float[Array, "B S S 3"]:
     """The crop of each stored image that `view` shows, (B, S, S, 3) with values in [0, 255].
 
@@ -102,9 +108,11 @@ def view_image(
       margin: of the stored crops, in their pixels.
       resample: static; False where no view zooms, shifts or turns: then the box's pixels are
         taken as they are, and only the mirror applies. Bilinear, without antialiasing, else.
+      aspect: width over height of the box in its photo. A crop is squeezed to a square, and what
+        turns is the photo: turning the square would shear what it shows.
     """
     if resample or image.shape[1] - 2 * margin != resolution:
-        image = _resample(image.astype(jnp.float32), view, resolution, margin)
+        image = _resample(image.astype(jnp.float32), view, resolution, margin, aspect)
     else:
         image = without_margin(image, margin).astype(jnp.float32)
     mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1, 1) > 0
@@ -157,7 +165,11 @@ def without_margin(image: Any, margin: int) -> Any:
 
 
 def _resample(
-    image: Float[Array, "B H W 3"], view: View, resolution: int, margin: int
+    image: Float[Array, "B H W 3"],
+    view: View,
+    resolution: int,
+    margin: int,
+    aspect: Num[Array, "B"] | float,
 ) -> Float[Array, "B S S 3"]:
     """Bilinear: for each output pixel, where it lies in the stored crop; edges repeat."""
     batch, height, width, _ = image.shape
@@ -166,13 +178,14 @@ def _resample(
     def field(value: Num[Array, "..."] | float) -> Float[Array, "B 1 1"]:
         return jnp.broadcast_to(jnp.asarray(value, jnp.float32), (batch,))[:, None, None]
 
-    # Output coordinates in [-1/2, 1/2], y down. Content turned counter-clockwise by r on the
-    # screen means: the output pixel at p shows what was at p turned clockwise by r.
+    # Output coordinates in shares of the box's sides, [-1/2, 1/2], y down. Content turned
+    # counter-clockwise by r on the screen means: the output pixel at p shows what was at p turned
+    # clockwise by r.
     line = (jnp.arange(resolution, dtype=jnp.float32) + 0.5) / resolution - 0.5
     x, y = line[None, None, :], line[None, :, None]
     cos, sin = jnp.cos(field(view.angle)), jnp.sin(field(view.angle))
-    source_x = (cos * x - sin * y) * field(view.zoom) + field(view.shift_x)
-    source_y = (sin * x + cos * y) * field(view.zoom) + field(view.shift_y)
+    source_x = (cos * x - sin * y / field(aspect)) * field(view.zoom) + field(view.shift_x)
+    source_y = (sin * x * field(aspect) + cos * y) * field(view.zoom) + field(view.shift_y)
     column = jnp.clip((source_x + 0.5) * box + margin - 0.5, 0, width - 1)
     row = jnp.clip((source_y + 0.5) * box + margin - 0.5, 0, height - 1)
     left, top = jnp.floor(column).astype(jnp.int32), jnp.floor(row).astype(jnp.int32)

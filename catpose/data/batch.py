@@ -23,6 +23,7 @@ class Records(NamedTuple):
       rotation: rotations, frame "camera".
       pose_weight: weight of the pose loss, 0 for padding.
       category_weight: weight of the category loss, 0 for padding and for rendered images.
+      aspect: width over height of the boxes; None where all are square.
     """
 
     index: Int[Array, "B"]
@@ -31,6 +32,7 @@ class Records(NamedTuple):
     rotation: Float[Array, "B 3 3"]
     pose_weight: Float[Array, "B"]
     category_weight: Float[Array, "B"]
+    aspect: Float[Array, "B"] | None = None
 
 
 class Batch(NamedTuple):
@@ -85,6 +87,7 @@ def records(split: Split, index: np.ndarray, first_position: int = 0, **weights:
         rotation=split.rotation[index],
         pose_weight=real * np.float32(weights.get("pose_weight", 1.0)),
         category_weight=real * np.float32(weights.get("category_weight", 1.0)),
+        aspect=None if split.aspect is None else split.aspect[index],
     )
 
 
@@ -163,6 +166,7 @@ def _prepare_source(
             resolution=resolution,
             margin=margin,
             resample=resamples(views) if views else augment.resamples,
+            aspect=1.0 if rows.aspect is None else rows.aspect,
         )
         image = augmentation.random_colour(uniform[:, 5:], image, augment)
         image = augmentation.normalize(image, normalization)
@@ -214,24 +218,26 @@ def feature_cache(
     """
 
     @jax.jit
-    def compute(variables: Any, image: Array, number: Array) -> Array:
+    def compute(variables: Any, image: Array, number: Array, aspect: Array) -> Array:
         image = augmentation.view_image(
             image,
             fixed_view(views, number),
             resolution=resolution,
             margin=split.margin,
             resample=resamples(views),
+            aspect=aspect,
         )
         return feature_fn(variables, augmentation.normalize(image, normalization))
 
     size = len(split.category)
+    aspects = np.ones(size, np.float32) if split.aspect is None else split.aspect
     flat = np.arange(size * len(views))
     result: np.ndarray | None = None
     for begin in range(0, len(flat), batch_size):
         some = flat[begin : begin + batch_size]
-        padded = np.resize(some, batch_size)
-        image = np.asarray(split.image[padded // len(views)])
-        output = np.asarray(compute(variables, image, (padded % len(views)).astype(np.int32)))
+        example, number = np.divmod(np.resize(some, batch_size), len(views))
+        image = np.asarray(split.image[example])
+        output = np.asarray(compute(variables, image, number.astype(np.int32), aspects[example]))
         if result is None:
             result = np.empty((len(flat), *output.shape[1:]), np.float32)
         result[some] = output[: len(some)]

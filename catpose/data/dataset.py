@@ -17,6 +17,7 @@ class Split(NamedTuple):
       names: (N,) what to call each example in a report (a file name, a number).
       key: hash of the images, for what is derived from them (cached features).
       margin: width of the margin on each side, in pixels of `image`.
+      aspect: (N,) float32, width over height of each box in its photo; None where all are square.
     """
 
     image: np.ndarray
@@ -25,6 +26,7 @@ class Split(NamedTuple):
     names: np.ndarray
     key: str
     margin: int = 0
+    aspect: np.ndarray | None = None
 
 
 class Dataset(NamedTuple):

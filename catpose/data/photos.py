@@ -156,6 +156,7 @@ def load(
                 names=np.array([os.path.basename(p) for p in rows.path[index]]),
                 key=store.digest(key, name),
                 margin=margin,
+                aspect=np.asarray(arrays["aspect"][index]),
             )
     return dataset.Dataset(rows.categories, splits, notes)
 
@@ -166,16 +167,19 @@ def _decode(
     side = resolution + 2 * margin
     image = np.zeros((len(rows.path), side, side, 3), np.uint8)
     whole = np.ones(len(rows.path), bool)
+    aspect = np.ones(len(rows.path), np.float32)
 
     def decode(i: int) -> None:
-        path, box = rows.path[i], rows.box[i]
+        path = rows.path[i]
         try:
             pixels = open_image(path)
         except InputError:
             whole[i] = False
             return
+        box = (0, 0, *pixels.size) if np.isnan(rows.box[i, 0]) else tuple(rows.box[i].tolist())
+        aspect[i] = (box[2] - box[0]) / (box[3] - box[1])
         try:
-            image[i] = crop(pixels, None if np.isnan(box[0]) else tuple(box), resolution, margin)
+            image[i] = crop(pixels, box, resolution, margin)
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
@@ -190,4 +194,4 @@ def _decode(
                 disable=None if progress else True,
             )
         )
-    return {"image": image, "whole": whole}
+    return {"image": image, "whole": whole, "aspect": aspect}

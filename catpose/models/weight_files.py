@@ -133,7 +133,7 @@ class _TensorUnpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
+            return rebuild_tensor
         if module == "torch" and name in STORAGES:
             return _Storage(name)
         raise ValueError(f"the file asks for {module}.{name}; only tensors are read")
@@ -152,12 +152,23 @@ class _Storage(str):
     """Name of a storage type; a string that a pickle cannot call."""
 
 
-def _rebuild_tensor(storage, offset, size, stride, requires_grad, hooks, metadata=None):
-    """A strided view of a storage; never outside of it, whatever the file says."""
+def rebuild_tensor(
+    storage: np.ndarray, offset: int, size: tuple, stride: tuple, *ignored: object
+) -> np.ndarray:
+    """The array of a size at an offset of a flat storage, with strides in elements.
+
+    It stands for torch._utils._rebuild_tensor_v2 and takes the place of its arguments; the rest is
+    about gradients.
+
+    Raises:
+      ValueError: the array would reach outside its storage, or hold more values than it.
+    """
     if math.prod(size) == 0:
         return np.zeros(size, storage.dtype)
     end = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    if min((offset, *size, *stride)) < 0 or end >= len(storage):
+    # An expanded tensor has strides of 0 and could be of any size; weights are not expanded.
+    outside = min((offset, *size, *stride)) < 0 or end >= len(storage)
+    if outside or math.prod(size) > len(storage):
         raise ValueError(f"a tensor of shape {size} reaches outside its storage")
     strides = [s * storage.itemsize for s in stride]
     return np.lib.stride_tricks.as_strided(storage[offset:], size, strides).copy()

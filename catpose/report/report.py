@@ -1,6 +1,7 @@
 """What a finished run leaves to read: report.json, report.md and figures/."""
 
 import json
+import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
     last, _ = phases.at_step(run.phases, int(result.last.step))
     splits = [name for name in run.config.eval.splits if name in run.dataset.splits]
     evaluations = {name: runs.evaluate_split(run, name, last, result.last) for name in splits}
+    timed = _phases(run)
     report = {
         "name": run.config.name,
         "frame": run.model.frame,
@@ -39,8 +41,8 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
         "categories": list(run.model.categories),
         "splits": _summaries(run, evaluations),
         "best": _best(run, result, evaluations),
-        "phases": _phases(run),
-        "images_per_second": {entry["name"]: entry["images_per_second"] for entry in _phases(run)},
+        "phases": timed,
+        "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
         "wall_seconds": 0.0,
         "device": _device(),
         "num_params": networks.param_counts({"params": result.last.params})["total"],
@@ -55,9 +57,18 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
     (run.workdir / "report.md").write_text(text)
     # Last, and in one move: this file says that the run is finished.
     partial = run.workdir / "report.json.partial"
-    partial.write_text(json.dumps(report, indent=2) + "\n")
+    partial.write_text(json.dumps(_finite(report), indent=2, allow_nan=False) + "\n")
     os.replace(partial, run.workdir / "report.json")
     return report
+
+
+def _finite(tree: Any) -> Any:
+    """None for NaN and infinities, which JSON does not know: the figures of a diverged run."""
+    if isinstance(tree, Mapping):
+        return {key: _finite(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def show(folder: pathlib.Path) -> None:
@@ -93,7 +104,7 @@ def _best(
 
 def _phases(run: runs.Run) -> list[dict[str, Any]]:
     """Each phase with its time: the sum over the processes that worked on it."""
-    timed = [r for r in writer.read(run.workdir / "metrics.jsonl") if "phase_seconds" in r]
+    timed = [r for r in writer.read(run.workdir) if "phase_seconds" in r]
     entries = []
     for phase, start, stop in phases.spans(run.phases):
         own = [record for record in timed if record["phase"] == phase.name]
@@ -123,7 +134,7 @@ def _draw(run: runs.Run, evaluations: Mapping[str, evaluate.Evaluation], fusion:
     """The pictures, of the test split where there is one, else of the last one evaluated."""
     folder = run.workdir / "figures"
     folder.mkdir(exist_ok=True)
-    records = writer.read(run.workdir / "metrics.jsonl")
+    records = writer.read(run.workdir)
     spans = [(phase.name, start, stop) for phase, start, stop in phases.spans(run.phases)]
     curves.loss_curves(records, spans, folder / "loss_curves.png", run.config.name)
     if not evaluations:

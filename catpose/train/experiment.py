@@ -110,18 +110,23 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
     )
 
 
-def initial_variables(config: ml_collections.ConfigDict, model: Model, key: Any) -> dict[str, Any]:
+def initial_variables(
+    config: ml_collections.ConfigDict, model: Model, key: Any
+) -> tuple[dict[str, Any], str]:
     """Random weights, and over them the pretrained ones that `config.model.pretrained` names.
 
     A relative path counts from the current folder, else from `config.data.root`.
 
+    Returns:
+      The variables, and a line that says what was loaded and which names did not match.
+
     Raises:
-      InputError: no such file, or weights of another network.
+      InputError: no such file, weights of another network, or another normalisation than theirs.
     """
     shape = (1, model.resolution, model.resolution, 3)
     variables = model.network.init_fn(key, jax.ShapeDtypeStruct(shape, jnp.float32))
     if config.model.pretrained == "none":
-        return variables
+        return variables, "random initial weights"
     path = pathlib.Path(config.model.pretrained).expanduser()
     beside = pathlib.Path(config.data.root).expanduser() / path
     if not path.is_file() and not beside.is_file():
@@ -129,11 +134,25 @@ def initial_variables(config: ml_collections.ConfigDict, model: Model, key: Any)
             f"no pretrained weights at {path} nor {beside}; "
             "set --config.model.pretrained to a file, or to none"
         )
+    wanted = pretrained.normalization_of(config.model.variant)
+    if model.normalization != wanted:
+        raise InputError(
+            f"pretrained weights of variant {config.model.variant} want "
+            f"config.model.normalization = {wanted}, not {model.normalization}"
+        )
     try:
-        variables, _ = pretrained.load_pretrained(path if path.is_file() else beside, variables)
+        variables, found = pretrained.load_pretrained(
+            path if path.is_file() else beside,
+            variables,
+            allow_missing=config.model.allow_missing,
+        )
     except ValueError as error:
         raise InputError(str(error)) from error
-    return variables
+    line = f"{path.name}: {len(found.loaded)} arrays loaded"
+    for kind, names in (("missing, left random", found.missing), ("unused", found.surplus)):
+        if names:
+            line += f"; {len(names)} {kind}: {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
+    return variables, line
 
 
 def build_phases(config: ml_collections.ConfigDict) -> tuple[phases.Phase, ...]:

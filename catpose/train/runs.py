@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -128,7 +129,10 @@ def _pools(run: Run, split: str) -> sampling.Pools:
 def initial_state(run: Run) -> state.TrainState:
     """The state before the first phase: random weights, pretrained ones over them."""
     key = jax.random.key(run.config.seed)
-    return state.create(key, experiment.initial_variables(run.config, run.model, key))
+    variables, line = experiment.initial_variables(run.config, run.model, key)
+    if run.progress:
+        tqdm.write(line, file=sys.stderr)
+    return state.create(key, variables)
 
 
 def restore_state(run: Run, arrays: dict[str, np.ndarray], at: int) -> state.TrainState:

@@ -1,0 +1,85 @@
+"""How fast the steps go and what they report, read from the device as rarely as possible."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from catpose.train import optim, phases
+
+
+class Clock:
+    """Steps per second, without compilation, evaluation and saving."""
+
+    def __init__(self) -> None:
+        self._steps, self._seconds, self._since = 0, 0.0, None
+
+    def pause(self) -> None:
+        """What comes before the next tick does not count."""
+        self._since = None
+
+    def tick(self, result: Any) -> None:
+        """A step was dispatched and will give `result`."""
+        if self._since is None:
+            jax.block_until_ready(result)
+        else:
+            self._steps += 1
+            self._seconds += time.monotonic() - self._since
+        self._since = time.monotonic()
+
+    def steps_per_second(self) -> float | None:
+        """So far; None before the second step."""
+        return self._steps / self._seconds if self._steps else None
+
+
+class Log:
+    """Collects the steps' sums on the device and writes their means every `log_steps`."""
+
+    def __init__(
+        self,
+        write_fn: Callable[[dict[str, Any]], None],
+        phase: phases.Phase,
+        start: int,
+        every_steps: int,
+    ) -> None:
+        self._write, self._phase, self._start, self._every = write_fn, phase, start, every_steps
+        self._rate = optim.schedule(phase.learning_rate, phase.steps)
+        self._pending: list[Any] = []
+
+    def speed(self, clock: Clock) -> float | None:
+        """Images per second so far."""
+        steps = clock.steps_per_second()
+        return steps and round(steps * self._phase.batch_size, 1)
+
+    def add(self, at: int, sums: Any, clock: Clock, *, last: bool) -> dict[str, Any] | None:
+        """Adds the sums of the step that led to step `at`; the line, where one is due."""
+        self._pending.append(sums)
+        if at % self._every and not last:
+            return None
+        means = _means(jax.device_get(self._pending), self._phase)
+        self._pending = []
+        line = {
+            "step": at,
+            "phase": self._phase.name,
+            **means,
+            "learning_rate": float(self._rate(at - 1 - self._start)),
+            "images_per_second": self.speed(clock),
+        }
+        self._write(line)
+        return line
+
+
+def _means(sums: list[dict[str, Any]], phase: phases.Phase) -> dict[str, float]:
+    """Weighted means over several steps, each step's losses being sums with their weights."""
+    total = {name: float(np.sum([s[name] for s in sums])) for name in sums[0]}
+    means = {"grad_norm": total["grad_norm"] / len(sums)}
+    if "pose_loss" in total:
+        means["pose_loss"] = total["pose_loss"] / max(total["pose_count"], 1e-6)
+    if "category_loss" in total:
+        means["category_loss"] = total["category_loss"] / max(total["category_count"], 1e-6)
+        means["category_accuracy"] = total["correct"] / max(total["category_count"], 1e-6)
+    means["loss"] = phase.pose_weight * means.get("pose_loss", 0.0)
+    means["loss"] += phase.category_weight * means.get("category_loss", 0.0)
+    return means
