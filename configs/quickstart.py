@@ -33,44 +33,48 @@ def get_config() -> ConfigDict:
     config.phases = [
         base.phase(
             "category pre-training",
-            800,
+            500,
             train=(features, category),
             batch_norm=(features, category),
             pose_weight=0.0,
             category_weight=1.0,
             learning_rate=rate(3e-3),
         ),
+        # One pose network for all twelve, on a loss without a seam, finds the way in.
         base.phase(
-            "pose from MSE",
+            "tied pose, MSE",
             600,
             train=(features, pose),
             batch_norm=(features, pose),
             pose_loss="mse",
-            pose_bn="all",
             category_weight=0.0,
             fusion="oracle",
-            learning_rate={"peak": 3e-3, "schedule": "constant", "warmup_steps": 50},
+            tied=True,
+            learning_rate={"peak": 3e-3, "warmup_steps": 50},
         ),
         base.phase(
             "pose",
-            1000,
+            1400,
             train=(features, pose),
             batch_norm=(features, pose),
+            # A batch has four images of a category: too few for statistics of their own.
             pose_bn="all",
             category_weight=0.0,
             fusion="oracle",
+            on_enter="broadcast_pose",
             learning_rate=rate(3e-3),
         ),
         base.phase(
             "category",
-            150,
+            100,
             train=(category,),
             batch_norm=(category,),
             pose_weight=0.0,
             category_weight=1.0,
             learning_rate=rate(3e-3),
         ),
-        base.phase("joint", 900, category_weight=0.3, learning_rate=rate(2e-3)),
+        base.phase("joint", 1400, category_weight=0.5, learning_rate=rate(2e-3)),
     ]
-    config.checkpoint_steps = 100000
+    config.eval.batch_size = 240
+    config.eval.every_steps = 1000
     return config

@@ -35,9 +35,10 @@ def fail(message: str) -> NoReturn:
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
-    for argument in argv:
-        name, _, value = argument.partition("=")
-        if name == "--config" and value and not pathlib.Path(value.split(":")[0]).is_file():
+    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
+        name, equals, value = argument.partition("=")
+        value = value if equals else following
+        if name == "--config" and not pathlib.Path(value.split(":")[0]).is_file():
             fail(f"no config file '{value}'; run from the repository root, see configs/")
     try:
         return flags.FLAGS(argv)

@@ -48,6 +48,10 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+# To be raised when the same file would give another crop: stored crops are then made anew.
+CROP_VERSION = 1
+
+
 def crop(
     image: Image.Image, box: Sequence[float | int] | None, size: int, margin: int
 ) -> np.ndarray:
@@ -128,9 +132,7 @@ def load(
     """
     rows = manifest.read(pathlib.Path(root), categories)
     content = [store.digest(pathlib.Path(path).read_bytes()) for path in rows.path]
-    # The code counts too: crops of an older version are not mistaken for this one's.
-    code = pathlib.Path(__file__).read_bytes()
-    key = store.digest(content, rows.box, resolution, margin, code)
+    key = store.digest(content, rows.box, resolution, margin, CROP_VERSION)
     arrays = store.stored(
         store.cache_dir(cache_dir),
         "photos",
@@ -154,7 +156,7 @@ def load(
                 category=rows.category[index],
                 rotation=rows.rotation[index],
                 names=np.array([os.path.basename(p) for p in rows.path[index]]),
-                key=store.digest(key, name),
+                key=store.digest(key, index),
                 margin=margin,
                 aspect=np.asarray(arrays["aspect"][index]),
             )

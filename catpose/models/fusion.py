@@ -25,7 +25,7 @@ def weights(
       category: the true category; only "oracle" reads it, and needs it.
 
     Returns:
-      float32 weights, at least 0, that sum to 1.
+      Weights of at least 0 that sum to 1, in at least float32.
 
     Raises:
       ValueError: the name is unknown, or "oracle" was given no category.
@@ -34,7 +34,8 @@ def weights(
         raise ValueError(f"unknown fusion {name!r}; there are {', '.join(FUSIONS)}")
     if name == "oracle" and category is None:
         raise ValueError("the fusion 'oracle' needs the category")
-    return FUSIONS[name](category_logits.astype(jnp.float32), category)
+    dtype = jnp.promote_types(category_logits.dtype, jnp.float32)
+    return FUSIONS[name](category_logits.astype(dtype), category)
 
 
 def _weighted(logits: Array, category: Array | None) -> Array:

@@ -53,7 +53,8 @@ class Network(NamedTuple):
         statistics. All others use running statistics, which come back bit for bit.
       pose_rows: (B, K) weight of each image in the batch statistics of each pose network, None
         for equal ones.
-      tied: static; pose network 0 alone runs, on all images, and gives the outputs of all K.
+      tied: static; pose network 0 alone runs, on all images, and gives the outputs of all K. Of
+        the pose networks' parameters, the first slices (leading axis 1) are enough.
       axis_name: the mapped axis (pmap) over which the batch is spread; None under jit.
 
     feature_fn(variables, image) -> the output of the feature network on running statistics,
@@ -277,7 +278,17 @@ def integrated(
             pooled,
             key=key,
         )
-        pose_outputs = run("pose_networks", pose_networks, pooled, rows=pose_rows, tied=tied)
+        if tied:
+            pose_outputs, batch_stats["pose_networks"] = pose_nets.apply_tied(
+                pose_networks,
+                {name: variables[name]["pose_networks"] for name in ("params", "batch_stats")},
+                pooled,
+                use_running="pose_networks" not in batch_norm_train,
+                axis_name=axis_name,
+                rows=pose_rows,
+            )
+        else:
+            pose_outputs = run("pose_networks", pose_networks, pooled, rows=pose_rows)
         return Outputs(pooled, category_logits, pose_outputs), batch_stats
 
     def pool_given(variables, features):

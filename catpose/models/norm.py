@@ -40,13 +40,12 @@ class BatchNorm(nn.Module):
         """Normalise the last axis, per network where there are several.
 
         Args:
-          x: (B, ..., C); with num_networks (k, B, C), where k < K is the first k networks only.
-            Parameters and statistics of the others are then neither read nor changed.
+          x: (B, ..., C); with num_networks (K, B, C).
           use_running: normalise with the running statistics and leave them as they are; else
             with those of the batch, which also move the running ones.
           axis_name: the mapped axis (pmap, shard_map) over which the batch is spread. None where
             the whole batch is visible, as it is under jit with sharded arrays.
-          rows: (B, k) weights, at least 0, of each row in the batch statistics of each network;
+          rows: (B, K) weights, at least 0, of each row in the batch statistics of each network;
             only with num_networks. None weighs all rows alike. A network whose rows weigh 0
             uses and keeps its running statistics.
 
@@ -55,30 +54,29 @@ class BatchNorm(nn.Module):
         """
         num_channels = x.shape[-1]
         if self.num_networks:
-            shape, used, axes = (self.num_networks, num_channels), x.shape[0], (1,)
-            view = (used, 1, num_channels)
+            shape, axes = (self.num_networks, num_channels), (1,)
+            view = (self.num_networks, 1, num_channels)
         else:
-            shape, used, axes = (num_channels,), num_channels, tuple(range(x.ndim - 1))
+            shape, axes = (num_channels,), tuple(range(x.ndim - 1))
             view = (1,) * len(axes) + shape
         scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         scale, bias, mean, var = (
-            v[:used].reshape(view) for v in (scale, bias, running_mean.value, running_var.value)
+            v.reshape(view) for v in (scale, bias, running_mean.value, running_var.value)
         )
         wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         if not use_running:
             old_mean, old_var = mean, var
             weights = None if rows is None else rows.T[..., None]
-            batch_mean, batch_var, weight = moments(wide, mean, axes, weights, axis_name)
-            mean = jnp.where(weight > 0, batch_mean, old_mean)
+            # Without rows the mean is the running one as it is; the variance is 0.
+            mean, batch_var, weight = moments(wide, old_mean, axes, weights, axis_name)
             var = jnp.where(weight > 0, batch_var, old_var)
             for running, old, new in ((running_mean, old_mean, mean), (running_var, old_var, var)):
                 # Exactly old where new is old.
                 moved = lax.stop_gradient(old + (1 - self.momentum) * (new - old))
-                updated = moved.reshape((used, *shape[1:])).astype(running.value.dtype)
-                running.value = running.value.at[:used].set(updated)
+                running.value = moved.reshape(shape).astype(running.value.dtype)
         return ((wide - mean) * (scale * lax.rsqrt(var + self.eps)) + bias).astype(x.dtype)
 
 

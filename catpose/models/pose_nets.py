@@ -10,9 +10,10 @@ Reference: Mahendran, Ali and Vidal, section 3.1: FC, BN and ReLU twice (1000 an
 the pose, output non-linearity in each network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float
@@ -49,7 +50,6 @@ class PoseNetworks(nn.Module):
         use_running: bool,
         axis_name: str | None = None,
         rows: Float[Array, "batch networks"] | None = None,
-        tied: bool = False,
     ) -> Float[Array, "batch networks outputs"]:
         """Poses of every image from every network.
 
@@ -59,17 +59,11 @@ class PoseNetworks(nn.Module):
           axis_name: mapped axis over which the batch is spread, or None.
           rows: (B, K) weights of the images in each network's batch statistics; None for equal
             ones. Of no effect with use_running.
-          tied: run network 0 alone, on all images, and give its outputs for all K. The
-            parameters and statistics of the others are not touched. Its rows are then the sum of
-            `rows` over the networks.
 
         Returns:
           Activated outputs, at least float32.
         """
-        used = 1 if tied else self.num_networks
-        if tied and rows is not None:
-            rows = rows.sum(1, keepdims=True)
-        x = jnp.broadcast_to(features.astype(self.dtype), (used, *features.shape))
+        x = jnp.broadcast_to(features.astype(self.dtype), (self.num_networks, *features.shape))
         for i, units in enumerate(self.hidden, start=1):
             x = Linear(self.num_networks, units, dtype=self.dtype, name=f"linear{i}")(x)
             normalise = norm.BatchNorm(num_networks=self.num_networks, name=f"bn{i}")
@@ -83,8 +77,53 @@ class PoseNetworks(nn.Module):
             dtype=jnp.promote_types(self.dtype, jnp.float32),
             name="output",
         )(x)
-        outputs = jnp.swapaxes(self.activate(raw), 0, 1)
-        return jnp.broadcast_to(outputs, (len(outputs), self.num_networks, self.num_outputs))
+        return jnp.swapaxes(self.activate(raw), 0, 1)
+
+
+def apply_tied(
+    module: PoseNetworks,
+    variables: Mapping[str, Any],
+    features: Float[Array, "batch features"],
+    *,
+    use_running: bool,
+    axis_name: str | None = None,
+    rows: Float[Array, "batch networks"] | None = None,
+) -> tuple[Float[Array, "batch networks outputs"], Any]:
+    """Network 0 alone, on all images, in the place of all K.
+
+    Only the first slice of each leaf is read: the parameters may hold nothing but that (leading
+    axis 1), which spares a step that trains it the copy of the others.
+
+    Args:
+      module: the K networks.
+      variables: of the module, `params` and `batch_stats`.
+      features: see `PoseNetworks`.
+      use_running: see `PoseNetworks`.
+      axis_name: see `PoseNetworks`.
+      rows: weights of the images as for K networks; here their sum over the networks counts.
+
+    Returns:
+      Outputs, the same for all K, and the statistics: new for network 0, the others' as they were.
+    """
+    single = module.clone(num_networks=1)
+    first = jax.tree.map(lambda leaf: leaf[:1], variables)
+    if rows is not None:
+        rows = rows.sum(1, keepdims=True)
+    outputs, updated = single.apply(
+        first,
+        features,
+        use_running=use_running,
+        axis_name=axis_name,
+        rows=rows,
+        mutable=["batch_stats"],
+    )
+    batch_stats = variables["batch_stats"]
+    if not use_running:
+        batch_stats = jax.tree.map(
+            lambda old, new: old.at[:1].set(new), batch_stats, updated["batch_stats"]
+        )
+    batch, _, num_outputs = outputs.shape
+    return jnp.broadcast_to(outputs, (batch, module.num_networks, num_outputs)), batch_stats
 
 
 class Linear(nn.Module):
@@ -97,14 +136,15 @@ class Linear(nn.Module):
     dtype: Any = jnp.float32
 
     @nn.compact
-    def __call__(self, x: Float[Array, "used batch inputs"]) -> Float[Array, "used batch outputs"]:
-        """Apply the first maps, as many as there are inputs, each to its own."""
-        used, _, num_inputs = x.shape
-        shape = (self.num_networks, num_inputs, self.num_outputs)
-        kernel = self.param("kernel", initial.glorot(self.scale), shape, jnp.float32)[:used]
+    def __call__(
+        self, x: Float[Array, "networks batch inputs"]
+    ) -> Float[Array, "networks batch outputs"]:
+        """Each map on its own inputs."""
+        shape = (self.num_networks, x.shape[-1], self.num_outputs)
+        kernel = self.param("kernel", initial.glorot(self.scale), shape, jnp.float32)
         y = jnp.einsum("kbi,kio->kbo", x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias_shape = (self.num_networks, self.num_outputs)
             bias = self.param("bias", nn.initializers.zeros, bias_shape, jnp.float32)
-            y = y + bias[:used, None].astype(self.dtype)
+            y = y + bias[:, None].astype(self.dtype)
         return y

@@ -104,7 +104,9 @@ def _read_torch(path):
             " torch.save, or as .safetensors"
         )
     with zipfile.ZipFile(path) as archive:
-        (index,) = (n for n in archive.namelist() if n.split("/", 1)[-1] == "data.pkl")
+        index = next((n for n in archive.namelist() if n.split("/", 1)[-1] == "data.pkl"), None)
+        if index is None:
+            raise ValueError(f"{path.name} was not written by torch.save: it has no data.pkl")
         with archive.open(index) as stream:
             content = _TensorUnpickler(stream, archive, index.removesuffix("data.pkl")).load()
     for wrapper in WRAPPERS:

@@ -212,6 +212,15 @@ def trainable(params: Mapping[str, Any], phase: Phase) -> dict[str, Any]:
     }
 
 
+def seen(params: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters as the phase's forward pass reads them: `trained` in their places.
+
+    Of tied pose networks that is the first slice alone.
+    """
+    flat = traverse_util.flatten_dict(params, sep="/")
+    return traverse_util.unflatten_dict({**flat, **trained}, sep="/")
+
+
 def merge(params: Mapping[str, Any], update: Mapping[str, Any], phase: Phase) -> dict[str, Any]:
     """`params` with the leaves of `update`, a tree as `trainable` makes it, in their places."""
     merged = by_path(params)

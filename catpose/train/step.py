@@ -103,7 +103,7 @@ def train_step(
 
     def objective(trained: Mapping[str, Array]) -> tuple[Array, Any]:
         variables = {
-            "params": phases.merge(state.params, trained, phase),
+            "params": phases.seen(state.params, trained),
             "batch_stats": state.batch_stats,
         }
         outputs, batch_stats = apply_fn(variables, batch, network_key, axis_name)

@@ -1,0 +1,115 @@
+"""Every config in configs/: complete, exact in what it trains, and its steps fit together."""
+
+import importlib
+import json
+import pathlib
+
+import jax
+import numpy as np
+import pytest
+
+from catpose.data import batch, dataset
+from catpose.render.shapes import CATEGORIES
+from catpose.train import experiment, phases, runs, state
+from configs import base
+
+FOLDER = pathlib.Path(__file__).parent.parent / "configs"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "base")
+
+
+def load(name):
+    return importlib.import_module(f"configs.{name}").get_config()
+
+
+def fake_run(config, folder):
+    """The run of a config on empty images, one of each category in every split."""
+    categories = CATEGORIES
+    if config.data.kind == "manifest":
+        categories = tuple(config.data.categories) or tuple("abcdefghi")
+    num, side = len(categories), config.data.resolution + 2 * config.data.margin
+    split = dataset.Split(
+        image=np.broadcast_to(np.uint8(0), (num, side, side, 3)),
+        category=np.arange(num, dtype=np.int32),
+        rotation=np.tile(np.eye(3, dtype=np.float32), (num, 1, 1)),
+        names=np.array(categories),
+        key="fake",
+        margin=config.data.margin,
+    )
+    sources = {source for phase in config.phases for source in phase.sources}
+    splits = dict.fromkeys(sources | {"validation", "test"}, split)
+    config.parallel = "jit"
+    return runs.assemble(config, folder, dataset.Dataset(categories, splits), progress=False)
+
+
+def form(leaf):
+    """What compiled code depends on; another weak type would compile the second step anew."""
+    return f"{leaf.shape} {leaf.dtype} {leaf.weak_type}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_key_is_declared_in_base(name):
+    def keys(config):
+        config = json.loads(config.to_json())
+        del config["phases"]
+        return {
+            (section, key)
+            for section, value in config.items()
+            for key in (value if isinstance(value, dict) else [""])
+        }
+
+    assert keys(load(name)) == keys(base.get_config())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_says_how_to_run_it(name):
+    text = (FOLDER / f"{name}.py").read_text()
+    assert f"python -m launch.train --config=configs/{name}.py" in text
+    assert load(name).name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_fit_together(name, tmp_path):
+    """Each phase trains exactly its groups, and its step returns a state of the form it took."""
+    run = fake_run(load(name), tmp_path)
+    size = run.model.resolution
+    image = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
+    variables = jax.eval_shape(run.model.network.init_fn, jax.random.key(0), image)
+    feature = jax.eval_shape(run.model.network.feature_fn, variables, image)
+    num = len(run.model.categories)
+    trained = set()
+    for phase, start, _ in phases.spans(run.phases):
+        marks = phases.labels(variables["params"], phase)
+        for path, mark in marks.items():
+            assert mark == ("train" if path.split("/")[0] in phase.train else "freeze"), path
+        trained |= {path for path, mark in marks.items() if mark == "train"}
+
+        def entered(variables, phase=phase):
+            fresh = state.create(jax.random.key(0), variables)
+            return state.enter_phase(fresh, phase, runs.make_tx(run, phase, fresh.params))
+
+        before = jax.eval_shape(entered, variables)
+        if phase.cached_features:
+            shape = (num, len(phase.views), *feature.shape[1:])
+            cache = batch.Cache(features=jax.ShapeDtypeStruct(shape, np.float32))
+        else:
+            shape = run.dataset.splits["validation"].image.shape
+            cache = batch.Cache(image=jax.ShapeDtypeStruct(shape, np.uint8))
+        records = next(runs.batches(run, phase, start))
+        assert sum(len(rows.index) for rows in records.values()) == phase.batch_size
+        tx = runs.make_tx(run, phase, variables["params"])
+        step_fn = runs.compile_phase(run, phase, tx)
+        after, sums = jax.eval_shape(step_fn, before, records, dict.fromkeys(phase.sources, cache))
+        assert jax.tree.map(form, after) == jax.tree.map(form, before)
+        assert bool(phase.pose_weight) == ("pose_loss" in sums)
+        assert bool(phase.category_weight) == ("category_loss" in sums)
+    cached = all(phase.cached_features for phase in run.phases)
+    never = set(marks) - trained
+    assert all(path.startswith("feature_network/") and cached for path in never), never
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_phases_are_plain_data(name, tmp_path):
+    """What config.json keeps is enough to build the same phases again."""
+    config = load(name)
+    kept = json.loads(config.to_json())
+    assert phases.from_config(kept["phases"]) == experiment.build_phases(config)

@@ -1,0 +1,136 @@
+import functools
+
+import jax
+import numpy as np
+import pytest
+from jax import lax
+from jax import numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from catpose.models import conv
+
+# name: image (height, width, inputs), kernel (rows, columns, outputs), stride, padding
+CASES = {
+    "1x1": ((5, 6, 3), (1, 1, 4), 1, ((0, 0), (0, 0))),
+    "1x1 strided, even": ((6, 8, 3), (1, 1, 4), 2, ((0, 0), (0, 0))),
+    "1x1 strided, odd": ((5, 7, 3), (1, 1, 4), 2, ((0, 0), (0, 0))),
+    "1x1 padded": ((3, 3, 2), (1, 1, 4), 2, ((1, 0), (0, 2))),
+    "3x3": ((6, 5, 3), (3, 3, 4), 1, ((1, 1), (1, 1))),
+    "3x3 strided": ((8, 7, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
+    "3x3 on a small map": ((2, 2, 3), (3, 3, 4), 1, ((1, 1), (1, 1))),
+    "3x3 strided to a small map": ((4, 4, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
+    "3x3 on one position": ((1, 1, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
+    "unequal padding on a small map": ((2, 3, 2), (3, 2, 4), 1, ((2, 0), (0, 1))),
+    "rows left over by the stride": ((2, 4, 2), (3, 3, 4), 3, ((2, 1), (0, 1))),
+    "7x7 stem": ((12, 10, 3), (7, 7, 4), 2, ((3, 3), (3, 3))),
+    "7x7 stem on a small map": ((4, 6, 3), (7, 7, 4), 2, ((3, 3), (3, 3))),
+}
+
+
+def reference(x, kernel, stride, padding):
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+def arrays(case, dtype, batch=2):
+    (height, width, inputs), (rows, columns, outputs), stride, padding = CASES[case]
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(batch, height, width, inputs)).astype(dtype)
+    kernel = generator.normal(size=(rows, columns, inputs, outputs)).astype(dtype)
+    return jnp.asarray(x), jnp.asarray(kernel), stride, padding
+
+
+def with_gradients(function):
+    @jax.jit
+    def both(x, kernel, cotangent):
+        value, pull_back = jax.vjp(function, x, kernel)
+        return value, *pull_back(cotangent)
+
+    return both
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_value_and_gradients_are_those_of_lax(case):
+    with jax.enable_x64(True):
+        x, kernel, stride, padding = arrays(case, np.float64)
+        ours = functools.partial(conv.conv, stride=stride, padding=padding)
+        theirs = functools.partial(reference, stride=stride, padding=padding)
+        shape = jax.eval_shape(theirs, x, kernel).shape
+        cotangent = jnp.asarray(np.random.default_rng(1).normal(size=shape))
+        actual = with_gradients(ours)(x, kernel, cotangent)
+        expected = with_gradients(theirs)(x, kernel, cotangent)
+        for a, b in zip(actual, expected, strict=True):
+            assert a.dtype == jnp.float64
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", ["1x1 strided, odd", "3x3 on a small map", "3x3"])
+def test_bfloat16_stays_bfloat16(case):
+    x, kernel, stride, padding = arrays(case, np.float32)
+    low = conv.conv(
+        x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), stride=stride, padding=padding
+    )
+    assert low.dtype == jnp.bfloat16
+    np.testing.assert_allclose(
+        low.astype(jnp.float32), reference(x, kernel, stride, padding), rtol=0.05, atol=0.15
+    )
+
+
+def lowered(case, platform):
+    x, kernel, stride, padding = arrays(case, np.float32)
+
+    def loss(x, kernel):
+        return (conv.conv(x, kernel, stride=stride, padding=padding) ** 2).sum()
+
+    program = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel)
+    return program.lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize("case", ["1x1", "3x3 on a small map"])
+def test_slow_cases_are_products_on_cpu_and_convolutions_elsewhere(case):
+    assert "stablehlo.convolution" not in lowered(case, "cpu")
+    assert "stablehlo.convolution" in lowered(case, "cuda")
+    assert "stablehlo.convolution" in lowered(case, "tpu")
+
+
+def test_larger_maps_are_convolutions_on_cpu_too():
+    assert "stablehlo.convolution" in lowered("3x3", "cpu")
+
+
+@pytest.mark.parametrize("case", ["1x1", "3x3 on a small map"])
+def test_devices_share_a_batch(case):
+    x, kernel, stride, padding = arrays(case, np.float32, batch=8)
+    # A factor per image, so that exchanged images would show.
+    factor = jnp.arange(1.0, 9.0)[:, None, None, None]
+
+    def loss(x, kernel, factor):
+        return (factor * conv.conv(x, kernel, stride=stride, padding=padding) ** 2).sum()
+
+    expected = jax.grad(loss, (0, 1))(x, kernel, factor)
+    split = jax.sharding.Mesh(np.array(jax.devices()), ("batch",))
+    by_image = NamedSharding(split, PartitionSpec("batch"))
+    whole = NamedSharding(split, PartitionSpec())
+    sharded = jax.jit(jax.grad(loss, (0, 1)), out_shardings=(by_image, whole))(
+        jax.device_put(x, by_image),
+        jax.device_put(kernel, whole),
+        jax.device_put(factor, by_image),
+    )
+    mapped = jax.pmap(
+        lambda x, k, f: (
+            jax.grad(loss)(x, k, f),
+            lax.psum(jax.grad(loss, 1)(x, k, f), "batch"),
+        ),
+        axis_name="batch",
+        in_axes=(0, None, 0),
+        out_axes=(0, None),
+    )(x[:, None], kernel, factor[:, None])
+    for actual in (sharded, (mapped[0][:, 0], mapped[1])):
+        for a, b in zip(actual, expected, strict=True):
+            np.testing.assert_allclose(np.asarray(a), b, rtol=2e-5, atol=2e-4)
+
+
+def test_shapes_without_running():
+    x, kernel, stride, padding = arrays("3x3 strided to a small map", np.float32)
+    shape = jax.eval_shape(functools.partial(conv.conv, stride=stride, padding=padding), x, kernel)
+    assert shape.shape == (2, 2, 2, 4)

@@ -1,0 +1,191 @@
+"""The rules that keep the code readable, read off the syntax trees."""
+
+import ast
+import functools
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+MAX_LINES = 330
+# From the lowest to the highest; a module imports only from lower layers and its own package.
+LAYERS = (
+    ("catpose", "catpose.errors"),
+    ("catpose.geometry",),
+    ("catpose.losses", "catpose.metrics"),
+    ("catpose.poses",),
+    ("catpose.models", "catpose.render"),
+    ("catpose.data",),
+    ("catpose.train.phases",),
+    ("catpose.train.optim", "catpose.train.state"),
+    ("catpose.train.step",),
+    (
+        "catpose.train.parallel",
+        "catpose.train.progress",
+        "catpose.train.checkpoint",
+        "catpose.train.writer",
+        "catpose.train.workdir",
+    ),
+    ("catpose.train.evaluate", "catpose.train.experiment"),
+    ("catpose.train.runs",),
+    ("catpose.train.loop",),
+    ("catpose.report",),
+    ("catpose.predict", "catpose.export"),
+    ("configs",),
+    ("launch",),
+)
+
+
+def files(*folders):
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def name_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    name_of(path): path
+    for path in files("catpose", "configs", "launch")
+    if path.name != "__init__.py" or path.stat().st_size
+}
+
+
+@functools.cache
+def parse(path):
+    return ast.parse(path.read_text())
+
+
+def layer(module):
+    """(level, the entry of LAYERS) of a module."""
+    found = [
+        (level, entry)
+        for level, entries in enumerate(LAYERS)
+        for entry in entries
+        if module == entry or module.startswith(entry + ".")
+    ]
+    level, entry = max(found, key=lambda pair: len(pair[1]))
+    assert entry != "catpose" or module == "catpose", f"{module} is in no layer"
+    return level, entry
+
+
+def imports(path):
+    """Full names of everything that a file imports, modules where they are ours."""
+    found = set()
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found.add(inner if inner in MODULES else node.module)
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_downwards(module):
+    if module == "catpose":
+        return  # its `load` is resolved on use
+    level, entry = layer(module)
+    for other in imports(MODULES[module]):
+        if other.split(".")[0] in ("catpose", "configs", "launch"):
+            other_level, other_entry = layer(other)
+            assert other_level < level or other_entry == entry, f"{module} imports {other}"
+
+
+def test_names_are_imported_by_module():
+    """`from catpose.geometry import so3`, not `from catpose.geometry.so3 import exp`."""
+    # Types and plain values may be imported themselves.
+    for module, path in MODULES.items():
+        for node in ast.walk(parse(path)):
+            if isinstance(node, ast.ImportFrom) and node.module in MODULES:
+                for alias in node.names:
+                    inner = f"{node.module}.{alias.name}"
+                    assert inner in MODULES or alias.name[0].isupper(), f"{module}: {inner}"
+
+
+@pytest.mark.parametrize(
+    ("library", "allowed"),
+    [
+        ("tensorflow", ()),
+        ("flax", ("catpose.models",)),
+        ("torch", ()),
+        ("pmap", ("catpose.train.parallel",)),
+        ("NamedSharding", ("catpose.train.parallel",)),
+        ("ml_collections", ("catpose.train", "configs", "launch")),
+    ],
+)
+def test_only_some_modules_know(library, allowed):
+    for module, path in MODULES.items():
+        tree = parse(path)
+        words = {name.split(".")[0] for name in imports(path)}
+        words |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        words |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        if library in words:
+            assert any(module == a or module.startswith(a + ".") for a in allowed), module
+
+
+@pytest.mark.parametrize("path", files("catpose", "configs", "launch"), ids=name_of)
+def test_files_are_short_and_well_named(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= MAX_LINES
+    assert path.stem not in ("utils", "util", "common", "helpers", "helper", "misc")
+    for word in ("TODO", "FIXME", "XXX", "NotImplementedError", "jax_utils", "flax.training"):
+        assert word not in text, word
+    names = {node.id for node in ast.walk(parse(path)) if isinstance(node, ast.Name)}
+    assert not names & {"rng", "rngs", "rng_key"}
+
+
+def test_nothing_inherits_from_a_class_of_ours():
+    classes = [
+        node
+        for path in MODULES.values()
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.ClassDef)
+    ]
+    ours = {node.name for node in classes}
+    for node in classes:
+        bases = {getattr(base, "attr", getattr(base, "id", None)) for base in node.bases}
+        assert not bases & ours, f"{node.name} inherits from {bases & ours}"
+
+
+def run_python(code):
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_worker_processes_import_no_jax():
+    code = (
+        "import sys, catpose, catpose.errors, catpose.render.scene, catpose.data.shapes;"
+        "print('jax' in sys.modules)"
+    )
+    assert run_python(code) == ["False"]
+
+
+def test_nothing_asks_for_tensorflow():
+    code = """
+import importlib.abc, pkgutil, sys
+from absl.flags import FLAGS
+
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] == "tensorflow":
+            print(name)
+
+sys.meta_path.insert(0, Watch())
+import catpose, launch
+for package in (catpose, launch):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        __import__(module.name)
+        for flag in list(FLAGS.flags_by_module_dict().get(module.name, ())):
+            delattr(FLAGS, flag.name)
+print("done")
+"""
+    assert run_python(code) == ["done"]

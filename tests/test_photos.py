@@ -1,0 +1,379 @@
+"""Crops against Pillow's own crop and resize; decoding, orientation, broken files, the cache."""
+
+import io
+import os
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from catpose.data import augment, photos
+from catpose.errors import InputError
+
+HEADER = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1"
+
+
+def smooth(width, height, seed=0):
+    """A picture without hard edges: resampling differs little from one right way to another."""
+    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def noise(width, height, seed=0):
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    )
+
+
+def encoded(image, form, **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def levels(a, b):
+    """The largest difference of two pictures."""
+    return np.abs(np.asarray(a, np.int32) - np.asarray(b, np.int32)).max()
+
+
+@pytest.mark.parametrize("box", [None, (0, 0, 150, 90), (20, 30, 100, 50), (3, 5, 35, 37)])
+@pytest.mark.parametrize("size", [32, 63])
+def test_a_crop_is_cut_and_resized(box, size):
+    # Pillow's resize of the cut-out repeats the box's edge where ours still sees the picture, so
+    # on noise the outermost pixels differ; a filter reaches no further than one pixel of the
+    # result, or of the source.
+    for picture, edge, tolerance in ((noise(150, 90), 2, 0), (smooth(150, 90), 0, 16)):
+        cut = picture if box is None else picture.crop(box)
+        expected = np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR))
+        result = photos.crop(picture, box, size, 0)
+        assert result.shape == (size, size, 3)
+        assert result.dtype == np.uint8
+        inner = slice(edge, size - edge)
+        assert levels(result[inner, inner], expected[inner, inner]) <= tolerance
+        if box in (None, (0, 0, 150, 90)):
+            assert levels(result, expected) == 0
+
+
+def test_a_box_of_the_results_size_is_taken_as_it_is():
+    picture = noise(80, 60)
+    pixels = np.asarray(picture)
+    np.testing.assert_array_equal(photos.crop(picture, (11, 7, 43, 39), 32, 0), pixels[7:39, 11:43])
+    with_margin = photos.crop(picture, (11, 7, 43, 39), 32, 5)
+    np.testing.assert_array_equal(with_margin, pixels[2:44, 6:48])
+
+
+def test_boxes_may_have_fractions():
+    # A ramp along x: the value at the centre of each output pixel is known.
+    ramp = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (50, 1, 3)))
+    row = photos.crop(ramp, (20.5, 10, 84.5, 40), 32, 0)[16, :, 0]
+    centres = 20.5 + (np.arange(32) + 0.5) * 2 - 0.5
+    np.testing.assert_allclose(row, centres, atol=0.51)
+
+
+@pytest.mark.parametrize("box", [(40, 30, 104, 78), (41.3, 29.6, 97.2, 83.1)])
+def test_the_margin_shows_what_lies_around_the_box(box):
+    for picture in (noise(150, 120), smooth(150, 120)):
+        plain = photos.crop(picture, box, 32, 0)
+        wide = photos.crop(picture, box, 32, 6)
+        assert wide.shape == (44, 44, 3)
+        # The same centres and the same filter: equal, up to how rounding falls.
+        assert levels(augment.without_margin(wide[None], 6)[0], plain) <= 1
+        x0, y0, x1, y1 = box
+        dx, dy = (x1 - x0) * 6 / 32, (y1 - y0) * 6 / 32
+        larger = photos.crop(picture, (x0 - dx, y0 - dy, x1 + dx, y1 + dy), 44, 0)
+        assert levels(wide, larger) == 0
+
+
+def test_outside_the_image_its_edge_repeats():
+    picture = noise(40, 40)
+    pixels = np.pad(np.asarray(picture), ((16, 16), (16, 16), (0, 0)), mode="edge")
+    # Boxes at the image's own scale, so that every pixel is known.
+    for x0, y0, margin in ((-10, -6, 0), (20, 30, 0), (0, 4, 7), (-9, 20, 3)):
+        result = photos.crop(picture, (x0, y0, x0 + 32, y0 + 32), 32, margin)
+        side = 32 + 2 * margin
+        top, left = y0 - margin + 16, x0 - margin + 16
+        expected = pixels[top : top + side, left : left + side]
+        np.testing.assert_array_equal(result[: len(expected), : expected.shape[1]], expected)
+    # The whole image: the margin is nothing but repeated edge.
+    whole = photos.crop(picture, None, 40, 4)
+    np.testing.assert_array_equal(whole, np.pad(pixels[16:56, 16:56], ((4,), (4,), (0,)), "edge"))
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ((30, 5, 10, 20), "has no area"),
+        ((5, 5, 5, 20), "has no area"),
+        ((0.1, 0.1, 0.9, 0.8), "has no area; x0, y0, x1, y1 are in pixels"),
+        ((np.nan, 0, 10, 10), "has no area"),
+        ((np.nan,) * 4, "has no area"),
+        ((60, 0, 70, 10), r"outside the image \(60 x 40 pixels\)"),
+        ((0, -20, 10, 0), "outside the image"),
+        ((-20, 0, 0, 10), "outside the image"),
+        ((0, 0, 1e9, 10), "far larger than the image"),
+        ((0, 0, 10, np.inf), "far larger than the image"),
+        ((-np.inf, 0, 10, 10), "far larger than the image"),
+    ],
+)
+@pytest.mark.parametrize("margin", [0, 4])
+def test_boxes_that_mean_nothing(box, message, margin):
+    with pytest.raises(InputError, match=message) as caught:
+        photos.crop(noise(60, 40), box, 32, margin)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_preprocessing_of_the_pretrained_weights(data_dir):
+    golden = np.load(data_dir / "weights" / "golden_stage3_stage4.npz")
+    for name, expected in zip(golden["files"], golden["inputs"], strict=True):
+        picture = photos.open_image(data_dir / "cars3d" / "images" / str(name))
+        image = photos.crop(picture, None, 224, 0)
+        ours = np.asarray(augment.normalize(jnp.asarray(image[None]), "keras")[0])
+        assert np.abs(ours - expected).max() <= 1 + 1e-4
+        assert np.abs(ours - expected).mean() < 0.01
+
+
+def halves(mode):
+    """Left dark, right light; upper half of each a little lighter; in a mode of Pillow."""
+    grey = np.empty((40, 60), np.uint8)
+    grey[:, :30], grey[:, 30:] = 40, 200
+    grey[:20] += 20
+    return Image.fromarray(grey).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [
+        ("L", "JPEG"), ("RGB", "JPEG"), ("CMYK", "JPEG"), ("L", "PNG"), ("LA", "PNG"),
+        ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("1", "PNG"), ("P", "GIF"), ("RGB", "WEBP"),
+        ("RGBA", "WEBP"), ("RGB", "BMP"), ("CMYK", "TIFF"), ("L", "TIFF"),
+    ],
+)  # fmt: skip
+def test_every_kind_of_image_looks_as_it_does_in_a_viewer(mode, form):
+    picture = halves(mode)
+    opened = photos.open_image(encoded(picture, form))
+    assert opened.mode == "RGB"
+    expected = picture.convert("RGB")  # "1" dithers, so the expectation passes through the mode too
+    assert levels(opened, expected) <= (6 if form in ("JPEG", "WEBP") else 0)
+    assert photos.crop(opened, None, 32, 0).shape == (32, 32, 3)
+
+
+def test_sixteen_bits_of_grey_keep_their_shades():
+    deep = (np.asarray(halves("L")).astype(np.uint16) << 8) + 77
+    for form in ("PNG", "TIFF"):
+        opened = photos.open_image(encoded(Image.fromarray(deep), form))
+        assert levels(opened, halves("RGB")) == 0
+
+
+def test_transparency_is_dropped_without_a_warning():
+    colours = np.zeros((8, 8, 4), np.uint8)
+    colours[:4] = (200, 10, 30, 255)
+    colours[4:] = (20, 150, 60, 0)
+    picture = Image.fromarray(colours)
+    assert levels(photos.open_image(encoded(picture, "PNG")), colours[..., :3]) == 0
+    # A palette with a transparency for each of its colours makes Pillow warn.
+    palette = photos.open_image(encoded(picture.quantize(4), "PNG"))
+    assert levels(np.asarray(palette)[:4], colours[:4, :, :3]) == 0
+
+
+# What the values of EXIF's Orientation mean: where the stored row 0 and column 0 belong on view.
+ORIENTATIONS = {
+    1: ("top", "left"), 2: ("top", "right"), 3: ("bottom", "right"), 4: ("bottom", "left"),
+    5: ("left", "top"), 6: ("right", "top"), 7: ("right", "bottom"), 8: ("left", "bottom"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "sides"), ORIENTATIONS.items())
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_orientation_is_applied(tmp_path, value, sides, form):
+    upright = np.asarray(halves("RGB"))
+    stored = upright
+    first_row, first_column = sides
+    if first_row in ("left", "right"):
+        stored = stored.transpose(1, 0, 2)
+    if "bottom" == first_row or "right" == first_row:
+        stored = stored[::-1]
+    if "right" == first_column or "bottom" == first_column:
+        stored = stored[:, ::-1]
+    exif = Image.Exif()
+    exif[0x0112] = value
+    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), form, exif=exif, quality=95)
+    path = tmp_path / "photo"
+    path.write_bytes(data)
+    for source in (data, path, str(path), Image.open(io.BytesIO(data))):
+        opened = photos.open_image(source)
+        assert opened.size == (60, 40)
+        assert levels(opened, upright) <= 6
+
+
+def broken_files():
+    picture = noise(50, 40)
+    jpeg, png = encoded(picture, "JPEG"), encoded(picture, "PNG")
+    return {
+        "empty": b"",
+        "text": b"<html>404 not found</html>",
+        "half a jpeg": jpeg[: len(jpeg) // 2],
+        "half a png": png[: len(png) // 2],
+        "head of a jpeg": jpeg[:20],
+        "changed png": png[:60] + b"x" + png[61:],
+        "orientation of no type": encoded(picture, "WEBP", exif=b"Exif\0\0broken"),
+    }
+
+
+@pytest.mark.parametrize("name", broken_files())
+def test_what_is_no_image_is_told_in_one_line(tmp_path, name):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(broken_files()[name])
+    for source, called in ((path, str(path)), (path.read_bytes(), "the image")):
+        with pytest.raises(InputError, match=f"^cannot read {called} as an image: ") as caught:
+            photos.open_image(source)
+        assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_folder(tmp_path):
+    with pytest.raises(InputError, match=r"^no image .*missing\.jpg$"):
+        photos.open_image(tmp_path / "missing.jpg")
+    with pytest.raises(InputError, match=f"^cannot read {tmp_path} as an image: "):
+        photos.open_image(tmp_path)
+
+
+def folder_of_photos(tmp_path, count, broken=()):
+    """Photo i is a plain shade of 5 i; every third one is in validation."""
+    root = tmp_path / "photos"
+    (root / "images").mkdir(parents=True)
+    lines = [HEADER]
+    for i in range(count):
+        # Sizes differ widely, so threads finish out of order.
+        side = 20 if i % 2 else 600
+        picture = Image.new("RGB", (side, side + 10), (5 * i, 5 * i, 255 - 5 * i))
+        picture.save(root / "images" / f"{i}.png")
+        if i in broken:
+            (root / "images" / f"{i}.png").write_bytes(b"broken")
+        split = "val" if i % 3 == 2 else "train"
+        lines.append(f"{i}.png,{'ab'[i % 2]},{split},{i},0,0,,,,")
+    (root / "manifest.csv").write_text("\n".join(lines))
+    return root
+
+
+def load(root, tmp_path, **changes):
+    options = {"resolution": 16, "margin": 2, "cache_dir": str(tmp_path / "cache")}
+    return photos.load(str(root), progress=False, **(options | changes))
+
+
+def shades(split):
+    return (split.image[:, 10, 10, 0] // 5).tolist()
+
+
+def test_photos_keep_their_order_labels_and_splits(tmp_path):
+    root = folder_of_photos(tmp_path, 24)
+    data = load(root, tmp_path)
+    assert data.categories == ("a", "b")
+    assert data.notes == ()
+    expected = {
+        "train": [i for i in range(24) if i % 3 != 2],
+        "validation": [i for i in range(24) if i % 3 == 2],
+    }
+    assert data.splits.keys() == expected.keys()
+    for name, numbers in expected.items():
+        split = data.splits[name]
+        assert shades(split) == numbers
+        assert split.category.tolist() == [i % 2 for i in numbers]
+        assert split.names.tolist() == [f"{i}.png" for i in numbers]
+        # azimuth = number of degrees: the camera's x axis seen from the object.
+        azimuth = np.degrees(np.arctan2(split.rotation[:, 0, 1], split.rotation[:, 0, 0]))
+        np.testing.assert_allclose(azimuth, numbers, atol=1e-4)
+        assert split.image.shape == (len(numbers), 20, 20, 3)
+        assert split.image.dtype == np.uint8
+        assert split.margin == 2
+        # Photos are 20 x 30 or 600 x 610, and the whole photo is the box.
+        expected_aspect = [20 / 30 if i % 2 else 600 / 610 for i in numbers]
+        np.testing.assert_allclose(split.aspect, expected_aspect, rtol=1e-6)
+    assert data.splits["train"].key != data.splits["validation"].key
+
+
+def test_broken_photos_are_left_out_and_counted(tmp_path):
+    root = folder_of_photos(tmp_path, 24, broken=(3, 8))
+    # The cache of a tolerant run does not excuse a strict one, nor the other way round.
+    for _ in range(2):
+        for share in (2 / 24, 0.5):
+            data = load(root, tmp_path, max_broken_share=share)
+            assert data.notes == ("2 broken images left out of 24",)
+            assert shades(data.splits["train"]) == [i for i in range(24) if i % 3 != 2 and i != 3]
+            assert shades(data.splits["validation"]) == [2, 5, 11, 14, 17, 20, 23]
+        message = r"^2 of 24 images cannot be read, .* share 0\.08 .*; the first: .*images.3\.png$"
+        with pytest.raises(InputError, match=message):
+            load(root, tmp_path, max_broken_share=0.08)
+
+
+def test_a_split_without_whole_photos_is_absent(tmp_path):
+    root = folder_of_photos(tmp_path, 6, broken=(2, 5))
+    assert load(root, tmp_path, max_broken_share=0.5).splits.keys() == {"train"}
+
+
+def test_a_box_outside_its_image_names_the_file(tmp_path):
+    root = folder_of_photos(tmp_path, 4)
+    text = (root / "manifest.csv").read_text()
+    (root / "manifest.csv").write_text(
+        text.replace("1.png,b,train,1,0,0,,,,", "1.png,b,train,1,0,0,30,0,50,9")
+    )
+    with pytest.raises(
+        InputError, match=r"images.1\.png: the box 30,0,50,9 lies outside"
+    ) as caught:
+        load(root, tmp_path, max_broken_share=1.0)
+    assert "\n" not in str(caught.value)
+
+
+def test_photos_are_decoded_once(tmp_path, monkeypatch):
+    root = folder_of_photos(tmp_path, 8)
+    decoded = []
+    open_image = photos.open_image
+
+    def counted(source):
+        decoded.append(os.path.basename(source))
+        return open_image(source)
+
+    monkeypatch.setattr(photos, "open_image", counted)
+    first = load(root, tmp_path)
+    assert len(decoded) == 8
+    again = load(root, tmp_path)
+    assert len(decoded) == 8
+    for name, split in first.splits.items():
+        np.testing.assert_array_equal(split.image, again.splits[name].image)
+        assert split.key == again.splits[name].key
+
+    # Labels are read afresh, and are no reason to decode again.
+    text = (root / "manifest.csv").read_text()
+    (root / "manifest.csv").write_text(text.replace("7.png,b,train,7", "7.png,b,train,90"))
+    relabelled = load(root, tmp_path)
+    assert len(decoded) == 8
+    assert not np.allclose(relabelled.splits["train"].rotation, first.splits["train"].rotation)
+
+    # Other pixels, sizes or boxes are.
+    Image.new("RGB", (20, 30), (35, 0, 0)).save(root / "images" / "0.png")
+    changed = load(root, tmp_path)
+    assert len(decoded) == 16
+    assert shades(changed.splits["train"])[0] == 7
+    assert changed.splits["train"].key != first.splits["train"].key
+    for number, change in enumerate(({"resolution": 12}, {"margin": 0}), start=3):
+        other = load(root, tmp_path, **change)
+        assert len(decoded) == 8 * number
+        side = change.get("resolution", 16) + 2 * change.get("margin", 2)
+        assert other.splits["train"].image.shape[1:] == (side, side, 3)
+    text = (root / "manifest.csv").read_text()
+    (root / "manifest.csv").write_text(text.replace("0,0,,,,\n1", "0,0,2,2,18,18\n1"))
+    boxed = load(root, tmp_path)
+    assert len(decoded) == 40
+    np.testing.assert_allclose(boxed.splits["train"].aspect[:2], [16 / 16, 20 / 30], rtol=1e-6)
+
+
+def test_the_real_photographs(data_dir, tmp_path):
+    source = data_dir / "cars3d"
+    lines = (source / "manifest.csv").read_text().splitlines()[:41]
+    root = tmp_path / "cars"
+    root.mkdir()
+    (root / "manifest.csv").write_text("\n".join(lines))
+    (root / "images").symlink_to(source / "images")
+    data = load(root, tmp_path, resolution=32, margin=0)
+    assert sum(len(split.category) for split in data.splits.values()) == 40
+    assert data.splits.keys() == {"train", "validation"}
+    assert data.splits["train"].image.std() > 30

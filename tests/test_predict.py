@@ -1,0 +1,318 @@
+"""A saved run as a function of a photo, against the network evaluated by hand on the same crop."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+import catpose
+from catpose.errors import InputError
+from catpose.train import checkpoint, experiment, state, workdir
+
+ROOT = pathlib.Path(__file__).parent.parent
+CATEGORIES = ("bus", "car", "van")
+BOX = (10, 6, 74, 70)
+RUNS = {
+    "weighted": {"frame": "upright", "phase": {"fusion": "weighted"}},
+    "top1": {"frame": "camera", "phase": {"fusion": "top1"}},
+    "oracle": {"frame": "paper", "phase": {"fusion": "oracle", "tied": True}},
+}
+
+
+def run_config(frame="upright", phase=None):
+    config = tiny.config([tiny.phase(**(phase or {}))])
+    config.frame = frame
+    return config
+
+
+def random_variables(config, seed):
+    """Weights and statistics that differ in every place, so that the outputs vary widely."""
+    network = experiment.build_model(config, CATEGORIES).network
+    shape = jax.ShapeDtypeStruct((1, tiny.RESOLUTION, tiny.RESOLUTION, 3), jnp.float32)
+    variables = network.init_fn(jax.random.key(seed), shape)
+    generator = np.random.default_rng(seed)
+
+    def changed(path, leaf):
+        noise = generator.uniform(0.3, 1, leaf.shape).astype(np.float32)
+        if path[0].key == "batch_stats":
+            return leaf * noise + noise * 0.1
+        return leaf + (noise - 0.65) * (3 if path[1].key == "pose_networks" else 0.5)
+
+    return jax.tree_util.tree_map_with_path(changed, variables)
+
+
+def save_run(folder, config, scored):
+    """A workdir as training leaves it; `scored`: (step, score, variables)."""
+    with workdir.opened(folder, config):
+        workdir.write_categories(folder, CATEGORIES)
+        with checkpoint.open_manager(folder / "checkpoints") as manager:
+            for step, score, variables in scored:
+                saved = state.create(jax.random.key(0), variables)
+                checkpoint.save(manager, step, saved._replace(step=jnp.int32(step)), score)
+            manager.wait_until_finished()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Folder, and variables of the best and the last checkpoint, by the run's fusion."""
+    made = {}
+    for name, options in RUNS.items():
+        config = run_config(**options)
+        best, last = (random_variables(config, seed) for seed in (1, 2))
+        folder = tmp_path_factory.mktemp("runs") / name
+        save_run(folder, config, [(2, 10.0, best), (4, 20.0, last)])
+        made[name] = (folder, config, best, last)
+    return made
+
+
+@pytest.fixture(scope="module")
+def predictors(runs):
+    return {name: catpose.load(folder) for name, (folder, *_) in runs.items()}
+
+
+@pytest.fixture(scope="module")
+def photo():
+    small = np.random.default_rng(5).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((120, 90), Image.Resampling.BICUBIC)
+
+
+def by_hand(name, config, variables, photo, box):
+    """Probabilities and rotation (frame "camera") with Pillow, scipy and the bare network."""
+    pixels = photo.resize((32, 32), Image.Resampling.BILINEAR, box=box)
+    image = (np.asarray(pixels) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    network = experiment.build_model(config, CATEGORIES).network
+    outputs, _ = network.apply_fn(variables, jnp.asarray(image[None], jnp.float32))
+    logits, omegas = np.float64(outputs.category_logits[0]), np.float64(outputs.pose_outputs[0])
+    probabilities = np.exp(logits - logits.max())
+    probabilities /= probabilities.sum()
+    omega = {
+        "weighted": probabilities @ omegas,
+        "top1": omegas[logits.argmax()],
+        # Tied: network 0 speaks for all, and any weights give its own output.
+        "oracle": omegas[0],
+    }[name]
+    rotation = Rotation.from_rotvec(omega)
+    if config.frame == "upright":
+        rotation = Rotation.from_euler("x", -90, degrees=True) * rotation
+    if config.frame == "paper":
+        theta, elevation, azimuth = rotation.as_euler("ZXZ", degrees=True)
+        if abs(theta) > 90:
+            theta, elevation, azimuth = theta - 180, -elevation, azimuth + 180
+        rotation = Rotation.from_euler("ZXZ", [theta, elevation - 90, -azimuth], degrees=True)
+    return probabilities, rotation.as_matrix()
+
+
+@pytest.mark.parametrize("box", [BOX, None])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_prediction_is_the_networks_own(runs, predictors, photo, name, box):
+    _, config, _, variables = runs[name]
+    found = predictors[name](photo, box)
+    probabilities, rotation = by_hand(name, config, variables, photo, box)
+    assert tuple(found.probabilities) == CATEGORIES
+    np.testing.assert_allclose(list(found.probabilities.values()), probabilities, atol=1e-5)
+    assert found.category == CATEGORIES[probabilities.argmax()]
+    np.testing.assert_allclose(found.rotation, rotation, atol=2e-5)
+
+    # The angles are those of this rotation, by the formula of PASCAL3D+.
+    angles = [found.theta_deg, found.elevation_deg - 90, -found.azimuth_deg]
+    again = Rotation.from_euler("ZXZ", angles, degrees=True).as_matrix()
+    np.testing.assert_allclose(again, found.rotation, atol=1e-5)
+    assert 0 <= found.azimuth_deg < 360
+    assert -90 <= found.elevation_deg <= 90
+    assert -180 < found.theta_deg <= 180
+
+
+def test_the_runs_of_these_tests_differ(runs, photo):
+    """Else the test above could not tell boxes, categories and weights apart."""
+    for name, (_, config, best, last) in runs.items():
+        results = [
+            by_hand(name, config, variables, photo, box)
+            for variables, box in ((last, None), (last, BOX), (best, BOX))
+        ]
+        for one, other in ((0, 1), (1, 2)):
+            assert np.abs(results[one][0] - results[other][0]).max() > 1e-3
+            assert np.abs(results[one][1] - results[other][1]).max() > 1e-3
+        assert results[0][0].max() < 0.99
+
+
+def test_any_form_of_a_photo(predictors, photo, tmp_path):
+    predictor = predictors["weighted"]
+    path = tmp_path / "photo.png"
+    photo.save(path)
+    expected = predictor(photo, BOX)
+    for form in (path, str(path), path.read_bytes(), np.asarray(photo), photo.convert("RGBA")):
+        for box in (BOX, list(BOX), np.array(BOX), np.array(BOX, np.float32)):
+            found = predictor(form, box)
+            np.testing.assert_array_equal(found.rotation, expected.rotation)
+            assert found.probabilities == expected.probabilities
+    whole = predictor(path)
+    np.testing.assert_array_equal(whole.rotation, predictor(photo, (0, 0, *photo.size)).rotation)
+
+
+def test_a_turned_photo_is_seen_upright(predictors, photo, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held upright: turn a quarter clockwise to view
+    path = tmp_path / "phone.png"
+    photo.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    predictor = predictors["weighted"]
+    np.testing.assert_array_equal(predictor(path, BOX).rotation, predictor(photo, BOX).rotation)
+    np.testing.assert_array_equal(
+        np.asarray(predictor.draw(path, BOX)), np.asarray(predictor.draw(photo, BOX))
+    )
+
+
+def test_best_and_last(runs, photo):
+    folder, config, best, _ = runs["weighted"]
+    found = catpose.load(str(folder), best=True)(photo, BOX)
+    probabilities, rotation = by_hand("weighted", config, best, photo, BOX)
+    np.testing.assert_allclose(list(found.probabilities.values()), probabilities, atol=1e-5)
+    np.testing.assert_allclose(found.rotation, rotation, atol=2e-5)
+
+
+def test_json(predictors, photo):
+    found = predictors["weighted"](photo, BOX)
+    read = json.loads(json.dumps(found.to_json()))
+    assert read == {
+        "category": found.category,
+        "probabilities": found.probabilities,
+        "rotation": found.rotation.tolist(),
+        "azimuth_deg": found.azimuth_deg,
+        "elevation_deg": found.elevation_deg,
+        "theta_deg": found.theta_deg,
+        "frame": "camera",
+    }
+    assert np.array(read["rotation"]).shape == (3, 3)
+    assert abs(sum(read["probabilities"].values()) - 1) < 1e-5
+
+
+def test_the_picture(predictors, photo):
+    large = photo.resize((480, 360))
+    drawn = predictors["weighted"].draw(large, (40, 24, 296, 280))
+    assert isinstance(drawn, Image.Image)
+    assert drawn.size == large.size
+    changed = (np.asarray(drawn) != np.asarray(large)).any(-1)
+    assert 0.002 < changed.mean() < 0.5
+    assert not changed[300:, 320:].any()
+
+
+WRONG_BOXES = {
+    "three numbers": ((1, 2, 3), "^a box is four numbers x0, y0, x1, y1, not "),
+    "words": (np.array(["a", "b", "c", "d"]), "^a box is four numbers"),
+    "a number": (np.array(5), "^a box is four numbers"),
+    "outside": ((200, 0, 210, 10), "lies outside the image .120 x 90 pixels.$"),
+    "turned": ((50, 0, 10, 10), "has no area"),
+    "shares": ((0.1, 0.1, 0.8, 0.8), "are in pixels$"),
+    "nan": ((np.nan, 0, 10, 10), "has no area"),
+    "infinite": ((0, 0, np.inf, 10), "far larger than the image"),
+}
+
+
+@pytest.mark.parametrize(("box", "message"), WRONG_BOXES.values(), ids=WRONG_BOXES.keys())
+def test_wrong_boxes(predictors, photo, box, message):
+    with pytest.raises(InputError, match=message) as caught:
+        predictors["weighted"](photo, box)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("missing.jpg", r"^no image missing\.jpg$"),
+        (pathlib.Path(__file__), "^cannot read .*test_predict.py as an image"),
+        (b"GIF89a", "^cannot read the image as an image"),
+        (np.zeros((5, 5), np.uint8), r"^an image array is .*, not \(5, 5\) uint8$"),
+        (np.zeros((5, 5, 4), np.uint8), r"not \(5, 5, 4\) uint8$"),
+        (np.zeros((5, 5, 3), np.float32), r"not \(5, 5, 3\) float32$"),
+        (np.zeros((0, 5, 3), np.uint8), "no area|not "),
+    ],
+)  # fmt: skip
+def test_what_is_no_photo(predictors, image, message):
+    with pytest.raises(InputError, match=message) as caught:
+        predictors["weighted"](image)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_run_no_data_no_checkpoint_another_network(runs, tmp_path):
+    def check(folder, message):
+        with pytest.raises(InputError, match=message) as caught:
+            catpose.load(folder)
+        assert "\n" not in str(caught.value)
+
+    check(tmp_path / "none", "no run in .*none")
+    config = run_config()
+    folder = tmp_path / "run"
+    with workdir.opened(folder, config):
+        check(folder, "has not begun to train$")
+        workdir.write_categories(folder, CATEGORIES)
+        check(folder, "has no checkpoint yet; train first$")
+    (folder / "checkpoints").mkdir()
+    check(folder, "has no checkpoint yet; train first$")
+
+    wider = run_config()
+    wider.model.pose_hidden = (9,)
+    other = tmp_path / "other"
+    with workdir.opened(other, wider):
+        workdir.write_categories(other, CATEGORIES)
+    (other / "checkpoints").symlink_to(runs["weighted"][0] / "checkpoints")
+    check(other, "'[a-z_]*.pose_networks.* has shape .* in the checkpoint and .* in this network")
+
+
+def command(*arguments):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+    cache = jax.config.jax_compilation_cache_dir
+    return subprocess.run(
+        [sys.executable, "-m", "launch.predict", *map(str, arguments)],
+        cwd=ROOT,
+        env={**environment, "JAX_COMPILATION_CACHE_DIR": cache},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_command(runs, predictors, photo, tmp_path):
+    for name in ("b1", "b0", "a"):
+        photo.rotate({"b1": 10, "b0": 20, "a": 30}[name]).save(tmp_path / f"{name}.png")
+    output = tmp_path / "new" / "pictures"
+    box = ",".join(map(str, BOX))
+    done = command(
+        f"--workdir={runs['weighted'][0]}", f"--image={tmp_path}/a.png",
+        f"--image={tmp_path}/b*.png", f"--box={box}", f"--output={output}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["image"] for line in lines] == [f"{tmp_path}/{n}.png" for n in ("a", "b0", "b1")]
+    for line in lines:
+        expected = predictors["weighted"](line.pop("image"), BOX).to_json()
+        assert line.keys() == expected.keys()
+        assert line["category"] == expected["category"]
+        np.testing.assert_allclose(line["rotation"], expected["rotation"], atol=1e-5)
+    assert sorted(path.name for path in output.iterdir()) == ["a.png", "b0.png", "b1.png"]
+    drawn = predictors["weighted"].draw(tmp_path / "a.png", BOX)
+    with Image.open(output / "a.png") as saved:
+        np.testing.assert_array_equal(np.asarray(saved), np.asarray(drawn))
+
+
+def test_the_commands_errors_are_one_line(runs, photo, tmp_path):
+    path = tmp_path / "photo.png"
+    photo.save(path)
+    run = f"--workdir={runs['weighted'][0]}"
+    for arguments, message in (
+        ([run, f"--image={path}", "--box=1,2,x,4"], "error: --box is x0,y0,x1,y1 in pixels"),
+        ([f"--workdir={tmp_path}", f"--image={path}"], f"error: no run in {tmp_path}"),
+        ([run, f"--image={path}", f"--output={path}/x.png"], "error: cannot write "),
+    ):
+        done = command(*arguments)
+        assert done.returncode == 1
+        assert done.stderr.startswith(message), done.stderr
+        assert done.stderr.count("\n") == 1
