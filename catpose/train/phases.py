@@ -217,8 +217,8 @@ def seen(params: Mapping[str, Any], trained: Mapping[str, Any]) -> dict[str, Any
 
     Of tied pose networks that is the first slice alone.
     """
-    flat = traverse_util.flatten_dict(params, sep="/")
-    return traverse_util.unflatten_dict({**flat, **trained}, sep="/")
+    replaced = {**by_path(params), **trained}
+    return jax.tree.unflatten(jax.tree.structure(params), replaced.values())
 
 
 def merge(params: Mapping[str, Any], update: Mapping[str, Any], phase: Phase) -> dict[str, Any]:
