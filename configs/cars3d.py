@@ -70,6 +70,7 @@ def get_config() -> ConfigDict:
             pose_weight=0.0,
             category_weight=1.0,
         ),
-        phase("joint", 180, 1e-4, train=(category, pose), batch_norm=(), fusion="top1"),
+        # The category network's dropout acts only where its BatchNorm trains: it must go on here.
+        phase("joint", 120, 1e-4, train=(category, pose), batch_norm=(category,), fusion="top1"),
     ]
     return config
