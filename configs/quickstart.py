@@ -54,7 +54,7 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "pose",
-            1400,
+            1300,
             train=(features, pose),
             batch_norm=(features, pose),
             # A batch has four images of a category: too few for statistics of their own.
@@ -73,7 +73,7 @@ def get_config() -> ConfigDict:
             category_weight=1.0,
             learning_rate=rate(3e-3),
         ),
-        base.phase("joint", 1400, category_weight=0.5, learning_rate=rate(2e-3)),
+        base.phase("joint", 1300, category_weight=0.5, learning_rate=rate(2e-3)),
     ]
     config.eval.batch_size = 240
     config.eval.every_steps = 1000
