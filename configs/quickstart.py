@@ -12,9 +12,10 @@ def get_config() -> ConfigDict:
     """A small residual network; a category pre-training stands for ImageNet, then pose-first."""
     config = base.get_config()
     config.name = "quickstart"
+    config.parallel = "jit"  # on one CPU device a step is a fifth shorter than under pmap
     config.data.kind = "shapes"
     config.data.resolution = 64
-    config.data.num_images = {"pretrain": 0, "train": 24000, "validation": 1200, "test": 2400}
+    config.data.num_images = {"pretrain": 0, "train": 20000, "validation": 1200, "test": 2400}
     config.model.blocks = (1, 1, 1, 1)
     config.model.width = 16
     config.model.block = "basic"
@@ -33,7 +34,7 @@ def get_config() -> ConfigDict:
     config.phases = [
         base.phase(
             "category pre-training",
-            500,
+            400,
             train=(features, category),
             batch_norm=(features, category),
             pose_weight=0.0,
@@ -43,7 +44,7 @@ def get_config() -> ConfigDict:
         # One pose network for all twelve, on a loss without a seam, finds the way in.
         base.phase(
             "tied pose, MSE",
-            600,
+            500,
             train=(features, pose),
             batch_norm=(features, pose),
             pose_loss="mse",
@@ -54,7 +55,7 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "pose",
-            1300,
+            1050,
             train=(features, pose),
             batch_norm=(features, pose),
             # A batch has four images of a category: too few for statistics of their own.
@@ -66,14 +67,14 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "category",
-            100,
+            60,
             train=(category,),
             batch_norm=(category,),
             pose_weight=0.0,
             category_weight=1.0,
             learning_rate=rate(3e-3),
         ),
-        base.phase("joint", 1300, category_weight=0.5, learning_rate=rate(2e-3)),
+        base.phase("joint", 1050, category_weight=0.5, learning_rate=rate(2e-3)),
     ]
     config.eval.batch_size = 240
     config.eval.every_steps = 1000
