@@ -37,7 +37,7 @@ def get_config() -> ConfigDict:
     config.phases = [
         base.phase(
             "category pre-training",
-            400,
+            500,
             train=(features, category),
             batch_norm=(features, category),
             pose_weight=0.0,
@@ -58,7 +58,7 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "pose",
-            1500,
+            1300,
             train=(features, pose),
             batch_norm=(features, pose),
             # A batch has four images of a category: too few for statistics of their own.
@@ -70,14 +70,14 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "category",
-            60,
+            100,
             train=(category,),
             batch_norm=(category,),
             pose_weight=0.0,
             category_weight=1.0,
             learning_rate=rate(3e-3),
         ),
-        base.phase("joint", 1700, category_weight=0.5, learning_rate=rate(2e-3)),
+        base.phase("joint", 1300, category_weight=0.5, learning_rate=rate(2e-3)),
     ]
     config.eval.batch_size = 240
     config.eval.every_steps = 1000
