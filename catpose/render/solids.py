@@ -1,4 +1,4 @@
-"""Builds a mesh from simple solids: boxes, prisms, lofts, turned parts, beams, and patches on them.
+"""Builds a mesh from simple solids: boxes, lofts, turned parts, beams, and patches on them.
 
 Frame: front at -y, the object's left at +x, z up. Any unit; `Parts.mesh` normalises.
 """
@@ -141,12 +141,6 @@ class Parts:
                 bands, (*sides.shape[:2], 3)
             ).reshape(-1, 3)
         return self.solid(quads, colours)
-
-    def prism(self, profile, x0, x1, colour) -> np.ndarray:
-        """A convex (y, z) profile drawn out from x0 to x1."""
-        profile = np.asarray(profile, float)
-        ring = np.concatenate([np.zeros((len(profile), 1)), profile], axis=1)
-        return self.loft([ring + [x0, 0, 0], ring + [x1, 0, 0]], colour)
 
     def lathe(self, profile, centre, colour, *, axis=2, sides=10, bands=None) -> np.ndarray:
         """A solid of revolution.
