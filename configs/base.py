@@ -21,12 +21,18 @@ def get_config() -> ConfigDict:
     config.tensorboard = False
 
     config.data = ConfigDict()
-    config.data.kind = "manifest"  # or "shapes"
-    config.data.root = ""  # manifest: the folder with manifest.csv and images/
-    config.data.categories = ()  # manifest: names in order; empty for all that occur, sorted
-    config.data.resolution = 224
-    config.data.margin = 0  # pixels kept around the box, for crops that move
+    config.data.kind = "manifest"  # or "pascal3d", "objectnet3d", "shapes"
+    config.data.root = ""  # the folder with manifest.csv and images/, or what launch.prepare built
+    config.data.variant = "paper"  # pascal3d, objectnet3d: see catpose/data/releases.py
+    config.data.categories = ()  # names in order; empty for all that the data has
+    config.data.resolution = 224  # of the network's input
+    config.data.context = 1.0  # side of the crop over that of the box; 224/192: 16 pixels around
+    config.data.margin = 0  # further pixels kept around the box, for crops that move
     config.data.max_broken_share = 0.01
+    config.data.device_cache_mb = -1  # larger splits stay on the host; -1: what the device can take
+    config.data.rendered = ""  # folder or tar of rendered images: a further split "rendered"
+    config.data.rendered_tilt = ""  # "released" or "fresh" where the folder does not say
+    config.data.rendered_per_category = 0  # at most; 0: all
     config.data.cache_dir = ""  # empty: catpose in the user's cache folder
     config.data.seed = 0  # shapes: of the objects
     config.data.num_images = ConfigDict(  # shapes
@@ -61,6 +67,24 @@ def get_config() -> ConfigDict:
     config.eval.feature_batch_size = 8
     config.eval.splits = ("validation", "test")
     return config
+
+
+def small_network(
+    config: ConfigDict, *, width: int, pool_channels: int, pose_hidden: tuple[int, ...]
+) -> None:
+    """Makes the network one of four residual blocks, for small images and random weights.
+
+    It keeps its features' places (`pool_grid` 0): a small network cannot afford to average them.
+    """
+    config.model.blocks = (1, 1, 1, 1)
+    config.model.width = width
+    config.model.block = "basic"
+    config.model.variant = "v1.5"
+    config.model.stem = "small"
+    config.model.pool_grid = 0
+    config.model.pool_channels = pool_channels
+    config.model.pose_hidden = pose_hidden
+    config.model.normalization = "torchvision"
 
 
 def phase(name: str, steps: int, **changes: Any) -> ConfigDict:

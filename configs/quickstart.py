@@ -2,7 +2,7 @@
 
 python -m launch.train --config=configs/quickstart.py
 
-About 5 minutes on two quiet CPU cores; pose-err about 23 degrees, cat-acc about 0.91 on the test
+About 4.5 minutes on two quiet CPU cores; pose-err about 24 degrees, cat-acc about 0.92 on the test
 split.
 """
 
@@ -18,16 +18,8 @@ def get_config() -> ConfigDict:
     config.parallel = "jit"  # on one CPU device faster than pmap
     config.data.kind = "shapes"
     config.data.resolution = 64
-    config.data.num_images = {"pretrain": 0, "train": 24000, "validation": 1200, "test": 2400}
-    config.model.blocks = (1, 1, 1, 1)
-    config.model.width = 16
-    config.model.block = "basic"
-    config.model.variant = "v1.5"
-    config.model.stem = "small"
-    config.model.pool_grid = 0
-    config.model.pool_channels = 32
-    config.model.pose_hidden = (128, 64)
-    config.model.normalization = "torchvision"
+    config.data.num_images = {"pretrain": 0, "train": 22000, "validation": 1200, "test": 2400}
+    base.small_network(config, width=16, pool_channels=32, pose_hidden=(128, 64))
     config.optimizer.clip_norm = 5.0
 
     def rate(peak: float) -> dict:
@@ -47,7 +39,7 @@ def get_config() -> ConfigDict:
         # One pose network for all twelve, on a loss without a seam, finds the way in.
         base.phase(
             "tied pose, MSE",
-            600,
+            500,
             train=(features, pose),
             batch_norm=(features, pose),
             pose_loss="mse",
@@ -58,7 +50,7 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "pose",
-            1300,
+            1250,
             train=(features, pose),
             batch_norm=(features, pose),
             # A batch has four images of a category: too few for statistics of their own.
@@ -70,14 +62,14 @@ def get_config() -> ConfigDict:
         ),
         base.phase(
             "category",
-            100,
+            80,
             train=(category,),
             batch_norm=(category,),
             pose_weight=0.0,
             category_weight=1.0,
             learning_rate=rate(3e-3),
         ),
-        base.phase("joint", 1300, category_weight=0.5, learning_rate=rate(2e-3)),
+        base.phase("joint", 1250, category_weight=1.0, learning_rate=rate(2e-3)),
     ]
     config.eval.batch_size = 240
     config.eval.every_steps = 1000

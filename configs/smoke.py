@@ -17,15 +17,7 @@ def get_config() -> ConfigDict:
     config.data.kind = "shapes"
     config.data.resolution = 32
     config.data.num_images = {"pretrain": 0, "train": 480, "validation": 96, "test": 96}
-    config.model.blocks = (1, 1, 1, 1)
-    config.model.width = 8
-    config.model.block = "basic"
-    config.model.variant = "v1.5"
-    config.model.stem = "small"
-    config.model.pool_grid = 0
-    config.model.pool_channels = 8
-    config.model.pose_hidden = (32, 16)
-    config.model.normalization = "torchvision"
+    base.small_network(config, width=8, pool_channels=8, pose_hidden=(32, 16))
     config.optimizer.weight_decay = 1e-4
     config.optimizer.clip_norm = 5.0
     config.log_steps = 4
