@@ -56,11 +56,13 @@ class Predictor(NamedTuple):
       categories: names, in the order of the network's outputs.
       predict_fn: (1, S, S, 3) uint8 crop -> probabilities (1, K), rotation (1, 3, 3).
       resolution: S.
+      context: side of the crop over that of the box.
     """
 
     categories: tuple[str, ...]
     predict_fn: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
     resolution: int
+    context: float = 1.0
 
     def __call__(self, image: Photo, box: Box = None) -> Prediction:
         """Category and pose of the object in `box`.
@@ -73,13 +75,12 @@ class Predictor(NamedTuple):
           InputError: no such file, not an image, or a box that is none or lies outside it.
         """
         picture = open_image(image)
-        if box is not None:
-            try:
-                x0, y0, x1, y1 = (float(edge) for edge in box)
-            except (TypeError, ValueError) as error:
-                raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
-            box = (x0, y0, x1, y1)
-        crop = photos.crop(picture, box, self.resolution, 0)
+        box = (0, 0, *picture.size) if box is None else box
+        try:
+            x0, y0, x1, y1 = (float(edge) for edge in box)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
+        crop = photos.crop(picture, (x0, y0, x1, y1), self.resolution, 0, context=self.context)
         probabilities, rotation = self.predict_fn(crop[None])
         azimuth, elevation, theta = viewpoint.angles_from_rotation(rotation[0])
         return Prediction(
@@ -139,7 +140,10 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
 
     variables = jax.device_put(variables)
     return Predictor(
-        categories, lambda image: jax.device_get(forward(variables, image)), model.resolution
+        categories,
+        lambda image: jax.device_get(forward(variables, image)),
+        model.resolution,
+        model.context,
     )
 
 

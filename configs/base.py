@@ -102,6 +102,8 @@ def phase(name: str, steps: int, **changes: Any) -> ConfigDict:
         "pose_bn": "own",
         "on_enter": "",
         "sources": {"train": 48},
+        # Rendered images teach poses: on their backgrounds the category is too easy to see.
+        "pose_only": ("rendered",),
         "learning_rate": {},
         "augment": {},
         "views": (),
@@ -124,6 +126,8 @@ def phase(name: str, steps: int, **changes: Any) -> ConfigDict:
         "brightness": 0.0,
         "contrast": 0.0,
         "saturation": 0.0,
+        "jitter_iou": 1.0,
+        "pose_jitter_deg": (0.0, 0.0, 0.0),
         **values["augment"],
     }
     return ConfigDict(values)

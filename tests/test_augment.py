@@ -14,7 +14,9 @@ MIRROR = np.diag([-1.0, 1, 1])
 # Light from everywhere: a face has the same colour in every pose.
 LIGHT = rasterizer.Light(np.array([[0.0, 0, 1]]), np.zeros(1), 1.0)
 # One program for all views, as in a training step.
-view_image = jax.jit(augment.view_image, static_argnames=("resolution", "margin", "resample"))
+view_image = jax.jit(
+    augment.view_image, static_argnames=("resolution", "margin", "resample", "context")
+)
 view_rotation = jax.jit(augment.view_rotation)
 VIEWS = {
     **augment.VIEWS,
@@ -25,7 +27,12 @@ VIEWS = {
     "shift right": augment.View(shift_x=0.12),
     "shift down": augment.View(shift_y=0.12),
     "all": augment.View(mirror=1.0, zoom=0.9, shift_x=0.1, shift_y=-0.07, angle=-0.5),
+    "narrow": augment.View(stretch=1.25),
+    "flat, turn": augment.View(stretch=0.8, zoom=1.1, angle=0.4),
 }
+for seed in range(8):
+    ends = np.array([(0, 0.8, -0.1, -0.1, -0.5, 0.8), (0, 1.2, 0.1, 0.1, 0.5, 1.2)])
+    VIEWS[f"random {seed}"] = augment.View(*np.random.default_rng(seed).uniform(*ends).tolist())
 
 
 def table(views):
@@ -65,16 +72,19 @@ def mirrored(mesh):
 
 
 @pytest.mark.parametrize(
-    ("category", "margin", "resolution", "aspect"),
+    ("category", "margin", "resolution", "aspect", "context"),
     [
-        ("car", 0, 48, 1),
-        ("car", 8, 48, 1),
-        ("chair", 8, 32, 1),
-        ("car", 8, 48, 2),
-        ("chair", 8, 48, 0.5),
+        ("car", 0, 48, 1, 1.0),
+        ("car", 8, 48, 1, 1.0),
+        ("chair", 8, 32, 1, 1.0),
+        ("car", 8, 48, 2, 1.0),
+        ("chair", 8, 48, 0.5, 1.0),
+        ("chair", 8, 48, 1.5, 1.2),
     ],
 )
-def test_a_view_shows_what_a_render_of_its_pose_shows(category, margin, resolution, aspect):
+def test_a_view_shows_what_a_render_of_its_pose_shows(
+    category, margin, resolution, aspect, context
+):
     mesh = shapes.make(np.random.default_rng(1), category)
     rotation = Rotation.from_euler("ZXZ", [10, -65, -50], degrees=True).as_matrix()
     # A wide box squeezed to a square: the camera's x axis shrinks. The rasterizer takes any matrix.
@@ -90,6 +100,7 @@ def test_a_view_shows_what_a_render_of_its_pose_shows(category, margin, resoluti
         margin=margin,
         resample=True,
         aspect=jnp.full(len(names), aspect, jnp.float32),
+        context=context,
     )
     rotations = view_rotation(jnp.array([rotation] * len(names), jnp.float32), views)
     plain = draw(mesh, squeeze @ rotation, resolution, 1.5 * resolution, centre / SIDE * resolution)
@@ -97,21 +108,22 @@ def test_a_view_shows_what_a_render_of_its_pose_shows(category, margin, resoluti
         view = VIEWS[name]
         # Where the crop puts the object's origin: it moves against the crop, is scaled, turns
         # counter-clockwise (y is down) in the photo's proportions, and is mirrored last.
-        x, y = (centre / SIDE - 0.5 - [view.shift_x, view.shift_y]) / view.zoom
+        zoom = view.zoom * context
+        x, y = (centre / SIDE - 0.5 - [view.shift_x, view.shift_y]) / zoom
         cos, sin = np.cos(view.angle), np.sin(view.angle)
-        x, y = cos * x + sin * y / aspect, cos * y - sin * x * aspect
+        x, y = cos * x + sin * y / aspect, (cos * y - sin * x * aspect) / view.stretch
         x = -x if view.mirror else x
         expected = draw(
             mirrored(mesh) if view.mirror else mesh,
-            squeeze @ turned,
+            np.diag([1 / aspect, 1 / view.stretch, 1]) @ turned,
             resolution,
-            1.5 * resolution / view.zoom,
+            1.5 * resolution / zoom,
             (np.array([x, y]) + 0.5) * resolution,
         )
         right, wrong = overlap(picture, expected), overlap(plain, expected)
         assert right > 0.9, name
         assert colour_difference(picture, expected) < 6, name
-        if name != "identity":
+        if name != "identity" or context > 1:
             assert 1 - right < 0.6 * (1 - wrong), name
             assert colour_difference(picture, expected) < 0.75 * colour_difference(plain, expected)
 
@@ -170,7 +182,9 @@ def test_views_may_be_scalars():
     image = jnp.asarray(np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)), jnp.float32)
     for view in VIEWS.values():
         many = table([view] * 3)
-        np.testing.assert_array_equal(view_rotation(rotation, view), view_rotation(rotation, many))
+        np.testing.assert_allclose(
+            view_rotation(rotation, view), view_rotation(rotation, many), atol=2e-7
+        )
         one, more = (
             view_image(image, v, resolution=6, margin=1, resample=True) for v in (view, many)
         )
@@ -190,6 +204,42 @@ def test_the_identity_shows_the_stored_pixels(margin):
         np.testing.assert_array_equal(exact, expected)
         resampled = view_image(jnp.asarray(image), view, resample=True, **options)
         np.testing.assert_allclose(resampled, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("stored", "resolution", "context"), [(192, 224, 224 / 192), (20, 28, 1.4)]
+)
+def test_context_is_the_margins_pixels_where_they_are_as_many_as_asked_for(
+    stored, resolution, context
+):
+    """The 16 pixels of context at 224: stored as 192, a crop is cut out and not resampled."""
+    margin = (resolution - stored) // 2 + 3
+    image = np.random.default_rng(0).integers(
+        0, 256, (1, stored + 2 * margin, stored + 2 * margin, 3), dtype=np.uint8
+    )
+    options = {"resolution": resolution, "margin": margin, "context": context}
+    for mirror in (0.0, 1.0):
+        view = augment.View(mirror=mirror)
+        exact = view_image(jnp.asarray(image), view, resample=False, **options)
+        expected = image[:, 3:-3, 3:-3][:, :, :: -1 if mirror else 1]
+        np.testing.assert_array_equal(exact, expected)
+        resampled = view_image(jnp.asarray(image), view, resample=True, **options)
+        np.testing.assert_allclose(resampled, expected, atol=0.05)
+
+
+def test_sixteen_pixels_of_context():
+    """Stored at 224 the box takes the middle 192 of 224 pixels, whatever the view does else."""
+    stored, margin = 224, 24
+    box = np.zeros((1, stored + 2 * margin, stored + 2 * margin, 3), np.uint8)
+    box[:, margin:-margin, margin:-margin] = 255
+    for resample in (False, True):
+        found = view_image(
+            jnp.asarray(box), augment.View(), resolution=224, margin=margin, resample=resample,
+            context=224 / 192,
+        )  # fmt: skip
+        inside = np.zeros((224, 224), bool)
+        inside[16:-16, 16:-16] = True
+        np.testing.assert_array_equal(np.asarray(found)[0, :, :, 1] > 127, inside)
 
 
 def test_resampling_is_bilinear_and_repeats_the_edge():
@@ -240,6 +290,9 @@ def test_random_views_cover_their_ranges():
         ({"zoom": 0.1}, True),
         ({"shift": 0.1}, True),
         ({"rotate_deg": 1}, True),
+        ({"jitter_iou": 0.7}, True),
+        ({"pose_jitter_deg": (0, 0, 4)}, True),
+        ({"jitter_iou": 1, "pose_jitter_deg": (0, 0, 0)}, False),
     ],
 )
 def test_what_needs_resampling(change, expected):

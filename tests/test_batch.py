@@ -53,6 +53,7 @@ def prepare(
         views=views,
         resolution=SIDE,
         margins={"train": MARGIN, "rendered": 0},
+        context=1.0,
         normalization=normalization,
         frame=frame,
     )
@@ -213,6 +214,7 @@ def test_cached_features_are_those_of_the_images(views, aspect):
         split,
         views,
         resolution=SIDE,
+        context=1.0,
         normalization="torchvision",
         batch_size=7,
         progress_fn=done.append,
@@ -253,11 +255,49 @@ def test_fixed_views_are_drawn_evenly_and_turn_the_pose_with_the_image():
     )
 
 
+CAMERA = dataset.Camera(
+    distance=np.full(20, 5, np.float32),
+    focal=np.full((20, 2), 4, np.float32),
+    center=np.zeros((20, 2), np.float32),
+    points=np.random.default_rng(3).uniform(-0.5, 0.5, (2, 32, 3)).astype(np.float32),
+    model=np.arange(20, dtype=np.int32) % 3 - 1,
+)
+
+
+def test_poses_are_jittered_where_the_camera_is_known():
+    strengths = augment.Augment(pose_jitter_deg=(1.0, 2.0, 4.0), jitter_iou=0.7)
+    unknown = np.arange(20) % 2 == 0
+    distance = np.where(unknown, np.nan, CAMERA.distance).astype(np.float32)
+    seen = SPLIT._replace(camera=CAMERA._replace(distance=distance))
+    rows = {"train": batch.records(seen, np.arange(20))}
+    cache = {"train": CACHE["train"]._replace(points=jnp.asarray(CAMERA.points))}
+    found = host(prepare(jax.random.key(5), rows, cache, strengths=strengths))
+    assert np.isfinite(found.image).all()
+    np.testing.assert_array_equal(found.rotation[unknown], SPLIT.rotation[unknown])
+    change = Rotation.from_matrix(found.rotation) * Rotation.from_matrix(SPLIT.rotation).inv()
+    degrees = np.degrees(change.magnitude())[~unknown]
+    assert (degrees > 0.05).all()
+    assert (degrees < 1 + 2 + 4).all()
+    # The box alone moves where no camera is known: what is drawn does not depend on the pose.
+    plain = {"train": batch.records(SPLIT, np.arange(20))}
+    without = host(prepare(jax.random.key(5), plain, strengths=strengths))
+    np.testing.assert_allclose(without.image[unknown], found.image[unknown], atol=1e-4)
+
+
+def test_images_may_come_with_the_records():
+    index = np.array([3, 0, 19, -1])
+    key = jax.random.key(2)
+    held = host(prepare(key, {"train": batch.records(SPLIT, index)}))
+    rows = {"train": batch.records(SPLIT, index, with_images=True)}
+    brought = host(prepare(key, rows, {"train": batch.Cache()}))
+    jax.tree.map(np.testing.assert_array_equal, brought, held)
+
+
 def test_features_of_nothing():
     empty = make_split(0)
     features = batch.feature_cache(
         features_of, None, empty, ("identity", "mirror"),
-        resolution=SIDE, normalization="keras", batch_size=4,
+        resolution=SIDE, context=1.0, normalization="keras", batch_size=4,
     )  # fmt: skip
     assert features.shape[:2] == (0, 2)
 

@@ -34,6 +34,13 @@ def fake_run(config, folder):
         names=np.array(categories),
         key="fake",
         margin=config.data.margin,
+        camera=dataset.Camera(
+            distance=np.ones(num, np.float32),
+            focal=np.ones((num, 2), np.float32),
+            center=np.zeros((num, 2), np.float32),
+            points=np.ones((2, 16, 3), np.float32),
+            model=np.zeros(num, np.int32),
+        ),
     )
     sources = {source for phase in config.phases for source in phase.sources}
     splits = dict.fromkeys(sources | {"validation", "test"}, split)
@@ -93,7 +100,8 @@ def test_steps_fit_together(name, tmp_path):
             cache = batch.Cache(features=jax.ShapeDtypeStruct(shape, np.float32))
         else:
             shape = run.dataset.splits["validation"].image.shape
-            cache = batch.Cache(image=jax.ShapeDtypeStruct(shape, np.uint8))
+            points = run.dataset.splits["validation"].camera.points
+            cache = batch.Cache(image=jax.ShapeDtypeStruct(shape, np.uint8), points=points)
         records = next(runs.batches(run, phase, start))
         assert sum(len(rows.index) for rows in records.values()) == phase.batch_size
         tx = runs.make_tx(run, phase, variables["params"])

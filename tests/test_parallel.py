@@ -71,6 +71,7 @@ def trained(mode, *, optimizer, dtype, rate, num_steps=3, dropout=0.0, **changes
         views=(),
         resolution=tiny.RESOLUTION,
         margins={"train": 0, "pretrain": 0},
+        context=1.0,
         normalization="keras",
         frame="camera",
     )

@@ -123,6 +123,8 @@ def test_batch_size_counts_the_sources_in_use():
         ({"colour": 1}, r"phases\[0\] has the unknown key 'colour'"),
         ({"learning_rate": {"peek": 1}}, r"learning_rate has the unknown key 'peek'"),
         ({"augment": {"blur": 1}}, r"augment has the unknown key 'blur'"),
+        ({"augment": {"pose_jitter_deg": (1.0, 4.0)}}, "three angles in degrees: azimuth"),
+        ({"augment": {"jitter_iou": 0.0}}, "jitter_iou is 0"),
         ({"fusion": "top2"}, "fusion is 'top2'; it can be 'weighted', 'top1', 'oracle'"),
         ({"pose_bn": "some"}, "pose_bn is 'some'"),
         ({"on_enter": "copy"}, "on_enter is 'copy'"),

@@ -119,6 +119,7 @@ def test_stored_features_are_those_of_each_view(tmp_path):
             split,
             views,
             resolution=tiny.RESOLUTION,
+            context=1.0,
             normalization="torchvision",
             batch_size=4,
         )

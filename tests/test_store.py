@@ -28,7 +28,7 @@ class Maker:
     def __init__(self, arrays):
         self.arrays, self.calls = arrays, 0
 
-    def __call__(self):
+    def __call__(self, _):
         self.calls += 1
         return self.arrays
 
@@ -60,7 +60,7 @@ def test_another_key_or_name_is_another_entry(tmp_path):
     "error", [RuntimeError("stop"), KeyboardInterrupt(), OSError("of its own")]
 )
 def test_a_maker_that_fails_leaves_nothing_and_keeps_its_error(tmp_path, error):
-    def fail():
+    def fail(_):
         raise error
 
     with pytest.raises(type(error)) as caught:
@@ -80,7 +80,7 @@ def save_one(path, array):
     save(path, array)
     os.kill(os.getpid(), signal.SIGKILL)
 np.save = save_one
-make = lambda: {"a": np.zeros(3), "b": np.zeros(3)}
+make = lambda _: {"a": np.zeros(3), "b": np.zeros(3)}
 store.stored(pathlib.Path(sys.argv[1]), "photos", "k", make)
 """
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
@@ -98,7 +98,7 @@ def test_the_remains_of_a_process_with_the_same_number_do_not_matter(tmp_path):
 
 
 def test_writers_at_the_same_time_get_along(tmp_path):
-    def fast_one_overtakes():
+    def fast_one_overtakes(_):
         store.stored(tmp_path, "photos", "k", Maker(ARRAYS))
         return ARRAYS
 
@@ -130,6 +130,31 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(store.np, "save", save)
     with pytest.raises(InputError, match="No space left on device"):
         store.stored(tmp_path, "photos", "k", Maker(ARRAYS))
+    assert not list(tmp_path.iterdir())
+
+
+def test_arrays_may_be_filled_in_place(tmp_path):
+    def make(new_fn):
+        image = new_fn("image", (2, 3, 4), np.uint8)
+        image[:] = ARRAYS["image"]
+        assert new_fn("none", (0, 3, 3), np.float32).shape == (0, 3, 3)
+        return {"whole": ARRAYS["whole"]}
+
+    found = store.stored(tmp_path, "photos", "k", make)
+    assert found.keys() == ARRAYS.keys()
+    for name, expected in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], expected)
+        assert found[name].dtype == expected.dtype
+
+
+def test_a_disk_too_small_is_told_before_anything_is_filled(tmp_path):
+    # More than any disk has; a file with holes would be made without complaint.
+    def make(new_fn):
+        new_fn("image", (1 << 20, 1 << 25), np.uint8)
+        raise AssertionError("went on")
+
+    with pytest.raises(InputError, match="cannot write the cache .*cache_dir=DIR$"):
+        store.stored(tmp_path, "photos", "k", make)
     assert not list(tmp_path.iterdir())
 
 

@@ -3,7 +3,8 @@
 Rotations here are in frame "camera": x right, y up, z towards the viewer. Turning the picture
 counter-clockwise by r left-multiplies the rotation by Rz(r) (theta grows by r); mirroring the
 picture conjugates it with diag(-1, 1, 1). Shifting and scaling the crop leaves the rotation as it
-is, as the field does.
+is, as the field does. The 3D jitter (`catpose.data.jitter`) comes first, then the crop with its
+turn, the mirror last; the image is resampled once for all of them.
 """
 
 from typing import Any, NamedTuple
@@ -11,12 +12,14 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
+from catpose.data import jitter, warp
 from catpose.geometry import so3, viewpoint
 
 # What each set of pretrained weights wants to see: (order of channels, scale, mean, deviation).
 NORMALIZATIONS = {
     "keras": ("bgr", 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
     "torchvision": ("rgb", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "none": ("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),  # for pictures that people look at
 }
 
 
@@ -31,6 +34,11 @@ class Augment(NamedTuple):
       brightness: added to all channels, uniform in +-brightness (1 = white).
       contrast: factor on the distance from the image's mean, uniform in 1 +- contrast.
       saturation: factor on the distance from grey, uniform in 1 +- saturation.
+      jitter_iou: the box's sides move at random, so that the new box overlaps the old one by an
+        intersection over union uniform in [jitter_iou, 1]; 1 leaves the box. On top of `zoom` and
+        `shift`: the bound is the whole crop's where those are 0.
+      pose_jitter_deg: the camera moves about the object by angles uniform in +-(azimuth,
+        elevation, theta), where it is known (`jitter.known`); the paper's are (1, 1, 4), in steps.
     """
 
     mirror: float = 0.0
@@ -40,11 +48,19 @@ class Augment(NamedTuple):
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    jitter_iou: float = 1.0
+    pose_jitter_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @property
     def resamples(self) -> bool:
         """Whether any change needs the image to be resampled."""
-        return bool(self.zoom or self.shift or self.rotate_deg)
+        moves = self.zoom or self.shift or self.rotate_deg or self.jitter_iou < 1
+        return bool(moves or self.jitters_pose)
+
+    @property
+    def jitters_pose(self) -> bool:
+        """Whether poses are jittered in 3D, which needs their cameras."""
+        return any(self.pose_jitter_deg)
 
 
 class View(NamedTuple):
@@ -52,10 +68,14 @@ class View(NamedTuple):
 
     Attributes:
       mirror: 1 where the picture is mirrored (after everything else), else 0.
-      zoom: side of the crop over the side of the box.
+      zoom: side of the crop over the side of the box; of its width, where `stretch` is not 1.
       shift_x: movement of the crop's centre to the right, in sides of the box.
       shift_y: movement of the crop's centre downwards, in sides of the box.
-      angle: counter-clockwise turn of the picture's content, radians.
+      angle: counter-clockwise turn of the picture's content about the crop's centre, radians.
+      stretch: the crop's height grows by this factor beyond `zoom`.
+      azimuth: change of the pose before all this, radians; the box follows the object.
+      elevation: likewise.
+      theta: likewise; unlike `angle` about the object's centre.
     """
 
     mirror: Num[Array, "..."] | float = 0.0
@@ -63,6 +83,10 @@ class View(NamedTuple):
     shift_x: Num[Array, "..."] | float = 0.0
     shift_y: Num[Array, "..."] | float = 0.0
     angle: Num[Array, "..."] | float = 0.0
+    stretch: Num[Array, "..."] | float = 1.0
+    azimuth: Num[Array, "..."] | float = 0.0
+    elevation: Num[Array, "..."] | float = 0.0
+    theta: Num[Array, "..."] | float = 0.0
 
 
 # Fixed views for cached features: the names that a phase's `views` may use.
@@ -90,6 +114,34 @@ def random_views(uniform: Float[Array, "B 5"], augment: Augment) -> View:
     )
 
 
+def jittered(
+    uniform: Float[Array, "B 8"], view: View, augment: Augment, seen: jitter.Seen | None = None
+) -> View:
+    """The view with its box and its pose jittered.
+
+    Args:
+      uniform: numbers uniform in [0, 1): five for the box, three for the pose.
+      view: (B,) fields, without jitter.
+      augment: strengths.
+      seen: how the examples were seen; poses with an unknown camera, all of them for None, are not
+        jittered.
+    """
+    if augment.jitter_iou < 1:
+        size, shift = jitter.box_moves(uniform[:, :5], augment.jitter_iou)
+        view = view._replace(
+            zoom=view.zoom * size[:, 0],
+            stretch=view.stretch * size[:, 1] / size[:, 0],
+            shift_x=view.shift_x + shift[:, 0],
+            shift_y=view.shift_y + shift[:, 1],
+        )
+    if augment.jitters_pose and seen is not None:
+        range_deg = jnp.array([augment.pose_jitter_deg], jnp.float32)
+        change = jnp.radians(range_deg) * (2 * uniform[:, 5:] - 1)
+        change = jnp.where(jitter.known(seen)[:, None], change, 0)
+        view = view._replace(azimuth=change[:, 0], elevation=change[:, 1], theta=change[:, 2])
+    return view
+
+
 def view_image(
     image: Num[Array, "B H W 3"],
     view: View,
@@ -98,6 +150,8 @@ def view_image(
     margin: int,
     resample: bool,
     aspect: Num[Array, "B"] | float = 1.0,
+    context: float = 1.0,
+    seen: jitter.Seen | None = None,
 ) -> Float[Array, "B S S 3"]:
     """The crop of each stored image that `view` shows, (B, S, S, 3) with values in [0, 255].
 
@@ -106,24 +160,35 @@ def view_image(
       view: (B,) fields.
       resolution: S, the side of the result.
       margin: of the stored crops, in their pixels.
-      resample: static; False where no view zooms, shifts or turns: then the box's pixels are
-        taken as they are, and only the mirror applies. Bilinear, without antialiasing, else.
+      resample: static; False where no view does more than mirror: then the stored pixels are
+        taken as they are if they are as many as asked for. Bilinear, without antialiasing, else.
       aspect: width over height of the box in its photo. A crop is squeezed to a square, and what
         turns is the photo: turning the square would shear what it shows.
+      context: static; side of the crop over the side of the box, at least 1, whatever the view:
+        224/192 shows 16 pixels around the box on each side of 224.
+      seen: how the objects were seen; needed, and used, only where the views change poses.
     """
-    if resample or image.shape[1] - 2 * margin != resolution:
-        image = _resample(image.astype(jnp.float32), view, resolution, margin, aspect)
+    box = image.shape[1] - 2 * margin
+    around, odd = divmod(resolution - box, 2)
+    # Less than a hundredth of a pixel: 224/192 has no exact decimal.
+    whole = abs(box * context - resolution) < 0.01 and not odd and 0 <= around <= margin
+    if resample or not whole:
+        image = _resample(image, view, resolution, margin, aspect, context, seen)
     else:
-        image = without_margin(image, margin).astype(jnp.float32)
+        image = without_margin(image, margin - around).astype(jnp.float32)
     mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1, 1) > 0
     return jnp.where(mirror, image[:, :, ::-1], image)
 
 
 def view_rotation(rotation: Float[Array, "B 3 3"], view: View) -> Float[Array, "B 3 3"]:
     """The rotations (frame "camera") of what `view` shows of each example."""
-    angle = jnp.broadcast_to(jnp.asarray(view.angle, rotation.dtype), rotation.shape[:1])
+    azimuth, elevation, theta, angle = (
+        jnp.broadcast_to(jnp.asarray(value, rotation.dtype), rotation.shape[:1])
+        for value in (view.azimuth, view.elevation, view.theta, view.angle)
+    )
+    jittered = jitter.turn(rotation, azimuth, elevation, theta)
     zero = jnp.zeros_like(angle)
-    turned = so3.multiply(so3.exp(jnp.stack([zero, zero, angle], -1)), rotation)
+    turned = so3.multiply(so3.exp(jnp.stack([zero, zero, angle], -1)), jittered)
     mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1) > 0
     return jnp.where(mirror, viewpoint.mirror(turned), turned)
 
@@ -165,38 +230,35 @@ def without_margin(image: Any, margin: int) -> Any:
 
 
 def _resample(
-    image: Float[Array, "B H W 3"],
+    image: Num[Array, "B H W 3"],
     view: View,
     resolution: int,
     margin: int,
     aspect: Num[Array, "B"] | float,
+    context: float,
+    seen: jitter.Seen | None,
 ) -> Float[Array, "B S S 3"]:
-    """Bilinear: for each output pixel, where it lies in the stored crop; edges repeat."""
-    batch, height, width, _ = image.shape
+    """For each output pixel, what lies at its place in the stored crop."""
+    batch, height, _, _ = image.shape
     box = height - 2 * margin
 
     def field(value: Num[Array, "..."] | float) -> Float[Array, "B 1 1"]:
         return jnp.broadcast_to(jnp.asarray(value, jnp.float32), (batch,))[:, None, None]
 
-    # Output coordinates in shares of the box's sides, [-1/2, 1/2], y down. Content turned
-    # counter-clockwise by r on the screen means: the output pixel at p shows what was at p turned
-    # clockwise by r.
-    line = (jnp.arange(resolution, dtype=jnp.float32) + 0.5) / resolution - 0.5
-    x, y = line[None, None, :], line[None, :, None]
+    aspect, back = field(aspect), None
+    if seen is not None:
+        pose = (field(value)[:, 0, 0] for value in (view.azimuth, view.elevation, view.theta))
+        back, widening = jitter.box_map(seen, *pose)
+        aspect = aspect * field(widening)
+    # Output coordinates in shares of the box's sides, y down. Content turned counter-clockwise by
+    # r on the screen means: the output pixel at p shows what was at p turned clockwise by r.
+    line = warp.grid(resolution, context)
+    x, y = line[None, None, :], line[None, :, None] * field(view.stretch)
     cos, sin = jnp.cos(field(view.angle)), jnp.sin(field(view.angle))
-    source_x = (cos * x - sin * y / field(aspect)) * field(view.zoom) + field(view.shift_x)
-    source_y = (sin * x * field(aspect) + cos * y) * field(view.zoom) + field(view.shift_y)
-    column = jnp.clip((source_x + 0.5) * box + margin - 0.5, 0, width - 1)
-    row = jnp.clip((source_y + 0.5) * box + margin - 0.5, 0, height - 1)
-    left, top = jnp.floor(column).astype(jnp.int32), jnp.floor(row).astype(jnp.int32)
-    right, bottom = jnp.minimum(left + 1, width - 1), jnp.minimum(top + 1, height - 1)
-    u, v = (column - left)[..., None], (row - top)[..., None]
-    flat = image.reshape(batch, height * width, 3)
-
-    def at(row: Array, column: Array) -> Array:
-        index = (row * width + column).reshape(batch, -1, 1)
-        return jnp.take_along_axis(flat, index, axis=1).reshape(batch, resolution, resolution, 3)
-
-    above = (1 - u) * at(top, left) + u * at(top, right)
-    below = (1 - u) * at(bottom, left) + u * at(bottom, right)
-    return (1 - v) * above + v * below
+    source_x = (cos * x - sin * y / aspect) * field(view.zoom) + field(view.shift_x)
+    source_y = (sin * x * aspect + cos * y) * field(view.zoom) + field(view.shift_y)
+    if back is not None:
+        source_x, source_y = warp.through(back, source_x, source_y)
+    # From shares of the box's sides to the stored crop's pixels.
+    column, row = ((source + 0.5) * box + margin - 0.5 for source in (source_x, source_y))
+    return warp.bilinear(image, column, row)

@@ -6,11 +6,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augmentation
+from catpose.data import jitter
 from catpose.data.dataset import Split
-from catpose.geometry import viewpoint
+from catpose.geometry import camera, viewpoint
+
+
+class Viewed(NamedTuple):
+    """How the objects of a batch were seen; rows of `catpose.data.dataset.Camera`."""
+
+    distance: Float[Array, "B"]
+    focal: Float[Array, "B 2"]
+    center: Float[Array, "B 2"]
+    model: Int[Array, "B"]
 
 
 class Records(NamedTuple):
@@ -24,6 +34,8 @@ class Records(NamedTuple):
       pose_weight: weight of the pose loss, 0 for padding.
       category_weight: weight of the category loss, 0 for padding and for rendered images.
       aspect: width over height of the boxes; None where all are square.
+      camera: how the objects were seen; None where that is unknown.
+      image: the stored crops, where the source is too large for the cache; else None.
     """
 
     index: Int[Array, "B"]
@@ -33,6 +45,8 @@ class Records(NamedTuple):
     pose_weight: Float[Array, "B"]
     category_weight: Float[Array, "B"]
     aspect: Float[Array, "B"] | None = None
+    camera: Viewed | None = None
+    image: Num[Array, "B H W 3"] | None = None
 
 
 class Batch(NamedTuple):
@@ -61,33 +75,48 @@ class Cache(NamedTuple):
     """A source's examples in device memory: images, or the stored features of fixed views.
 
     Attributes:
-      image: (N, S, S, 3) uint8, or None.
+      image: (N, S, S, 3) uint8; None where records bring their images.
       features: (N, V, ...) float32, the feature network's output for each view, or None.
+      points: (M, P, 3) float32, see `catpose.data.dataset.Camera`, or None.
     """
 
     image: Array | None = None
     features: Array | None = None
+    points: Array | None = None
 
 
-def records(split: Split, index: np.ndarray, first_position: int = 0, **weights: float) -> Records:
+def records(
+    split: Split,
+    index: np.ndarray,
+    first_position: int = 0,
+    *,
+    pose_weight: float = 1.0,
+    category_weight: float = 1.0,
+    with_images: bool = False,
+) -> Records:
     """The host's part of a batch: labels of the examples `index` of a split.
 
     Args:
       split: where the examples are.
       index: example numbers; -1 is padding: example 0 with weights 0.
       first_position: number of the first of them in the global batch.
-      **weights: `pose_weight` and `category_weight` of every real example, 1 unless given.
+      pose_weight: of every real example.
+      category_weight: of every real example.
+      with_images: whether the images come along, for a source that no cache holds.
     """
     real = (index >= 0).astype(np.float32)
     index = np.maximum(index, 0).astype(np.int32)
+    seen, fields = split.camera, Viewed._fields
     return Records(
         index=index,
         position=(first_position + np.arange(len(index))).astype(np.int32),
         category=split.category[index],
         rotation=split.rotation[index],
-        pose_weight=real * np.float32(weights.get("pose_weight", 1.0)),
-        category_weight=real * np.float32(weights.get("category_weight", 1.0)),
+        pose_weight=real * np.float32(pose_weight),
+        category_weight=real * np.float32(category_weight),
         aspect=None if split.aspect is None else split.aspect[index],
+        camera=None if seen is None else Viewed(*(getattr(seen, name)[index] for name in fields)),
+        image=np.asarray(split.image[index]) if with_images else None,
     )
 
 
@@ -100,6 +129,7 @@ def prepare(
     views: tuple[str, ...],
     resolution: int,
     margins: Mapping[str, int],
+    context: float,
     normalization: str,
     frame: str,
 ) -> Batch:
@@ -117,6 +147,7 @@ def prepare(
         instead of a random one; the order is that of the stored features' second axis.
       resolution: side of the network's input.
       margins: of the stored crops, by source, in their pixels.
+      context: side of the crops over that of the boxes, see `augment.view_image`.
       normalization: see `augment.normalize`.
       frame: the frame of learning, for the target rotations.
     """
@@ -129,6 +160,7 @@ def prepare(
             views=views,
             resolution=resolution,
             margin=margins[name],
+            context=context,
             normalization=normalization,
         )
         for name in sources
@@ -146,29 +178,37 @@ def _prepare_source(
     views: tuple[str, ...],
     resolution: int,
     margin: int,
+    context: float,
     normalization: str,
 ) -> Batch:
-    uniform = jax.vmap(lambda n: jax.random.uniform(jax.random.fold_in(key, n), (8,)))(
-        rows.position
-    )
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows.position)
+    uniform = jax.vmap(lambda key: jax.random.uniform(key, (8,)))(keys)
+    jitters = augment.jitters_pose and not views and rows.camera is not None
+    seen = _seen(rows, cache) if jitters else None
     if views:
         number = (uniform[:, 0] * len(views)).astype(jnp.int32)
         view = fixed_view(views, number)
     else:
         view = augmentation.random_views(uniform[:, :5], augment)
+        jitter_uniform = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 1), (8,)))(
+            keys
+        )
+        view = augmentation.jittered(jitter_uniform, view, augment, seen)
     image = features = None
     if cache.features is not None:
         features = cache.features[rows.index, number]
     else:
         image = augmentation.view_image(
-            cache.image[rows.index],
+            cache.image[rows.index] if rows.image is None else rows.image,
             view,
             resolution=resolution,
             margin=margin,
             resample=resamples(views) if views else augment.resamples,
             aspect=1.0 if rows.aspect is None else rows.aspect,
+            context=context,
+            seen=seen,
         )
-        image = augmentation.random_colour(uniform[:, 5:], image, augment)
+        image = augmentation.random_colour(uniform[:, 5:8], image, augment)
         image = augmentation.normalize(image, normalization)
     return Batch(
         image=image,
@@ -179,6 +219,12 @@ def _prepare_source(
         pose_weight=rows.pose_weight,
         category_weight=rows.category_weight,
     )
+
+
+def _seen(rows: Records, cache: Cache) -> jitter.Seen:
+    distance, focal, center, model = rows.camera
+    pinhole = camera.Pinhole(distance, focal, center)
+    return jitter.Seen(rows.rotation, pinhole, model, cache.points)
 
 
 def fixed_view(views: tuple[str, ...], number: Int[Array, "*B"]) -> augmentation.View:
@@ -200,6 +246,7 @@ def feature_cache(
     views: tuple[str, ...],
     *,
     resolution: int,
+    context: float,
     normalization: str,
     batch_size: int,
     progress_fn: Callable[[int], Any] = lambda done: None,
@@ -212,6 +259,7 @@ def feature_cache(
       split: the examples.
       views: names of `augment.VIEWS`.
       resolution: side of the network's input.
+      context: see `prepare`.
       normalization: see `augment.normalize`.
       batch_size: images at once; the last batch is padded so that nothing recompiles.
       progress_fn: told the number of images done after each batch.
@@ -226,6 +274,7 @@ def feature_cache(
             margin=split.margin,
             resample=resamples(views),
             aspect=aspect,
+            context=context,
         )
         return feature_fn(variables, augmentation.normalize(image, normalization))
 

@@ -46,7 +46,7 @@ def load(
             store.cache_dir(cache_dir),
             f"shapes-{split}",
             key,
-            lambda split=split, count=count: shapes.generate(
+            lambda _, split=split, count=count: shapes.generate(
                 num_images=count,
                 split=split,
                 seed=seed,

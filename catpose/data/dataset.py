@@ -6,6 +6,38 @@ from typing import NamedTuple
 import numpy as np
 
 
+class Camera(NamedTuple):
+    """How the objects of N examples were seen, in shares of their boxes; NaN where unknown.
+
+    A point X of the object (z up, front at -y) lies at R X - (0, 0, distance) in the camera, and
+    its image, from the box's centre, at `center + focal * (x, -y) / -z`: widths of the box to the
+    right, heights of it downwards.
+
+    Attributes:
+      distance: (N,) float32, from the camera's centre to the object's, in the unit of `points`.
+      focal: (N, 2) float32, focal length over the box's width and over its height.
+      center: (N, 2) float32, where the object's centre is seen, from the box's centre.
+      points: (M, V, 3) float32, V vertices of each of M known 3D models.
+      model: (N,) int32, row of `points`; -1 where the model is unknown.
+    """
+
+    distance: np.ndarray
+    focal: np.ndarray
+    center: np.ndarray
+    points: np.ndarray
+    model: np.ndarray
+
+    def rows(self, index: np.ndarray) -> "Camera":
+        """The same of some examples; the models stay all."""
+        return Camera(
+            self.distance[index],
+            self.focal[index],
+            self.center[index],
+            self.points,
+            self.model[index],
+        )
+
+
 class Split(NamedTuple):
     """The examples of one split, on the host.
 
@@ -18,6 +50,10 @@ class Split(NamedTuple):
       key: hash of the images, for what is derived from them (cached features).
       margin: width of the margin on each side, in pixels of `image`.
       aspect: (N,) float32, width over height of each box in its photo; None where all are square.
+      camera: how the objects were seen; None where that is unknown.
+      flags: what evaluation protocols filter by, (N,) arrays: bool "occluded", "truncated",
+        "difficult", "coarse" (azimuth known to 45 degrees only); int "object", its number in its
+        image, from 1; str "image" and "source". None where the data has none.
     """
 
     image: np.ndarray
@@ -27,6 +63,8 @@ class Split(NamedTuple):
     key: str
     margin: int = 0
     aspect: np.ndarray | None = None
+    camera: Camera | None = None
+    flags: Mapping[str, np.ndarray] | None = None
 
 
 class Dataset(NamedTuple):

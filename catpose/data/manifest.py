@@ -7,13 +7,15 @@ stated). Other columns are ignored. `file` is relative to `images/` beside the m
 folder exists, else to the manifest.
 """
 
+import collections
 import csv
 import math
 import pathlib
-from typing import NamedTuple
 
 import numpy as np
 
+from catpose.data import store
+from catpose.data.listing import Listing
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
 
@@ -24,28 +26,10 @@ BOX = ("x0", "y0", "x1", "y1")
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
-class Manifest(NamedTuple):
-    """The rows of a manifest, in the file's order.
-
-    Attributes:
-      path: (N,) image files.
-      category: (N,) int32 index into `categories`.
-      split: (N,) "train", "validation" or "test".
-      rotation: (N, 3, 3) float32 in frame "camera".
-      box: (N, 4) float64 x0, y0, x1, y1; NaN where the whole image is meant.
-      categories: names, in the order of the indices.
-    """
-
-    path: np.ndarray
-    category: np.ndarray
-    split: np.ndarray
-    rotation: np.ndarray
-    box: np.ndarray
-    categories: tuple[str, ...]
-
-
-def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Manifest:
+def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Listing:
     """Reads `manifest.csv` in the folder `root`.
+
+    Examples are named by their files; the boxes of a file that has several are numbered.
 
     Args:
       root: folder with `manifest.csv`, and `images/` unless the files lie beside the manifest.
@@ -89,14 +73,28 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Manifest:
         pose.append(_pose(row, angles, where))
         box.append(_box(row, where))
         frame.append(row_frame)
-    return Manifest(
-        path=np.array(files, dtype=np.str_),
+    boxes = np.array(box, np.float64).reshape(-1, 4)
+    content = [store.digest(pathlib.Path(path).read_bytes()) for path in files]
+    return Listing(
+        read_fn=lambda i: pathlib.Path(files[i]).read_bytes(),
+        content=store.digest(content, boxes),
+        names=_unique([row["file"] for _, row in rows]),
         category=np.array(category, np.int32),
         split=np.array(split, dtype=np.str_),
         rotation=_rotations(np.array(pose, np.float64), np.array(frame), angles),
-        box=np.array(box, np.float64).reshape(-1, 4),
+        box=boxes,
         categories=names,
     )
+
+
+def _unique(names: list[str]) -> np.ndarray:
+    """The names; those that occur more than once with #1, #2 ... after them."""
+    total, seen = collections.Counter(names), collections.Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(f"{name}#{seen[name]}" if total[name] > 1 else name)
+    return np.array(unique, dtype=np.str_)
 
 
 def _table(path: pathlib.Path) -> tuple[set[str], list[tuple[int, dict[str, str]]]]:

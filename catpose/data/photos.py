@@ -1,16 +1,12 @@
-"""Photographs of a manifest, decoded once into square uint8 crops."""
+"""Photographs: opened as people see them, and cut to square uint8 crops."""
 
-import concurrent.futures
 import io
 import os
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
-from tqdm import tqdm
 
-from catpose.data import dataset, manifest, store
 from catpose.errors import InputError
 
 
@@ -53,7 +49,11 @@ CROP_VERSION = 1
 
 
 def crop(
-    image: Image.Image, box: Sequence[float | int] | None, size: int, margin: int
+    image: Image.Image,
+    box: Sequence[float | int] | None,
+    size: int,
+    margin: int,
+    context: float = 1.0,
 ) -> np.ndarray:
     """The box's content as (size + 2 margin, same, 3) uint8, without keeping the aspect.
 
@@ -66,6 +66,7 @@ def crop(
       box: x0, y0, x1, y1 in pixels, x1 and y1 exclusive; None for the whole image.
       size: side of the box's content in the result, in pixels.
       margin: further pixels on each side.
+      context: the box is widened by this factor, about its centre, before all else.
 
     Raises:
       InputError: the box is smaller than a pixel, does not touch the image, or reaches further
@@ -82,7 +83,8 @@ def crop(
     # Nobody means such a box, and the padding would not fit into memory.
     if min(x0, width - x1) < -width or min(y0, height - y1) < -height:
         raise InputError(f"{described} is far larger than the image ({width} x {height} pixels)")
-    dx, dy = (x1 - x0) * margin / size, (y1 - y0) * margin / size
+    extra = (context * (size + 2 * margin) - size) / 2
+    dx, dy = (x1 - x0) * extra / size, (y1 - y0) * extra / size
     window = (x0 - dx, y0 - dy, x1 + dx, y1 + dy)
     image, window = _pad_to(image, window)
     side = size + 2 * margin
@@ -99,101 +101,3 @@ def _pad_to(image: Image.Image, window: tuple[float, ...]) -> tuple[Image.Image,
         return image, window
     pixels = np.pad(np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode="edge")
     return Image.fromarray(pixels), (x0 + left, y0 + top, x1 + left, y1 + top)
-
-
-def load(
-    root: str,
-    *,
-    categories: tuple[str, ...] = (),
-    resolution: int,
-    margin: int = 0,
-    max_broken_share: float = 0.01,
-    cache_dir: str = "",
-    progress: bool = True,
-) -> dataset.Dataset:
-    """Reads a manifest (see `catpose.data.manifest`) and decodes its images with all cores.
-
-    The crops are stored under the hash of the manifest, the files' bytes and the sizes, so a
-    second run maps them from disk.
-
-    Args:
-      root: the folder with `manifest.csv`.
-      categories: see `manifest.read`.
-      resolution: side of the crops in pixels.
-      margin: further pixels on each side, see `crop`.
-      max_broken_share: images that cannot be decoded are left out and counted, up to this share
-        of the manifest.
-      cache_dir: see `store.cache_dir`.
-      progress: show a bar on a terminal.
-
-    Raises:
-      InputError: whatever `manifest.read` says; a box outside its image; more broken images than
-        `max_broken_share`.
-    """
-    rows = manifest.read(pathlib.Path(root), categories)
-    content = [store.digest(pathlib.Path(path).read_bytes()) for path in rows.path]
-    key = store.digest(content, rows.box, resolution, margin, CROP_VERSION)
-    arrays = store.stored(
-        store.cache_dir(cache_dir),
-        "photos",
-        key,
-        lambda: _decode(rows, resolution, margin, progress),
-    )
-    image, whole = arrays["image"], arrays["whole"]
-    broken = rows.path[~whole]
-    if len(broken) > max_broken_share * len(whole):
-        raise InputError(
-            f"{len(broken)} of {len(whole)} images cannot be read, more than the allowed share "
-            f"{max_broken_share:g} (config.data.max_broken_share); the first: {broken[0]}"
-        )
-    notes = (f"{len(broken)} broken images left out of {len(whole)}",) if len(broken) else ()
-    splits = {}
-    for name in dict.fromkeys(manifest.SPLITS.values()):
-        index = np.flatnonzero((rows.split == name) & whole)
-        if len(index):
-            splits[name] = dataset.Split(
-                image=image[index],
-                category=rows.category[index],
-                rotation=rows.rotation[index],
-                names=np.array([os.path.basename(p) for p in rows.path[index]]),
-                key=store.digest(key, index),
-                margin=margin,
-                aspect=np.asarray(arrays["aspect"][index]),
-            )
-    return dataset.Dataset(rows.categories, splits, notes)
-
-
-def _decode(
-    rows: manifest.Manifest, resolution: int, margin: int, progress: bool
-) -> dict[str, np.ndarray]:
-    side = resolution + 2 * margin
-    image = np.zeros((len(rows.path), side, side, 3), np.uint8)
-    whole = np.ones(len(rows.path), bool)
-    aspect = np.ones(len(rows.path), np.float32)
-
-    def decode(i: int) -> None:
-        path = rows.path[i]
-        try:
-            pixels = open_image(path)
-        except InputError:
-            whole[i] = False
-            return
-        box = (0, 0, *pixels.size) if np.isnan(rows.box[i, 0]) else tuple(rows.box[i].tolist())
-        aspect[i] = (box[2] - box[0]) / (box[3] - box[1])
-        try:
-            image[i] = crop(pixels, box, resolution, margin)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
-
-    # PIL decodes and resizes outside the interpreter lock, so threads use every core.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(
-            tqdm(
-                pool.map(decode, range(len(whole))),
-                total=len(whole),
-                desc="decode",
-                unit="img",
-                disable=None if progress else True,
-            )
-        )
-    return {"image": image, "whole": whole, "aspect": aspect}

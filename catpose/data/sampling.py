@@ -62,6 +62,6 @@ def balanced(groups: Pools, *, batch_size: int, step: int, seed: int) -> np.ndar
     return groups.index[groups.start[category] + order]
 
 
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=512)  # several sources of 100 categories; orders can be long
 def _order(seed: int, category: int, cycle: int, size: int) -> np.ndarray:
-    return np.random.default_rng([seed, category, cycle]).permutation(size)
+    return np.random.default_rng([seed, category, cycle]).permutation(size).astype(np.int32)

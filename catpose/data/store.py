@@ -43,19 +43,24 @@ def digest(*parts: object) -> str:
     return state.hexdigest()
 
 
+# Makes an array in the entry's own files: (name, shape, dtype) -> what is to be filled.
+NewArray = Callable[[str, tuple[int, ...], Any], np.ndarray]
+
+
 def stored(
     folder: pathlib.Path,
     name: str,
     key: str,
-    make_fn: Callable[[], Mapping[str, np.ndarray]],
+    make_fn: Callable[[NewArray], Mapping[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """The arrays of `make_fn()`, made once per `key` and memory-mapped read-only afterwards.
+    """The arrays of `make_fn`, made once per `key` and memory-mapped read-only afterwards.
 
     Args:
       folder: where entries live; made with private permissions where it does not exist.
       name: a readable prefix of the entry's folder.
       key: the hash of everything that `make_fn` depends on (see `digest`).
-      make_fn: makes the arrays; called only where no entry exists.
+      make_fn: called only where no entry exists. It returns arrays; those that should never be
+        whole in memory it fills in place, in what `new_fn(name, shape, dtype)` gives it.
 
     Raises:
       InputError: the folder cannot be written or the disk is full.
@@ -64,12 +69,17 @@ def stored(
     if not entry.is_dir():
         with _writing(entry):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial = tempfile.mkdtemp(".partial", f"{entry.name}.", folder)
+            partial = pathlib.Path(tempfile.mkdtemp(".partial", f"{entry.name}.", folder))
+
+        def new_array(field: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+            with _writing(entry):
+                return _allocated(partial / f"{field}.npy", shape, dtype)
+
         try:
-            arrays = make_fn()
+            arrays = make_fn(new_array)
             with _writing(entry):
                 for field, array in arrays.items():
-                    np.save(os.path.join(partial, f"{field}.npy"), array)
+                    np.save(partial / f"{field}.npy", array)
                 try:
                     os.replace(partial, entry)
                 except OSError:
@@ -78,6 +88,19 @@ def stored(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry.glob("*.npy"))}
+
+
+def _allocated(path: pathlib.Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """A new array in a file, its whole space taken at once.
+
+    A file with holes would let a full disk kill the process, without a word, on some later write
+    to memory.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if array.nbytes and hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 @contextlib.contextmanager

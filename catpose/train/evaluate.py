@@ -113,7 +113,8 @@ def evaluate(
     for begin in range(0, size, batch_size):
         index = np.arange(begin, begin + batch_size)
         index[index >= size] = -1
-        rows = {"eval": batches.records(split, index)}
+        streamed = cache.image is None and cache.features is None
+        rows = {"eval": batches.records(split, index, with_images=streamed)}
         real = min(batch_size, size - begin)
         result = jax.device_get(predict_fn(variables, rows, {"eval": cache}))
         parts.append(jax.tree.map(lambda x, real=real: x[:real], result))
@@ -143,6 +144,7 @@ def compile_predict(
     tied: bool,
     resolution: int,
     margin: int,
+    context: float,
     normalization: str,
     frame: str,
 ) -> Callable:
@@ -153,6 +155,7 @@ def compile_predict(
         views=("identity",),
         resolution=resolution,
         margins={"eval": margin},
+        context=context,
         normalization=normalization,
         frame=frame,
     )

@@ -10,7 +10,17 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 
-from catpose.data import augment, builtin, dataset, photos
+from catpose.data import (
+    augment,
+    builtin,
+    cache,
+    dataset,
+    listing,
+    manifest,
+    pascal3d,
+    releases,
+    rendered,
+)
 from catpose.errors import InputError
 from catpose.models import networks, pretrained
 from catpose.poses import POSES
@@ -26,6 +36,7 @@ class Model(NamedTuple):
       pose: the representation of its pose outputs.
       categories: names in the order of the indices.
       resolution: side of the input in pixels.
+      context: side of the crop over that of the box, see `catpose.data.augment.view_image`.
       normalization: see `catpose.data.augment.normalize`.
       frame: the frame of learning.
     """
@@ -34,36 +45,65 @@ class Model(NamedTuple):
     pose: Pose
     categories: tuple[str, ...]
     resolution: int
+    context: float
     normalization: str
     frame: str
 
 
 def load_dataset(config: ml_collections.ConfigDict, *, progress: bool = True) -> dataset.Dataset:
-    """The dataset that `config.data` names.
+    """The dataset that `config.data` names, with the rendered images beside it as one more split.
 
     Raises:
       InputError: an unknown kind, or whatever the source says of its files.
     """
     data = config.data
     if data.kind == "shapes":
-        return builtin.load(
+        loaded = builtin.load(
             num_images=dict(data.num_images),
             seed=data.seed,
             resolution=data.resolution,
             cache_dir=data.cache_dir,
             progress=progress,
         )
-    if data.kind == "manifest":
-        return photos.load(
-            data.root,
-            categories=tuple(data.categories),
-            resolution=data.resolution,
-            margin=data.margin,
-            max_broken_share=data.max_broken_share,
-            cache_dir=data.cache_dir,
-            progress=progress,
+    elif data.kind == "manifest":
+        loaded = _decoded(config, manifest.read(data.root, tuple(data.categories)), progress)
+    elif data.kind in releases.RELEASES:
+        listed = pascal3d.read(data.root, dataset=data.kind, variant=data.variant)
+        if data.categories:
+            listed = listing.of_categories(listed, tuple(data.categories))
+        loaded = _decoded(config, listed, progress)
+    else:
+        raise InputError(
+            f"config.data.kind is '{data.kind}'; it can be shapes, manifest, "
+            + " or ".join(releases.RELEASES)
         )
-    raise InputError(f"config.data.kind is '{data.kind}'; it can be shapes or manifest")
+    if not data.rendered:
+        return loaded
+    listed = rendered.read(
+        data.rendered,
+        categories=loaded.categories,
+        tilt_sign=data.rendered_tilt,
+        max_per_category=data.rendered_per_category,
+        progress=progress,
+    )
+    more = _decoded(config, listed, progress)
+    return loaded._replace(splits={**loaded.splits, **more.splits}, notes=loaded.notes + more.notes)
+
+
+def _decoded(
+    config: ml_collections.ConfigDict, listed: listing.Listing, progress: bool
+) -> dataset.Dataset:
+    """Crops whose boxes have the pixels that the network sees of them, so few are interpolated."""
+    data = config.data
+    box = round(data.resolution / data.context)
+    return cache.load(
+        listed,
+        resolution=box,
+        margin=data.margin + (data.resolution - box + 1) // 2,
+        max_broken_share=data.max_broken_share,
+        cache_dir=data.cache_dir,
+        progress=progress,
+    )
 
 
 def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) -> Model:
@@ -79,6 +119,11 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
         raise InputError(
             f"config.model.normalization is '{model.normalization}'; "
             f"it can be {', '.join(augment.NORMALIZATIONS)}"
+        )
+    if not 1 <= config.data.context <= 4:
+        raise InputError(
+            f"config.data.context is {config.data.context:g}: the side of the crop over that of "
+            "the box, from 1 (no context) to 4"
         )
     try:
         network = networks.integrated(
@@ -105,6 +150,7 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
         POSES[model.pose],
         categories,
         config.data.resolution,
+        config.data.context,
         model.normalization,
         config.frame,
     )

@@ -59,6 +59,7 @@ class Phase:
       pose_bn: rows that form the batch statistics of pose network k: "own" (category k) or "all".
       on_enter: "" or "broadcast_pose": network 0's weights become those of all K.
       sources: examples in a batch from each split, by the split's name.
+      pose_only: splits whose images do not count for the category loss.
       learning_rate: see `LearningRate`.
       augment: strengths of random changes, see `catpose.data.augment.Augment`.
       views: with `cached_features`, names of the fixed views, see `augment.VIEWS`.
@@ -77,8 +78,9 @@ class Phase:
     pose_bn: str
     on_enter: str
     sources: Mapping[str, int]
+    pose_only: tuple[str, ...]
     learning_rate: LearningRate
-    augment: Mapping[str, float]
+    augment: Mapping[str, Any]
     views: tuple[str, ...]
     cached_features: bool
 
@@ -108,12 +110,11 @@ def _phase(i: int, entry: dict[str, Any]) -> Phase:
     rate = dict(entry["learning_rate"])
     _check_keys(f"{where}.learning_rate", rate, LearningRate.__dataclass_fields__)
     entry["learning_rate"] = LearningRate(**rate)
-    for name in ("train", "batch_norm", "views"):
+    for name in ("train", "batch_norm", "pose_only", "views"):
         entry[name] = tuple(entry[name])
     # A config that switches a source off sets its share to 0.
     entry["sources"] = {name: n for name, n in dict(entry["sources"]).items() if n}
-    entry["augment"] = dict(entry["augment"])
-    _check_keys(f"{where}.augment", entry["augment"], augment.Augment._fields)
+    entry["augment"] = _augment(f"{where}.augment", dict(entry["augment"]))
     phase = Phase(**entry)
     choices = {
         "fusion": tuple(fusions.FUSIONS),
@@ -142,6 +143,19 @@ def _phase(i: int, entry: dict[str, Any]) -> Phase:
                 "part, runs on its running statistics"
             )
     return phase
+
+
+def _augment(where: str, entry: dict[str, Any]) -> dict[str, Any]:
+    _check_keys(where, entry, augment.Augment._fields)
+    jitter = tuple(entry["pose_jitter_deg"])  # a list where JSON kept it
+    if len(jitter) != 3:
+        raise InputError(
+            f"{where}.pose_jitter_deg is {jitter}; it is three angles in degrees: "
+            "azimuth, elevation, theta"
+        )
+    if not 0 < entry["jitter_iou"] <= 1:
+        raise InputError(f"{where}.jitter_iou is {entry['jitter_iou']:g}; it can be from 0 to 1")
+    return entry | {"pose_jitter_deg": jitter}
 
 
 def _check_keys(where: str, entry: Mapping[str, Any], names: Iterable[str]) -> None:

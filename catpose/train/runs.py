@@ -1,7 +1,9 @@
 """A run: data, network and phases of one config, and what is computed from them on the way."""
 
+import concurrent.futures
 import dataclasses
 import functools
+import itertools
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -114,7 +116,18 @@ def _check(run: Run) -> None:
                     f"there are {', '.join(run.dataset.splits) or 'none'}"
                 )
             _pools(run, source)
+            _check_augment(run, phase, source)
             parallel.check_batch(count, f"'{source}' in phase '{phase.name}'")
+
+
+def _check_augment(run: Run, phase: phases.Phase, source: str) -> None:
+    cameras = [run.dataset.splits[name].camera for name in phase.sources]
+    if augment.Augment(**phase.augment).jitters_pose and not any(c is not None for c in cameras):
+        raise InputError(
+            f"phase '{phase.name}' jitters poses in 3D (augment.pose_jitter_deg), which needs to "
+            f"know how the objects of '{source}' were seen; of the datasets only PASCAL3D+ and "
+            "ObjectNet3D say so"
+        )
 
 
 def _image(run: Run) -> jax.ShapeDtypeStruct:
@@ -166,6 +179,7 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
         views=phase.views,
         resolution=run.model.resolution,
         margins={name: run.dataset.splits[name].margin for name in phase.sources},
+        context=run.model.context,
         normalization=run.model.normalization,
         frame=run.model.frame,
     )
@@ -183,23 +197,46 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
 def batches(run: Run, phase: phases.Phase, start: int) -> Iterator[dict[str, batch.Records]]:
     """The phase's records from step `start` on, without end."""
     pools = {name: _pools(run, name) for name in phase.sources}
-    at = start
-    while True:
+    streamed = {name: not phase.cached_features and streams(run, name) for name in phase.sources}
+
+    def at_step(at: int) -> dict[str, batch.Records]:
         records, position = {}, 0
         for name, count in phase.sources.items():
             index = sampling.balanced(pools[name], batch_size=count, step=at, seed=run.config.seed)
-            records[name] = batch.records(run.dataset.splits[name], index, position)
+            records[name] = batch.records(
+                run.dataset.splits[name],
+                index,
+                position,
+                category_weight=0.0 if name in phase.pose_only else 1.0,
+                with_images=streamed[name],
+            )
             position += count
-        yield records
-        at += 1
+        return records
+
+    # The next batch is read from disk while the device works on this one.
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(at_step, start)
+        for at in itertools.count(start + 1):
+            ready, coming = coming, pool.submit(at_step, at)
+            yield ready.result()
+
+
+def streams(run: Run, split: str) -> bool:
+    """Whether a split's images stay on the host, since they would not fit into device memory."""
+    limit = run.config.data.device_cache_mb
+    room = parallel.memory_for_data() if limit < 0 else limit << 20
+    return run.dataset.splits[split].image.nbytes > room
 
 
 def cache(run: Run, split: str, phase: phases.Phase, current: state.TrainState) -> batch.Cache:
     """A split's images in device memory, or the features of the phase's views of them."""
     if not phase.cached_features:
         if split not in run.memo:
-            image = parallel.replicate(run.dataset.splits[split].image)
-            run.memo[split] = batch.Cache(image=image)
+            data = run.dataset.splits[split]
+            run.memo[split] = batch.Cache(
+                image=None if streams(run, split) else parallel.replicate(data.image),
+                points=None if data.camera is None else parallel.replicate(data.camera.points),
+            )
         return run.memo[split]
     weights = feature_digest(current)
     key = (split, phase.views, weights)
@@ -225,11 +262,17 @@ def _view_features(
     model = run.model
     reads = {name: run.config.model[name] for name in FEATURE_KEYS}
     key = store.digest(
-        split.key, weights, tuple(fields), model.resolution, model.normalization, reads
+        split.key,
+        weights,
+        tuple(fields),
+        model.resolution,
+        model.context,
+        model.normalization,
+        reads,
     )
     variables = {"params": current.params, "batch_stats": current.batch_stats}
 
-    def compute() -> dict[str, np.ndarray]:
+    def compute(_: store.NewArray) -> dict[str, np.ndarray]:
         with tqdm(
             total=len(split.category),
             desc=f"features of {name}, view {view}",
@@ -242,6 +285,7 @@ def _view_features(
                 split,
                 (view,),
                 resolution=model.resolution,
+                context=model.context,
                 normalization=model.normalization,
                 batch_size=run.config.eval.feature_batch_size,
                 progress_fn=bar.update,
@@ -273,6 +317,7 @@ def evaluate_split(
             tied=phase.tied,
             resolution=run.model.resolution,
             margin=margin,
+            context=run.model.context,
             normalization=run.model.normalization,
             frame=run.model.frame,
         )
