@@ -1,0 +1,90 @@
+"""Makes a dataset from its public downloads, checks it, and draws a sheet of examples.
+
+python -m launch.prepare --dataset=pascal3d --manual_dir=DIR --output_dir=DIR [--show]
+
+`manual_dir` is where the downloads lie: PASCAL3D+ or ObjectNet3D unpacked; the photos, devkit and
+pose annotations of Stanford Cars; a folder or tar of rendered images; for --dataset=manifest, your
+own folder with manifest.csv. The last two are checked and shown as they are.
+"""
+
+import pathlib
+from typing import Any
+
+from absl import flags
+
+from catpose.errors import InputError
+from launch import command
+
+DATASETS = ("pascal3d", "objectnet3d", "stanford_cars", "rendered", "manifest")
+DATASET = flags.DEFINE_enum("dataset", None, DATASETS, "what to prepare", required=True)
+MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "where the downloads are", required=True)
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where results go", required=True)
+VARIANT = flags.DEFINE_string("variant", "paper", "of PASCAL3D+ and ObjectNet3D: paper, easy, all")
+TILT = flags.DEFINE_string("tilt", "", "of rendered images: released or fresh, see the README")
+SHOW = flags.DEFINE_bool("show", False, "draw examples, before and after augmentation")
+
+
+def main() -> None:
+    """Prepares, says what there is, and draws."""
+    name, source, output = DATASET.value, MANUAL_DIR.value, pathlib.Path(OUTPUT_DIR.value)
+    output = output.expanduser()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {output}: {error.strerror}") from error
+    listing = _prepare(name, source, output)
+    _print_counts(listing)
+    if SHOW.value:
+        _show(listing, output)
+
+
+def _prepare(name: str, source: str, output: pathlib.Path) -> Any:
+    # The libraries take seconds to load: a wrong flag is told before.
+    from catpose.data import manifest, pascal3d, rendered, stanford_cars
+
+    if name == "stanford_cars":
+        stanford_cars.prepare(source, output)
+        return manifest.read(output)
+    if name == "manifest":
+        return manifest.read(pathlib.Path(source))
+    if name == "rendered":
+        categories = tuple(dict.fromkeys(rendered.SYNSETS.values()))
+        return rendered.read(source, categories=categories, tilt_sign=TILT.value)
+    report = pascal3d.build(source, output, dataset=name, variant=VARIANT.value)
+    return pascal3d.read(report["folder"])
+
+
+def _print_counts(listing: Any) -> None:
+    from catpose.data import listing as listings
+    from catpose.report import layout
+
+    splits = listings.splits(listing)
+    rows = [
+        [category]
+        + [str(((listing.category == k) & (listing.split == split)).sum()) for split in splits]
+        for k, category in enumerate(listing.categories)
+    ]
+    rows.append(["all", *(str((listing.split == split).sum()) for split in splits)])
+    print(layout.plain(["objects", *splits], rows, 1))
+    for note in listing.notes:
+        print(note)
+
+
+def _show(listing: Any, output: pathlib.Path) -> None:
+    from catpose.data import augment
+    from catpose.report import dataset_sheet
+
+    cameras = listing.camera is not None
+    changes = augment.Augment(
+        mirror=0.5,
+        jitter_iou=0.7,
+        rotate_deg=0.0 if cameras else 10.0,
+        pose_jitter_deg=(1.0, 1.0, 4.0) if cameras else (0.0, 0.0, 0.0),
+        contrast=0.2,
+    )
+    for path in dataset_sheet.of_listing(listing, output, augment=changes):
+        print(f"sheet: {path}")
+
+
+if __name__ == "__main__":
+    command.run(main)
