@@ -1,0 +1,227 @@
+"""Rows of a table in CSV, JSON or JSON lines, and the poses written in them.
+
+A pose is written in one of three ways; where a row has several, the first of them counts:
+
+- `rotation`: nine numbers, row by row (in CSV divided by blanks, or in columns `r00` to `r22`);
+- `qw, qx, qy, qz`: a quaternion of any length but zero;
+- `azimuth_deg, elevation_deg, theta_deg`: any values, so 359 is -1.
+
+A column `frame` says which frame a matrix or quaternion is in, "camera" unless stated. Angles say
+the same viewpoint in every frame.
+"""
+
+import csv
+import json
+import math
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from catpose.errors import InputError
+from catpose.geometry import so3, viewpoint
+
+MATRIX = tuple(f"r{i}{j}" for i in range(3) for j in range(3))
+QUATERNION = ("qw", "qx", "qy", "qz")
+ANGLES = ("azimuth_deg", "elevation_deg", "theta_deg")
+FORMS = f"rotation, {', '.join(QUATERNION)} or {', '.join(ANGLES)}"
+# Entries of R R' may be so far from the identity's: two decimals are a rotation, a scaled or
+# sheared matrix is not. What passes is replaced by the nearest rotation.
+TOLERANCE = 0.02
+
+
+class Row(NamedTuple):
+    """A row's values, and what to call it in a message ("predictions.csv, line 3")."""
+
+    where: str
+    values: Mapping[str, Any]
+
+
+def read(path: pathlib.Path) -> list[Row]:
+    """Reads a file by its ending: `.csv`, `.json` or `.jsonl`.
+
+    JSON is a list of objects, or one object whose keys are the ids. Blanks around values and
+    empty values in CSV do not count.
+
+    Raises:
+      InputError: no such file, another ending, or a content that is not of this form.
+    """
+    readers = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_lines}
+    if path.suffix.lower() not in readers:
+        raise InputError(f"{path} must end in {', '.join(readers)}")
+    try:
+        rows = readers[path.suffix.lower()](path)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
+        raise InputError(f"cannot read {path} as {path.suffix[1:].upper()}: {error}") from error
+    if not rows:
+        raise InputError(f"{path} has no rows")
+    for row in rows:
+        if not isinstance(row.values, Mapping):
+            raise InputError(f"{row.where}: not an object with keys and values")
+    return rows
+
+
+def _read_csv(path):
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        header = [name.strip() for name in next(reader, [])]
+        rows = []
+        for line in reader:
+            # A short line lacks its last values, a long one has some too many.
+            values = dict(zip(header, (value.strip() for value in line), strict=False))
+            values = {name: value for name, value in values.items() if value}
+            if values:
+                rows.append(Row(f"{path}, line {reader.line_num}", values))
+    return rows
+
+
+def _read_json(path):
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    if isinstance(content, Mapping):
+        content = [
+            {"id": key, **value} if isinstance(value, Mapping) else value
+            for key, value in content.items()
+        ]
+    if not isinstance(content, list):
+        raise InputError(f"{path} must hold a list of objects")
+    return [Row(f"{path}, entry {i + 1}", values) for i, values in enumerate(content)]
+
+
+def _read_lines(path):
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    rows = []
+    for i, line in enumerate(lines):
+        if line.strip():
+            where = f"{path}, line {i + 1}"
+            try:
+                rows.append(Row(where, json.loads(line)))
+            except json.JSONDecodeError as error:
+                raise InputError(f"{where}: not JSON: {error}") from error
+    return rows
+
+
+def number(row: Row, name: str) -> float:
+    """The finite number called `name`.
+
+    Raises:
+      InputError: there is none.
+    """
+    try:
+        value = float(row.values.get(name, ""))
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(
+            f"{row.where}: {name} is '{row.values.get(name, '')}', not a finite number"
+        )
+    return value
+
+
+def poses(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+    """The rotations that rows describe.
+
+    Returns:
+      (M, 3, 3) float64 as they are written, and the frame of each, (M,) str; angles become
+      rotations in "camera".
+
+    Raises:
+      InputError: a row without a pose, a number that is none, an unknown frame, a quaternion of
+        length zero. Matrices are not checked here, see `nearest_rotations`.
+    """
+    written = [_pose(row) for row in rows]
+    kinds = np.array([len(values) for values in written])
+    frame = np.array([_frame(row) for row in rows], dtype=np.str_)
+    rotation = np.zeros((len(rows), 3, 3))
+    matrix, quaternion, angles = (
+        np.flatnonzero(kinds == len(names)) for names in (MATRIX, QUATERNION, ANGLES)
+    )
+    for i in matrix:
+        rotation[i] = np.reshape(written[i], (3, 3))
+    with jax.enable_x64(True):
+        if quaternion.size:
+            values = np.array([written[i] for i in quaternion])
+            rotation[quaternion] = np.asarray(so3.rotation_from_quaternion(values))
+        if angles.size:
+            values = np.radians(np.array([written[i] for i in angles]))
+            rotation[angles] = np.asarray(viewpoint.rotation_from_angles(*values.T))
+    frame[angles] = "camera"
+    return rotation, frame
+
+
+def _pose(row):
+    values = row.values
+    if "rotation" in values:
+        return _nine(row, values["rotation"])
+    if any(name in values for name in MATRIX):
+        return [number(row, name) for name in MATRIX]
+    if any(name in values for name in QUATERNION):
+        quaternion = [number(row, name) for name in QUATERNION]
+        length = math.hypot(*quaternion)
+        if length < 1e-6:
+            raise InputError(f"{row.where}: a quaternion of length zero")
+        return [value / length for value in quaternion]
+    if any(name in values for name in ANGLES):
+        return [number(row, name) for name in ANGLES]
+    raise InputError(f"{row.where}: no pose; give {FORMS}")
+
+
+def _nine(row, value):
+    if isinstance(value, str):
+        value = re.sub(r"[\[\],;]", " ", value).split()
+    try:
+        numbers = np.array(value, np.float64).ravel()
+    except (TypeError, ValueError):
+        numbers = np.zeros(0)
+    if numbers.size != len(MATRIX) or not np.isfinite(numbers).all():
+        raise InputError(f"{row.where}: rotation is not nine finite numbers")
+    return numbers.tolist()
+
+
+def _frame(row):
+    frame = row.values.get("frame") or "camera"
+    if frame not in viewpoint.FRAMES:
+        raise InputError(
+            f"{row.where}: unknown frame '{frame}'; known: {', '.join(viewpoint.FRAMES)}"
+        )
+    return frame
+
+
+def nearest_rotations(rotation: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Rotations without their rounding: the nearest ones in the Frobenius norm.
+
+    Args:
+      rotation: (M, 3, 3), in any frame.
+      names: what to call each in a message.
+
+    Returns:
+      (M, 3, 3) float64, orthogonal with determinant 1.
+
+    Raises:
+      InputError: a matrix that is not finite, not orthogonal within `TOLERANCE`, or mirrors.
+    """
+    rotation = np.asarray(rotation, np.float64).reshape(-1, 3, 3)
+    product = np.einsum("nij,nkj->nik", rotation, rotation)
+    away = np.abs(product - np.eye(3)).max(axis=(1, 2), initial=0.0)
+    # Written so that NaN counts as wrong.
+    wrong = np.flatnonzero(~(away <= TOLERANCE))
+    if wrong.size:
+        i = wrong[0]
+        raise InputError(
+            f"{names[i]}: not a rotation: R R' differs from the identity by {away[i]:.3g}"
+        )
+    mirrors = np.flatnonzero(np.linalg.det(rotation) < 0)
+    if mirrors.size:
+        raise InputError(
+            f"{names[mirrors[0]]}: not a rotation: its determinant is -1, so it mirrors the object"
+        )
+    # What is orthogonal already stays as it is, so that a written file reads back exactly.
+    rounded = away > 1e-12
+    left, _, right = np.linalg.svd(rotation[rounded])
+    rotation = rotation.copy()
+    rotation[rounded] = left @ right
+    return rotation

@@ -1,0 +1,101 @@
+"""Scores a trained run, or any system's predictions, under a named protocol.
+
+python -m launch.evaluate --workdir=DIR [--protocol=NAME] [--split=test]
+python -m launch.evaluate --predictions=FILE --data=LABELS [--protocol=NAME] [--split=test]
+python -m launch.evaluate --protocol=list
+"""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from absl import flags
+
+from catpose.errors import InputError
+from launch import command
+
+WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder")
+PREDICTIONS = flags.DEFINE_string("predictions", None, "a file: .csv, .json or .jsonl")
+PROTOCOL = flags.DEFINE_list("protocol", ["catpose"], "name, several with commas, or list")
+DATA = flags.DEFINE_string(
+    "data", None, "labels: a table, a folder with manifest.csv, or a built PASCAL3D+; with "
+    "--workdir, another folder for the run's data"
+)  # fmt: skip
+SPLIT = flags.DEFINE_string("split", "test", "which objects; empty for all of a folder's")
+OUTPUT = flags.DEFINE_string(
+    "output", None, "folder for the results; beside the input unless given"
+)
+FUSION = flags.DEFINE_string("fusion", None, "of a run: weighted, top1 or oracle; else as trained")
+BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
+MISSING = flags.DEFINE_bool("allow_missing", False, "objects without a prediction are misses")
+SURPLUS = flags.DEFINE_bool("allow_surplus", False, "leave out predictions of unknown objects")
+
+
+def main() -> None:
+    """Scores and prints."""
+    from catpose.report import protocols
+
+    if PROTOCOL.value == ["list"]:
+        for name, protocol in protocols.PROTOCOLS.items():
+            print(f"{name}: {protocol.description}\n    {protocol.source}")
+        return
+    chosen = {name: protocols.find(name) for name in PROTOCOL.value}
+    if (WORKDIR.value is None) == (PREDICTIONS.value is None):
+        raise InputError("give either --workdir=DIR or --predictions=FILE")
+    if PREDICTIONS.value is not None and DATA.value is None:
+        raise InputError(
+            "--predictions needs --data: a table of labels, a folder with manifest.csv or a built "
+            "PASCAL3D+"
+        )
+    if PREDICTIONS.value is None:
+        _score_run(chosen)
+    else:
+        _score_file(chosen)
+
+
+def _score_file(chosen: Mapping[str, Any]) -> None:
+    from catpose.report import labels, predictions
+
+    path = pathlib.Path(PREDICTIONS.value)
+    found = predictions.read(path)
+    truth = labels.read(DATA.value, SPLIT.value)
+    folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
+    for name, protocol in chosen.items():
+        _report(truth, found, name, protocol, str(path), folder, f"{path.stem}-{name}")
+
+
+def _score_run(chosen: Mapping[str, Any]) -> None:
+    from catpose.report import predictions, rerun
+
+    workdir = pathlib.Path(WORKDIR.value).expanduser()
+    folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else workdir / "evaluation"
+    done = {}
+    for name, protocol in chosen.items():
+        fusion = FUSION.value or rerun.default_fusion(workdir, protocol.category)
+        stem = f"{SPLIT.value}-{fusion}" + ("-best" if BEST.value else "")
+        if fusion not in done:
+            done[fusion] = rerun.predict(
+                workdir, SPLIT.value, fusion, best=BEST.value, root=DATA.value or ""
+            )
+            path = folder / f"{stem}.csv"
+            predictions.write(done[fusion][1], path)
+            print(f"predictions: {path}")
+        what = f"{workdir}, {fusion} fusion"
+        _report(*done[fusion], name, protocol, what, folder, f"{stem}-{name}")
+
+
+def _report(
+    truth: Any, found: Any, name: str, protocol: Any, what: str, folder: pathlib.Path, stem: str
+) -> None:
+    from catpose.report import scorecard, scoring
+
+    score = scoring.score(
+        truth, found, protocol, allow_missing=MISSING.value, allow_surplus=SURPLUS.value
+    )
+    paths = scorecard.write(score, name, what, folder, stem)
+    print(scorecard.terminal(score, name))
+    print(f"results: {', '.join(map(str, paths))}\n")
+
+
+if __name__ == "__main__":
+    command.run(main)
