@@ -92,10 +92,18 @@ class Predictor(NamedTuple):
             theta_deg=float(np.degrees(theta)),
         )
 
-    def draw(self, image: Photo, box: Box = None) -> Image.Image:
-        """The photo with the predicted axes, the box and the category drawn on it."""
+    def draw(
+        self, image: Photo, box: Box = None, prediction: Prediction | None = None
+    ) -> Image.Image:
+        """The photo with the predicted axes, the box and the category drawn on it.
+
+        Args:
+          image: see `__call__`.
+          box: see `__call__`.
+          prediction: of this image and box, where there is one already.
+        """
         picture = open_image(image)
-        found = self(picture, box)
+        found = prediction or self(picture, box)
         label = f"{found.category} {found.probabilities[found.category]:.0%}"
         pixels = np.asarray(picture.convert("RGB"))
         return Image.fromarray(axes.draw_axes(pixels, found.rotation, box=box, label=label))

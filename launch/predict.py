@@ -3,9 +3,11 @@
 python -m launch.predict --workdir=DIR --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png]
 """
 
+import collections
 import glob
 import json
 import pathlib
+import sys
 
 from absl import flags
 
@@ -26,13 +28,38 @@ def main() -> None:
     files = [file for pattern in IMAGE.value for file in (sorted(glob.glob(pattern)) or [pattern])]
     box = _box(BOX.value)
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
+    failed = 0
+    for file, output in zip(files, _outputs(files), strict=True):
+        try:
+            found = predictor(file, box)
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            # One bad photo does not end the list.
+            print(f"error: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        print(json.dumps({"image": file, **found.to_json()}), flush=True)
+        if output:
+            _save(predictor.draw(file, box, found), output)
+    if failed:
+        raise InputError(f"{failed} of {len(files)} photos have no prediction")
+
+
+def _outputs(files: list[str]) -> list[pathlib.Path | None]:
+    """Where each photo's picture goes; photos of one name in different folders are numbered."""
+    if not OUTPUT.value:
+        return [None] * len(files)
+    output = pathlib.Path(OUTPUT.value)
+    if len(files) == 1 and not output.is_dir():
+        return [output]
+    seen = collections.Counter()
+    paths = []
     for file in files:
-        print(json.dumps({"image": file, **predictor(file, box).to_json()}), flush=True)
-        if OUTPUT.value:
-            output = pathlib.Path(OUTPUT.value)
-            if len(files) > 1 or output.is_dir():
-                output = output / f"{pathlib.Path(file).stem}.png"
-            _save(predictor.draw(file, box), output)
+        stem = pathlib.Path(file).stem
+        seen[stem] += 1
+        paths.append(output / (f"{stem}.png" if seen[stem] == 1 else f"{stem}-{seen[stem]}.png"))
+    return paths
 
 
 def _box(texts: list[str] | None) -> list[float] | None:

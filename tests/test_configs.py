@@ -10,7 +10,7 @@ import pytest
 
 from catpose.data import batch, dataset
 from catpose.render.shapes import CATEGORIES
-from catpose.train import experiment, phases, runs, state
+from catpose.train import experiment, feed, phases, runs, state
 from configs import base
 
 FOLDER = pathlib.Path(__file__).parent.parent / "configs"
@@ -102,7 +102,7 @@ def test_steps_fit_together(name, tmp_path):
             shape = run.dataset.splits["validation"].image.shape
             points = run.dataset.splits["validation"].camera.points
             cache = batch.Cache(image=jax.ShapeDtypeStruct(shape, np.uint8), points=points)
-        records = next(runs.batches(run, phase, start))
+        records = next(feed.batches(run, phase, start))
         assert sum(len(rows.index) for rows in records.values()) == phase.batch_size
         tx = runs.make_tx(run, phase, variables["params"])
         step_fn = runs.compile_phase(run, phase, tx)

@@ -1,5 +1,6 @@
 """The built-in data set: a pure function of its arguments, in any number of processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -142,15 +143,24 @@ def test_main_is_not_run_again_by_the_workers(data, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="finds processes in /proc")
-def test_an_interrupt_leaves_no_worker_behind(tmp_path):
+def test_an_interrupt_leaves_no_worker_behind():
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(num_images=10**6)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # In the background of a script SIGINT is ignored, and a child would inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    try:
+        _check_interrupt(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
+
+def _check_interrupt(process):
     def group():
         """Living processes of the script's session."""
         found = []

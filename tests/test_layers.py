@@ -30,6 +30,7 @@ LAYERS = (
     ),
     ("catpose.train.evaluate", "catpose.train.experiment"),
     ("catpose.train.runs",),
+    ("catpose.train.feed",),
     ("catpose.train.loop",),
     ("catpose.report",),
     ("catpose.predict", "catpose.export"),

@@ -303,6 +303,25 @@ def test_the_command(runs, predictors, photo, tmp_path):
         np.testing.assert_array_equal(np.asarray(saved), np.asarray(drawn))
 
 
+def test_one_bad_photo_does_not_end_the_list_and_names_may_repeat(runs, photo, tmp_path):
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        photo.save(tmp_path / folder / "photo.png")
+    (tmp_path / "x" / "broken.png").write_bytes(b"no image")
+    done = command(
+        f"--workdir={runs['weighted'][0]}", f"--image={tmp_path}/x/*.png",
+        f"--image={tmp_path}/y/photo.png", f"--output={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 2
+    first, second = done.stderr.splitlines()
+    assert first.startswith("error: cannot read ")
+    assert first.split(" as an image")[0].endswith("broken.png")
+    assert second == "error: 1 of 3 photos have no prediction"
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["photo-2.png", "photo.png"]
+
+
 def test_the_commands_errors_are_one_line(runs, photo, tmp_path):
     path = tmp_path / "photo.png"
     photo.save(path)

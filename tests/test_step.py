@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from catpose.data import batch
-from catpose.train import phases, runs, state
+from catpose.train import feed, phases, runs, state
 
 NUM_STEPS = 3
 
@@ -31,8 +31,8 @@ def after(folder, settings):
     before = flat(current)
     tx = runs.make_tx(run, phase, current.params)
     current = state.enter_phase(current, phase, tx)
-    step_fn, records = runs.compile_phase(run, phase, tx), runs.batches(run, phase, 0)
-    cache = {name: runs.cache(run, name, phase, current) for name in phase.sources}
+    step_fn, records = runs.compile_phase(run, phase, tx), feed.batches(run, phase, 0)
+    cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
     for _ in range(NUM_STEPS):
         current, sums = step_fn(current, next(records), cache)
     assert int(current.step) == NUM_STEPS

@@ -6,7 +6,7 @@ import tiny
 
 from catpose.data import store
 from catpose.errors import InputError
-from catpose.train import evaluate, loop, parallel, phases, runs
+from catpose.train import evaluate, feed, loop, parallel, phases
 
 STRONG = {"zoom": 0.1, "rotate_deg": 10.0, "jitter_iou": 0.8}
 
@@ -24,10 +24,10 @@ def test_streamed_and_resident_runs_are_equal(tmp_path):
         folder.mkdir()
         splits = {"train": tiny.split(48, 0, margin=4), "validation": tiny.split(24, 1, margin=4)}
         run = tiny.run(settings(limit), folder, splits)
-        assert runs.streams(run, "train") == streamed
+        assert feed.streams(run, "train") == streamed
         final = loop.train(run).last
         assert (run.memo["train"].image is None) == streamed
-        evaluation = runs.evaluate_split(run, "validation", run.phases[-1], final)
+        evaluation = feed.evaluate_split(run, "validation", run.phases[-1], final)
         figures.append(evaluate.summaries(evaluation, 4, "upright"))
         finals.append(store.sha256(final.params))
     assert finals[0] == finals[1]
@@ -38,17 +38,17 @@ def test_a_split_is_streamed_where_it_passes_the_limit(tmp_path):
     # 1024 images of 32 x 32 x 3 are 3 MiB.
     splits = {"train": tiny.split(1024, 0), "validation": tiny.split(24, 1)}
     for limit, expected in ((2, True), (3, False), (0, True)):
-        assert runs.streams(tiny.run(settings(limit), tmp_path, splits), "train") == expected
+        assert feed.streams(tiny.run(settings(limit), tmp_path, splits), "train") == expected
     assert parallel.memory_for_data() > 1 << 30
 
 
 def test_batches_from_any_step_on_are_those_of_the_whole_run(tmp_path):
     run = tiny.run(settings(0), tmp_path)
     (phase,) = phases.from_config(run.config.phases)
-    whole = runs.batches(run, phase, 0)
+    whole = feed.batches(run, phase, 0)
     first = [next(whole)["train"] for _ in range(4)]
     whole.close()
-    later = runs.batches(run, phase, 2)
+    later = feed.batches(run, phase, 2)
     for expected in first[2:]:
         found = next(later)["train"]
         np.testing.assert_array_equal(found.index, expected.index)
@@ -61,7 +61,7 @@ def test_rendered_images_do_not_count_for_the_category(tmp_path):
     sources = {"train": 16, "rendered": 8}
     for changes, expected in (({}, 0.0), ({"pose_only": ()}, 1.0)):
         run = tiny.run(settings(0, sources=sources, **changes), tmp_path, splits)
-        rows = next(runs.batches(run, run.phases[0], 0))
+        rows = next(feed.batches(run, run.phases[0], 0))
         assert (rows["train"].category_weight == 1).all()
         assert (rows["rendered"].category_weight == expected).all()
         assert (rows["rendered"].pose_weight == 1).all()

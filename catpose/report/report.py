@@ -15,7 +15,7 @@ from catpose.data.dataset import Split
 from catpose.geometry import viewpoint
 from catpose.models import networks
 from catpose.report import curves, examples, plots, tables
-from catpose.train import evaluate, loop, phases, runs, workdir, writer
+from catpose.train import evaluate, feed, loop, phases, runs, workdir, writer
 
 
 def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
     """
     last, _ = phases.at_step(run.phases, int(result.last.step))
     splits = [name for name in run.config.eval.splits if name in run.dataset.splits]
-    evaluations = {name: runs.evaluate_split(run, name, last, result.last) for name in splits}
+    evaluations = {name: feed.evaluate_split(run, name, last, result.last) for name in splits}
     timed = _phases(run)
     report = {
         "name": run.config.name,
@@ -98,7 +98,7 @@ def _best(
     if step == int(result.last.step):
         return {"step": step, "splits": _summaries(run, evaluations)}
     phase, _ = phases.at_step(run.phases, step)
-    own = {name: runs.evaluate_split(run, name, phase, state) for name in evaluations}
+    own = {name: feed.evaluate_split(run, name, phase, state) for name in evaluations}
     return {"step": step, "splits": _summaries(run, own)}
 
 

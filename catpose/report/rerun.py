@@ -7,7 +7,7 @@ import numpy as np
 from catpose.errors import InputError
 from catpose.models import fusion as fusions
 from catpose.report import labels, predictions
-from catpose.train import checkpoint, experiment, phases, runs, workdir
+from catpose.train import checkpoint, experiment, feed, phases, runs, workdir
 
 
 def default_fusion(folder: pathlib.Path, category: str) -> str:
@@ -69,7 +69,7 @@ def predict(
             raise InputError(f"{folder} has no checkpoint yet; train first")
         state = runs.restore_state(run, checkpoint.read(manager, step), step)
     phase, _ = phases.at_step(run.phases, step)
-    evaluation = runs.evaluate_split(run, split, phase, state)
+    evaluation = feed.evaluate_split(run, split, phase, state)
     truth = labels.from_split(data.splits[split], categories, f"{split} of {config.name}")
     probabilities = np.asarray(evaluation.probabilities, np.float64)
     found = predictions.checked(

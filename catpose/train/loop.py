@@ -14,6 +14,7 @@ from tqdm import tqdm
 from catpose.train import (
     checkpoint,
     evaluate,
+    feed,
     parallel,
     phases,
     progress,
@@ -87,9 +88,9 @@ def _train_phase(
     if at == start and session.saved != start:
         current = state.enter_phase(current, phase, tx)
     current = parallel.replicate(current)
-    cache = {name: runs.cache(run, name, phase, current) for name in phase.sources}
+    cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
     step_fn = runs.compile_phase(run, phase, tx)
-    records = runs.batches(run, phase, at)
+    records = feed.batches(run, phase, at)
     log = progress.Log(session.write_fn, phase, start, config.log_steps)
     clock = progress.Clock()
     with tqdm(
@@ -124,7 +125,7 @@ def _score_and_save(
     """Saves the state; with its validation figures, written to the log too, where asked."""
     run, at, score = session.run, int(current.step), None
     if evaluates and "validation" in run.dataset.splits:
-        evaluation = runs.evaluate_split(run, "validation", phase, current)
+        evaluation = feed.evaluate_split(run, "validation", phase, current)
         figures = evaluate.summaries(evaluation, len(run.model.categories), run.model.frame)
         session.write_fn({"step": at, "phase": phase.name, "split": "validation", **figures})
         # One score for the whole run, so that states of different phases can be compared.

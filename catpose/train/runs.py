@@ -1,12 +1,8 @@
-"""A run: data, network and phases of one config, and what is computed from them on the way."""
+"""A run: data, network and phases of one config, checked before anything is trained."""
 
-import concurrent.futures
-import dataclasses
 import functools
-import itertools
 import pathlib
 import sys
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -14,12 +10,11 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from catpose.data import augment, batch, sampling, store
+from catpose.data import augment, batch, sampling
 from catpose.data.dataset import Dataset
 from catpose.errors import InputError
 from catpose.train import (
     checkpoint,
-    evaluate,
     experiment,
     optim,
     parallel,
@@ -31,10 +26,6 @@ from catpose.train import (
 
 # Evaluated where the data has them.
 SPLITS = ("train", "validation", "test")
-
-
-# What stored features depend on, beside the weights and the images.
-FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
 
 
 class Run(NamedTuple):
@@ -94,6 +85,8 @@ def assemble(
 
 def _check(run: Run) -> None:
     """Raises InputError for what the run would otherwise stumble over when its turn comes."""
+    if run.config.seed < 0:
+        raise InputError(f"config.seed is {run.config.seed}; seeds are 0 or larger")
     parallel.check_mode(run.config.parallel)
     parallel.check_batch(run.config.eval.batch_size, "config.eval.batch_size")
     for name in run.config.eval.splits:
@@ -115,7 +108,7 @@ def _check(run: Run) -> None:
                     f"phase '{phase.name}' trains on the split '{source}', which has no images; "
                     f"there are {', '.join(run.dataset.splits) or 'none'}"
                 )
-            _pools(run, source)
+            pools(run, source)
             _check_augment(run, phase, source)
             parallel.check_batch(count, f"'{source}' in phase '{phase.name}'")
 
@@ -134,7 +127,12 @@ def _image(run: Run) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct((1, run.model.resolution, run.model.resolution, 3), np.float32)
 
 
-def _pools(run: Run, split: str) -> sampling.Pools:
+def pools(run: Run, split: str) -> sampling.Pools:
+    """A split's examples by category.
+
+    Raises:
+      InputError: a category without examples.
+    """
     names = run.dataset.categories
     return sampling.pools(run.dataset.splits[split].category, len(names), names=names)
 
@@ -192,147 +190,3 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
         tx=tx,
     )
     return parallel.compile_step(step_fn, run.config.parallel)
-
-
-def batches(run: Run, phase: phases.Phase, start: int) -> Iterator[dict[str, batch.Records]]:
-    """The phase's records from step `start` on, without end."""
-    pools = {name: _pools(run, name) for name in phase.sources}
-    streamed = {name: not phase.cached_features and streams(run, name) for name in phase.sources}
-
-    def at_step(at: int) -> dict[str, batch.Records]:
-        records, position = {}, 0
-        for name, count in phase.sources.items():
-            index = sampling.balanced(pools[name], batch_size=count, step=at, seed=run.config.seed)
-            records[name] = batch.records(
-                run.dataset.splits[name],
-                index,
-                position,
-                category_weight=0.0 if name in phase.pose_only else 1.0,
-                with_images=streamed[name],
-            )
-            position += count
-        return records
-
-    # The next batch is read from disk while the device works on this one.
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(at_step, start)
-        for at in itertools.count(start + 1):
-            ready, coming = coming, pool.submit(at_step, at)
-            yield ready.result()
-
-
-def streams(run: Run, split: str) -> bool:
-    """Whether a split's images stay on the host, since they would not fit into device memory."""
-    limit = run.config.data.device_cache_mb
-    room = parallel.memory_for_data() if limit < 0 else limit << 20
-    return run.dataset.splits[split].image.nbytes > room
-
-
-def cache(run: Run, split: str, phase: phases.Phase, current: state.TrainState) -> batch.Cache:
-    """A split's images in device memory, or the features of the phase's views of them."""
-    if not phase.cached_features:
-        if split not in run.memo:
-            data = run.dataset.splits[split]
-            run.memo[split] = batch.Cache(
-                image=None if streams(run, split) else parallel.replicate(data.image),
-                points=None if data.camera is None else parallel.replicate(data.camera.points),
-            )
-        return run.memo[split]
-    weights = feature_digest(current)
-    key = (split, phase.views, weights)
-    if key not in run.memo:
-        views = [_view_features(run, split, view, current, weights) for view in phase.views]
-        run.memo[key] = batch.Cache(features=parallel.replicate(np.stack(views, axis=1)))
-    return run.memo[key]
-
-
-def feature_digest(current: state.TrainState) -> str:
-    """Hash of the feature network's weights and statistics."""
-    group = "feature_network"
-    leaves = jax.tree.leaves((current.params[group], current.batch_stats[group]))
-    return store.digest(*map(np.asarray, leaves))
-
-
-def _view_features(
-    run: Run, name: str, view: str, current: state.TrainState, weights: str
-) -> np.ndarray:
-    """Features of one view of a split, (N, ...), computed once for these weights and images."""
-    split = run.dataset.splits[name]
-    fields = augment.VIEWS[view]
-    model = run.model
-    reads = {name: run.config.model[name] for name in FEATURE_KEYS}
-    key = store.digest(
-        split.key,
-        weights,
-        tuple(fields),
-        model.resolution,
-        model.context,
-        model.normalization,
-        reads,
-    )
-    variables = {"params": current.params, "batch_stats": current.batch_stats}
-
-    def compute(_: store.NewArray) -> dict[str, np.ndarray]:
-        with tqdm(
-            total=len(split.category),
-            desc=f"features of {name}, view {view}",
-            unit="img",
-            disable=None if run.progress else True,
-        ) as bar:
-            features = batch.feature_cache(
-                model.network.feature_fn,
-                jax.device_get(variables),
-                split,
-                (view,),
-                resolution=model.resolution,
-                context=model.context,
-                normalization=model.normalization,
-                batch_size=run.config.eval.feature_batch_size,
-                progress_fn=bar.update,
-            )
-        return {"features": features[:, 0]}
-
-    folder = store.cache_dir(run.config.data.cache_dir)
-    return store.stored(folder, "features", key, compute)["features"]
-
-
-def evaluate_split(
-    run: Run, split: str, phase: phases.Phase, current: state.TrainState
-) -> evaluate.Evaluation:
-    """Predictions for a whole split with the state's weights, without augmentation.
-
-    Args:
-      run: the run.
-      split: a name of `run.dataset.splits`.
-      phase: says whether the pose networks are tied and whether features are cached.
-      current: the state.
-    """
-    plain = dataclasses.replace(phase, views=("identity",))
-    margin = run.dataset.splits[split].margin
-    compiled = ("predict", phase.tied, margin)
-    if compiled not in run.memo:
-        run.memo[compiled] = evaluate.compile_predict(
-            run.model.network.apply_fn,
-            pose=run.model.pose,
-            tied=phase.tied,
-            resolution=run.model.resolution,
-            margin=margin,
-            context=run.model.context,
-            normalization=run.model.normalization,
-            frame=run.model.frame,
-        )
-    with tqdm(
-        total=len(run.dataset.splits[split].category),
-        desc=f"evaluate {split}",
-        unit="img",
-        leave=False,
-        disable=None if run.progress else True,
-    ) as bar:
-        return evaluate.evaluate(
-            {"params": current.params, "batch_stats": current.batch_stats},
-            run.dataset.splits[split],
-            cache(run, split, plain, current),
-            predict_fn=run.memo[compiled],
-            batch_size=run.config.eval.batch_size,
-            progress_fn=bar.update,
-        )

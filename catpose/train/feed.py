@@ -1,0 +1,167 @@
+"""What a run's network is fed with: batches, images and features in device memory, whole splits."""
+
+import concurrent.futures
+import dataclasses
+import itertools
+import operator
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from catpose.data import augment, batch, sampling, store
+from catpose.train import evaluate, parallel, phases, runs, state
+
+# What stored features depend on, beside the weights and the images.
+FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
+
+
+def batches(run: runs.Run, phase: phases.Phase, start: int) -> Iterator[dict[str, batch.Records]]:
+    """The phase's records from step `start` on, without end."""
+    pools = {name: runs.pools(run, name) for name in phase.sources}
+    streamed = {name: not phase.cached_features and streams(run, name) for name in phase.sources}
+
+    def at_step(at: int) -> dict[str, batch.Records]:
+        records, position = {}, 0
+        for name, count in phase.sources.items():
+            index = sampling.balanced(pools[name], batch_size=count, step=at, seed=run.config.seed)
+            records[name] = batch.records(
+                run.dataset.splits[name],
+                index,
+                position,
+                category_weight=0.0 if name in phase.pose_only else 1.0,
+                with_images=streamed[name],
+            )
+            position += count
+        return records
+
+    # The next batch is read from disk while the device works on this one.
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(at_step, start)
+        for at in itertools.count(start + 1):
+            ready, coming = coming, pool.submit(at_step, at)
+            yield ready.result()
+
+
+def streams(run: runs.Run, split: str) -> bool:
+    """Whether a split's images stay on the host, since they would not fit into device memory."""
+    limit = run.config.data.device_cache_mb
+    room = parallel.memory_for_data() if limit < 0 else limit << 20
+    return run.dataset.splits[split].image.nbytes > room
+
+
+def cache(run: runs.Run, split: str, phase: phases.Phase, current: state.TrainState) -> batch.Cache:
+    """A split's images in device memory, or the features of the phase's views of them."""
+    if not phase.cached_features:
+        if split not in run.memo:
+            data = run.dataset.splits[split]
+            run.memo[split] = batch.Cache(
+                image=None if streams(run, split) else parallel.replicate(data.image),
+                points=None if data.camera is None else parallel.replicate(data.camera.points),
+            )
+        return run.memo[split]
+    weights = feature_digest(current)
+    key = (split, phase.views, weights)
+    if key not in run.memo:
+        views = [_view_features(run, split, view, current, weights) for view in phase.views]
+        run.memo[key] = batch.Cache(features=parallel.replicate(np.stack(views, axis=1)))
+    return run.memo[key]
+
+
+def feature_digest(current: state.TrainState) -> str:
+    """Hash of the feature network's weights and statistics."""
+    group = "feature_network"
+    leaves = jax.tree.leaves((current.params[group], current.batch_stats[group]))
+    return store.digest(*map(np.asarray, leaves))
+
+
+def _view_features(
+    run: runs.Run, name: str, view: str, current: state.TrainState, weights: str
+) -> np.ndarray:
+    """Features of one view of a split, (N, ...), computed once for these weights and images."""
+    split = run.dataset.splits[name]
+    fields = augment.VIEWS[view]
+    model = run.model
+    reads = {name: run.config.model[name] for name in FEATURE_KEYS}
+    key = store.digest(
+        split.key,
+        weights,
+        tuple(fields),
+        model.resolution,
+        model.context,
+        model.normalization,
+        reads,
+    )
+    variables = {"params": current.params, "batch_stats": current.batch_stats}
+
+    def compute(_: store.NewArray) -> dict[str, np.ndarray]:
+        with tqdm(
+            total=len(split.category),
+            desc=f"features of {name}, view {view}",
+            unit="img",
+            disable=None if run.progress else True,
+        ) as bar:
+            features = batch.feature_cache(
+                model.network.feature_fn,
+                jax.device_get(variables),
+                split,
+                (view,),
+                resolution=model.resolution,
+                context=model.context,
+                normalization=model.normalization,
+                batch_size=run.config.eval.feature_batch_size,
+                progress_fn=bar.update,
+            )
+        return {"features": features[:, 0]}
+
+    folder = store.cache_dir(run.config.data.cache_dir)
+    return store.stored(folder, "features", key, compute)["features"]
+
+
+def evaluate_split(
+    run: runs.Run, split: str, phase: phases.Phase, current: state.TrainState
+) -> evaluate.Evaluation:
+    """Predictions for a whole split with the state's weights, without augmentation.
+
+    Args:
+      run: the run.
+      split: a name of `run.dataset.splits`.
+      phase: says whether the pose networks are tied and whether features are cached.
+      current: the state.
+    """
+    last, evaluated = ("evaluated", split), (phase, current.params)
+    if last in run.memo and all(map(operator.is_, run.memo[last][0], evaluated)):
+        return run.memo[last][1]
+    plain = dataclasses.replace(phase, views=("identity",))
+    margin = run.dataset.splits[split].margin
+    compiled = ("predict", phase.tied, margin)
+    if compiled not in run.memo:
+        run.memo[compiled] = evaluate.compile_predict(
+            run.model.network.apply_fn,
+            pose=run.model.pose,
+            tied=phase.tied,
+            resolution=run.model.resolution,
+            margin=margin,
+            context=run.model.context,
+            normalization=run.model.normalization,
+            frame=run.model.frame,
+        )
+    with tqdm(
+        total=len(run.dataset.splits[split].category),
+        desc=f"evaluate {split}",
+        unit="img",
+        leave=False,
+        disable=None if run.progress else True,
+    ) as bar:
+        evaluation = evaluate.evaluate(
+            {"params": current.params, "batch_stats": current.batch_stats},
+            run.dataset.splits[split],
+            cache(run, split, plain, current),
+            predict_fn=run.memo[compiled],
+            batch_size=run.config.eval.batch_size,
+            progress_fn=bar.update,
+        )
+    # The end of training and the report ask for the same.
+    run.memo[last] = evaluated, evaluation
+    return evaluation
