@@ -142,25 +142,28 @@ def test_main_is_not_run_again_by_the_workers(data, tmp_path):
         assert done.stdout.splitlines() == expected, done.stderr
 
 
+HEEDS_INTERRUPTS = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="finds processes in /proc")
-def test_an_interrupt_leaves_no_worker_behind():
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0])  # seconds: while workers start, or work
+def test_an_interrupt_leaves_no_worker_behind(delay):
     process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(num_images=10**6)],
+        # In the background of a script SIGINT is ignored, and a child inherits that.
+        [sys.executable, "-c", HEEDS_INTERRUPTS + SCRIPT.format(num_images=10**6)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # In the background of a script SIGINT is ignored, and a child would inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        _check_interrupt(process)
+        _check_interrupt(process, delay)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def _check_interrupt(process):
+def _check_interrupt(process, delay):
     def group():
         """Living processes of the script's session."""
         found = []
@@ -179,7 +182,7 @@ def _check_interrupt(process):
     while len(group()) < 3 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(group()) >= 3
-    time.sleep(1.0)  # let the workers reach their work
+    time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode != 0

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,23 @@ def _bare_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Processes started in here ignore Ctrl-C from their first moment, when they still import.
+
+    One that died of it while it held the pool's lock would leave the pool waiting for ever.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _num_workers(requested: int | None, num_chunks: int) -> int:
@@ -157,7 +175,7 @@ def generate(
     workers = _num_workers(num_workers, len(jobs))
     with bar:
         if workers:
-            with _bare_main():
+            with _bare_main(), _interrupts_ignored():
                 pool = multiprocessing.get_context("spawn").Pool(workers, _ignore_interrupts)
             with pool:  # on any exception, Ctrl-C included, this ends the workers
                 for result in pool.imap_unordered(_draw_chunk, jobs):
