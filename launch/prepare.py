@@ -4,7 +4,8 @@ python -m launch.prepare --dataset=pascal3d --manual_dir=DIR --output_dir=DIR [-
 
 `manual_dir` is where the downloads lie: PASCAL3D+ or ObjectNet3D unpacked; the photos, devkit and
 pose annotations of Stanford Cars; a folder or tar of rendered images; for --dataset=manifest, your
-own folder with manifest.csv. The last two are checked and shown as they are.
+own folder with manifest.csv; for --dataset=models, a folder of 3D models (PASCAL3D+'s CAD folder,
+ShapeNet's layout, or one folder per category). The last three are checked and shown as they are.
 """
 
 import pathlib
@@ -15,12 +16,14 @@ from absl import flags
 from catpose.errors import InputError
 from launch import command
 
-DATASETS = ("pascal3d", "objectnet3d", "stanford_cars", "rendered", "manifest")
+DATASETS = ("pascal3d", "objectnet3d", "stanford_cars", "rendered", "manifest", "models")
 DATASET = flags.DEFINE_enum("dataset", None, DATASETS, "what to prepare", required=True)
 MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "where the downloads are", required=True)
 OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where results go", required=True)
 VARIANT = flags.DEFINE_string("variant", "paper", "of PASCAL3D+ and ObjectNet3D: paper, easy, all")
 TILT = flags.DEFINE_string("tilt", "", "of rendered images: released or fresh, see the README")
+UP = flags.DEFINE_string("up", None, "of models: the axis of the file that points up, such as +y")
+FRONT = flags.DEFINE_string("front", None, "of models: the axis that points to the front")
 SHOW = flags.DEFINE_bool("show", False, "draw examples, before and after augmentation")
 
 
@@ -32,6 +35,9 @@ def main() -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot write to {output}: {error.strerror}") from error
+    if name == "models":
+        _models(source, output)
+        return
     listing = _prepare(name, source, output)
     _print_counts(listing)
     if SHOW.value:
@@ -52,6 +58,24 @@ def _prepare(name: str, source: str, output: pathlib.Path) -> Any:
         return rendered.read(source, categories=categories, tilt_sign=TILT.value)
     report = pascal3d.build(source, output, dataset=name, variant=VARIANT.value)
     return pascal3d.read(report["folder"])
+
+
+def _models(source: str, output: pathlib.Path) -> None:
+    """Loads each model; with --show, draws it from four sides to check its axes."""
+    from PIL import Image
+
+    from catpose.render import models
+    from catpose.report import layout, model_sheet
+
+    rows = []
+    for found in models.find(source, up=UP.value, front=FRONT.value):
+        mesh = models.load(found.path, up=found.up, front=found.front)
+        rows.append([found.category, found.name, found.up, found.front, str(len(mesh.faces))])
+        if SHOW.value:
+            path = output / f"model_{found.category}_{found.name}.png"
+            Image.fromarray(model_sheet.sheet(mesh)).save(path)
+            print(f"sheet: {path}")
+    print(layout.plain(["category", "model", "up", "front", "faces"], rows, 2))
 
 
 def _print_counts(listing: Any) -> None:

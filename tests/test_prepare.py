@@ -78,6 +78,22 @@ def test_cars_are_a_manifest_and_rendered_images_are_checked(tmp_path):
     assert len(err.splitlines()) == 1
 
 
+def test_models_are_listed_and_drawn(tmp_path):
+    pytest.importorskip("trimesh")
+    (tmp_path / "mug").mkdir()
+    corners = "0 0 0\n1 0 0\n0 1 0\n0 0 2\n"
+    faces = "3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n"
+    (tmp_path / "mug" / "a.off").write_text(f"OFF\n4 4 6\n{corners}{faces}")
+    arguments = ("--dataset=models", f"--manual_dir={tmp_path}", f"--output_dir={tmp_path / 'out'}")
+    status, out, err = prepare(*arguments, "--show")
+    assert status == 0, err
+    assert out.splitlines()[-1].split() == ["mug", "a", "+z", "-y", "4"]
+    assert (tmp_path / "out" / "model_mug_a.png").is_file()
+    status, _, err = prepare(*arguments, "--up=+z", "--front=-z")
+    assert status == 1
+    assert len(err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

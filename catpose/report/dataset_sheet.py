@@ -70,12 +70,13 @@ def dataset_sheet(
 
 def _cell(image: np.ndarray, title: str, rotation: np.ndarray) -> Image.Image:
     """One picture of the sheet, its title and its angles below."""
-    degrees = (float(np.degrees(angle)) for angle in viewpoint.angles_from_rotation(rotation))
+    turns = viewpoint.angles_from_rotation(rotation)
+    azimuth, elevation, theta = (round(float(np.degrees(angle))) for angle in turns)
     cell = Image.new("RGB", (_CELL, _CELL + 2 * _LINE), "white")
     cell.paste(Image.fromarray(image).resize((_CELL - 6, _CELL - 6)), (3, 3))
     draw = ImageDraw.Draw(cell)
     draw.text((4, _CELL), title, "black", font_size=_LINE - 3)
-    angles = "az {:.0f}  el {:.0f}  th {:.0f}".format(*degrees)
+    angles = f"az {azimuth % 360}  el {elevation}  th {theta}"
     draw.text((4, _CELL + _LINE), angles, "black", font_size=_LINE - 3)
     return cell
 
