@@ -125,17 +125,11 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     model = experiment.build_model(config, categories)
     shape = jax.ShapeDtypeStruct((1, model.resolution, model.resolution, 3), jnp.float32)
     target = jax.eval_shape(model.network.init_fn, jax.random.key(0), shape)
-    with checkpoint.open_manager(folder / "checkpoints", read_only=True) as manager:
-        step = manager.best_step() if best else manager.latest_step()
-        if step is None:
-            raise InputError(f"{folder} has no checkpoint yet; train first")
-        arrays = checkpoint.read(manager, step)
+    step, arrays = checkpoint.read_run(folder, best=best)
     variables = {name: checkpoint.restore(arrays, target[name], name) for name in target}
     run_phases = experiment.build_phases(config)
     phase, _ = phases.at_step(run_phases, step)
-    name = run_phases[-1].fusion
-    # The oracle is for training: on a photo nobody tells the category.
-    name = "weighted" if name == "oracle" else name
+    name = phases.answering_fusion(run_phases)
 
     @jax.jit
     def forward(variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -222,6 +222,7 @@ def test_wrong_flags(error, arguments, message):
         ("model.variant=v3", "v3"),
         ("parallel=vmap", "config.parallel is 'vmap'; it can be pmap or jit"),
         ("optimizer.name=lion", "unknown optimizer 'lion'"),
+        ("data.context=0.0", "config.data.context is 0: the side of the crop"),
         ("data.kind=video", "config.data.kind is 'video'"),
         ("eval.splits=('vaildation',)", "unknown split 'vaildation'"),
         ("phases[0].fusion=top9", "fusion is 'top9'"),

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from catpose.data import releases, staging
+from catpose.data.dataset import SPLITS
 
-SPLITS = ("train", "validation", "test")
 EXAMPLES = 5
 # Images per category, in the order of `releases.CATEGORIES`: Mahendran et al. 2018, Table 2.
 TABLE_2 = {

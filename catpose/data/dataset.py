@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+# What every dataset may have, in this order; further splits have other names.
+SPLITS = ("train", "validation", "test")
+
 
 class Camera(NamedTuple):
     """How the objects of N examples were seen, in shares of their boxes; NaN where unknown.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from catpose.data import store
-from catpose.data.dataset import Camera
+from catpose.data.dataset import SPLITS, Camera
 from catpose.errors import InputError
 
 
@@ -43,9 +43,9 @@ class Listing(NamedTuple):
 
 def splits(listing: Listing) -> list[str]:
     """The names of the splits that have examples: train, validation, test, then others."""
-    known = ("train", "validation", "test")
     there = dict.fromkeys(listing.split.tolist())
-    return [name for name in known if name in there] + [n for n in there if n not in known]
+    others = [name for name in there if name not in SPLITS]
+    return [name for name in SPLITS if name in there] + others
 
 
 def take(listing: Listing, index: np.ndarray) -> Listing:

@@ -18,8 +18,7 @@ def default_fusion(folder: pathlib.Path, category: str) -> str:
     """
     if category == "oracle":
         return "oracle"
-    trained = experiment.build_phases(workdir.read_config(folder))[-1].fusion
-    return "weighted" if trained == "oracle" else trained
+    return phases.answering_fusion(experiment.build_phases(workdir.read_config(folder)))
 
 
 def predict(
@@ -63,11 +62,8 @@ def predict(
             f"it has {', '.join(data.splits)} (--split=NAME)"
         )
     run = runs.assemble(config, folder, data)
-    with checkpoint.open_manager(folder / "checkpoints", read_only=True) as manager:
-        step = manager.best_step() if best else manager.latest_step()
-        if step is None:
-            raise InputError(f"{folder} has no checkpoint yet; train first")
-        state = runs.restore_state(run, checkpoint.read(manager, step), step)
+    step, arrays = checkpoint.read_run(folder, best=best)
+    state = runs.restore_state(run, arrays, step)
     phase, _ = phases.at_step(run.phases, step)
     evaluation = feed.evaluate_split(run, split, phase, state)
     truth = labels.from_split(data.splits[split], categories, f"{split} of {config.name}")

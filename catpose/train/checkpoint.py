@@ -60,6 +60,19 @@ def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
     return manager.restore(step, args=ocp.args.StandardRestore())
 
 
+def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, np.ndarray]]:
+    """Step and arrays of a run's latest or best checkpoint.
+
+    Raises:
+      InputError: the run in `folder` has none.
+    """
+    with open_manager(folder / "checkpoints", read_only=True) as manager:
+        step = manager.best_step() if best else manager.latest_step()
+        if step is None:
+            raise InputError(f"{folder} has no checkpoint yet; train first")
+        return step, read(manager, step)
+
+
 def restore(arrays: dict[str, np.ndarray], target: Any, prefix: str = "") -> Any:
     """Arrays as `read` returns them, in the form of `target`.
 

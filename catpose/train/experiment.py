@@ -54,9 +54,14 @@ def load_dataset(config: ml_collections.ConfigDict, *, progress: bool = True) ->
     """The dataset that `config.data` names, with the rendered images beside it as one more split.
 
     Raises:
-      InputError: an unknown kind, or whatever the source says of its files.
+      InputError: an unknown kind, a context that is none, or whatever the source says of its files.
     """
     data = config.data
+    if not 1 <= data.context <= 4:
+        raise InputError(
+            f"config.data.context is {data.context:g}: the side of the crop over that of "
+            "the box, from 1 (no context) to 4"
+        )
     if data.kind == "shapes":
         loaded = builtin.load(
             num_images=dict(data.num_images),
@@ -119,11 +124,6 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
         raise InputError(
             f"config.model.normalization is '{model.normalization}'; "
             f"it can be {', '.join(augment.NORMALIZATIONS)}"
-        )
-    if not 1 <= config.data.context <= 4:
-        raise InputError(
-            f"config.data.context is {config.data.context:g}: the side of the crop over that of "
-            "the box, from 1 (no context) to 4"
         )
     try:
         network = networks.integrated(

@@ -166,6 +166,14 @@ def _check_keys(where: str, entry: Mapping[str, Any], names: Iterable[str]) -> N
         raise InputError(f"{where} lacks the key '{key}'")
 
 
+def answering_fusion(phases: Sequence[Phase]) -> str:
+    """How a trained network answers: as in its last phase.
+
+    The oracle is for training: where nobody tells the category, weighted stands for it.
+    """
+    return "weighted" if phases[-1].fusion == "oracle" else phases[-1].fusion
+
+
 def total_steps(phases: Sequence[Phase]) -> int:
     """Steps of the whole run."""
     return sum(phase.steps for phase in phases)

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from catpose.data import augment, batch, sampling
-from catpose.data.dataset import Dataset
+from catpose.data.dataset import SPLITS, Dataset
 from catpose.errors import InputError
 from catpose.train import (
     checkpoint,
@@ -23,9 +23,6 @@ from catpose.train import (
     step,
     workdir,
 )
-
-# Evaluated where the data has them.
-SPLITS = ("train", "validation", "test")
 
 
 class Run(NamedTuple):
