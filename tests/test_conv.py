@@ -17,6 +17,8 @@ CASES = {
     "1x1 padded": ((3, 3, 2), (1, 1, 4), 2, ((1, 0), (0, 2))),
     "3x3": ((6, 5, 3), (3, 3, 4), 1, ((1, 1), (1, 1))),
     "3x3 strided": ((8, 7, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
+    "3x3 of more channels": ((6, 5, 6), (3, 3, 4), 1, ((1, 1), (1, 1))),
+    "3x3 of more channels, strided": ((8, 7, 6), (3, 3, 4), 2, ((1, 1), (1, 1))),
     "3x3 on a small map": ((2, 2, 3), (3, 3, 4), 1, ((1, 1), (1, 1))),
     "3x3 strided to a small map": ((4, 4, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
     "3x3 on one position": ((1, 1, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
@@ -95,7 +97,7 @@ def test_slow_cases_are_products_on_cpu_and_convolutions_elsewhere(case):
 
 
 def test_larger_maps_are_convolutions_on_cpu_too():
-    assert "stablehlo.convolution" in lowered("3x3", "cpu")
+    assert "stablehlo.convolution" in lowered("3x3 of more channels", "cpu")
 
 
 @pytest.mark.parametrize("case", ["1x1", "3x3 on a small map"])
