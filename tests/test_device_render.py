@@ -59,6 +59,7 @@ def draw(meshes, views=None, lights=None, backgrounds=None, *, multiple=1024, **
     columns = (meshes, views or [AHEAD] * num, lights or [FLAT] * num, backgrounds or [BLACK] * num)
     columns = [column + column[-1:] * (-num % 4) for column in columns]
     padded = padding.pad(columns[0], multiple=multiple)
+    padded = padded._replace(colours=kwargs.pop("colours", padded.colours))
     if kwargs.pop("smooth", False):
         kwargs["corner_normals"] = padding.corner_normals(padded)
     views, lights, behind = padding.stack(columns[1]), padding.stack(columns[2]), columns[3]

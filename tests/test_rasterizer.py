@@ -178,6 +178,38 @@ def test_shading_is_lambert_plus_ambient_and_saturates():
     np.testing.assert_allclose(image[32, 32], [0.48, 1.0, 1.0], atol=1e-6)
 
 
+def test_a_point_light_obeys_the_square_and_the_cosine_at_a_face_s_centroid():
+    # A trapezium with parallel sides 3 and 1 has its centroid at (13, 5) / 12 from its right angle.
+    trapezium = np.array([(0, 0, 0), (3, 0, 0), (1, 1, 0), (0, 1, 0)]) * 0.4 - [0.6, 0.2, 0]
+    centroid = np.array([13 / 12, 5 / 12, 0]) * 0.4 - [0.6, 0.2, 0]
+    faces = [[0, 1, 2, 3], [1, 2, 3, 0], [0, 1, 2, 2], [0, 0, 1, 2], [0, 1, 1, 2], [2, 0, 1, 2]]
+    lamp, view = np.array([0.7, -0.4, 1.1]), rasterizer.View(np.eye(3), 4.0, 90.0, np.full(2, 32.0))
+    light = FLAT._replace(ambient=0.1, positions=lamp[None], powers=np.array([1.5]))
+    for i, face in enumerate(faces):
+        mesh = rasterizer.Mesh(trapezium, np.array([face]), np.full((1, 3), 0.5))
+        away = lamp - (centroid if i < 2 else trapezium[:3].mean(0))
+        distance = np.linalg.norm(away)
+        expected = 0.5 * (0.1 + 1.5 * (away[2] / distance) / distance**2)
+        image, mask, _ = rasterizer.render(mesh, view, light, BLACK)
+        assert (mask == 1).sum() > 50
+        np.testing.assert_allclose(image[mask == 1], expected, rtol=1e-5)
+        below = light._replace(positions=-lamp[None])  # a light behind a face does not reach it
+        image, _, _ = rasterizer.render(mesh, view, below, BLACK)
+        np.testing.assert_allclose(image[mask == 1], 0.05, rtol=1e-5)
+
+
+def test_the_gradient_lights_what_faces_up_more():
+    view = rasterizer.View(np.eye(3), 3.5, 96.0, np.array([32.0, 32.0]))
+    for tilt, gradient, expected in ((60, 0.5, 0.43301), (-60, 0.5, -0.43301), (-60, 2, -1)):
+        c, s = np.cos(np.deg2rad(tilt)), np.sin(np.deg2rad(tilt))
+        view = view._replace(rotation=np.array([[1.0, 0, 0], [0, c, s], [0, -s, c]]))
+        plate = cube(0.5)._replace(faces=CUBE[4:5], colours=np.full((1, 3), 0.5))
+        light = FLAT._replace(ambient=0.6, gradient=np.array([0, gradient, 0]))
+        image, mask, _ = rasterizer.render(plate, view, light, BLACK)
+        seen = image[mask == 1]
+        np.testing.assert_allclose(seen, 0.3 * (1 + expected), atol=1e-5)
+
+
 def test_a_face_is_not_seen_from_behind():
     mesh = cube(0.5)
     view = rasterizer.View(np.eye(3), 3.5, 96.0, np.array([32.0, 32.0]))

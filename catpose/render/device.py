@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from catpose.errors import InputError
-from catpose.render import padding, rasterizer, tiles
+from catpose.render import padding, rasterizer, shading, textures, tiles
 
 # How far outside an edge a sample still counts, in shares of the picture's side: above rounding, so
 # that there is no crack between neighbours (1/5000 of a sample at 448 samples).
@@ -50,7 +50,8 @@ class _Triangles(NamedTuple):
     lines: Float[Array, "B T 4 3"]  # three edges and the inverse depth, see `tiles.visible`
     box: Float[Array, "B T 4"]
     normals: Float[Array, "B T 3"]  # unit, camera frame
-    blend: Float[Array, "B T 9"] | None  # the interpolated normal up to length, affine in x and y
+    blend: Float[Array, "B T 9"] | None  # the interpolated normal up to length, see `shading.blend`
+    colours: Float[Array, "B T C"]  # C = 3, or 9 for the colour over the depth, likewise
 
 
 def _cross(a: tuple, b: tuple) -> tuple:
@@ -61,43 +62,27 @@ def _difference(a: tuple, b: tuple) -> tuple:
     return tuple(p - q for p, q in zip(a, b, strict=True))
 
 
-def _rotated(rotation: Float[Array, "B 3 3"], points: Float[Array, "B N 3"]) -> list[Array]:
-    x, y, z = (points[..., i] for i in range(3))
-    return [
-        rotation[:, i, 0, None] * x + rotation[:, i, 1, None] * y + rotation[:, i, 2, None] * z
-        for i in range(3)
-    ]
-
-
-def _blend(edges: list, rotation: Array, corner_normals: Array) -> Float[Array, "B T 9"]:
-    """The three components of the interpolated normal, each as (a, b, c), up to a factor."""
-    # An edge's function is, up to a common factor, its opposite corner's weight over the depth.
-    scale = functools.reduce(jnp.maximum, [jnp.abs(e) for edge in edges for e in edge])
-    scale = 1 / jnp.maximum(scale, 1e-30)
-    camera = [_rotated(rotation, corner_normals[:, :, i]) for i in range(3)]
-    return jnp.stack(
-        [
-            sum(scale * edge[i] * normal[axis] for edge, normal in zip(edges, camera, strict=True))
-            for axis in range(3)
-            for i in range(3)
-        ],
-        axis=-1,
-    )
+def _corners(meshes: padding.Padded, rotation: Float[Array, "B 3 3"]) -> list[tuple]:
+    """The corners of triangles in the camera frame: x, y and z (B, T) of each."""
+    batch, num = meshes.triangles.shape[:2]
+    vertices = shading.rotated(rotation, [meshes.vertices[..., i] for i in range(3)])
+    points = jnp.stack(vertices, axis=-1)
+    at = meshes.triangles.reshape(batch, 3 * num, 1)
+    points = jnp.take_along_axis(points, at, axis=1).reshape(batch, num, 3, 3)
+    return [tuple(points[:, :, i, j] for j in range(3)) for i in range(3)]
 
 
 def _set_up(
     meshes: padding.Padded,
     view: rasterizer.View,
+    light: rasterizer.Light,
     corner_normals: Array | None,
     near: Float[Array, "B 1"],
-    focal: Float[Array, "B 1"],
+    focal: Float[Array, "B 2"],  # along x and along y
     tolerance: float,
 ) -> _Triangles:
-    batch, num = meshes.triangles.shape[:2]
-    points = jnp.stack(_rotated(view.rotation, meshes.vertices), axis=-1)
-    at = meshes.triangles.reshape(batch, 3 * num, 1)
-    points = jnp.take_along_axis(points, at, axis=1).reshape(batch, num, 3, 3)
-    corners = [tuple(points[:, :, i, j] for j in range(3)) for i in range(3)]
+    num = meshes.triangles.shape[1]
+    corners = _corners(meshes, view.rotation)
     distance = view.distance[:, None]
 
     sides = [_difference(corners[i], corners[0]) for i in (1, 2)]
@@ -115,7 +100,8 @@ def _set_up(
     real = jnp.arange(num, dtype=jnp.int32)[None] < meshes.count[:, None]
     drawn = real & (height > 1e-6 * distance) & (area > 1e-7 * longest) & (farthest > near)
 
-    places = [(focal * x, -focal * y, w) for (x, y, _), w in zip(corners, depth, strict=True)]
+    focal_x, focal_y = focal[:, :1], focal[:, 1:]
+    places = [(focal_x * x, -focal_y * y, w) for (x, y, _), w in zip(corners, depth, strict=True)]
     edges = []
     for i in range(3):
         # Of two corners' product only the difference matters, and it keeps its precision.
@@ -129,8 +115,8 @@ def _set_up(
         lines.append([jnp.where(drawn, a, 0), jnp.where(drawn, b, 0), jnp.where(drawn, c, -1)])
 
     # The inverse depth is exact at the farthest corner, which is in front of the eye.
-    scale = 1 / (focal * jnp.where(drawn, height, 1))
-    across, down = -normal[0] * scale, normal[1] * scale
+    scale = 1 / jnp.where(drawn, height, 1)
+    across, down = -normal[0] * scale / focal_x, normal[1] * scale / focal_y
     far = [
         jnp.where(depth[0] == farthest, a, jnp.where(depth[1] == farthest, b, c))
         for a, b, c in zip(*places, strict=True)
@@ -149,26 +135,39 @@ def _set_up(
         low, high = jnp.where(whole, -jnp.inf, low), jnp.where(whole, jnp.inf, high)
         ends += [jnp.where(drawn, low, jnp.inf), jnp.where(drawn, high, -jnp.inf)]
 
-    blend = None if corner_normals is None else _blend(edges, view.rotation, corner_normals)
-    return _Triangles(lines, jnp.stack(ends, -1), jnp.stack(normal, -1), blend)
+    colours, blend = meshes.colours, None
+    if corner_normals is None:
+        centroid = [sum(places) * (1 / 3) for places in zip(*corners, strict=True)]
+        received = shading.received(light, normal, centroid)
+        colours = colours * received.reshape(*received.shape, *(1,) * (colours.ndim - 2))
+    else:
+        turned = [
+            shading.rotated(view.rotation, [corner_normals[:, :, i, j] for j in range(3)])
+            for i in range(3)
+        ]
+        blend = shading.blend(edges, turned, shading.largest(edges))
+    if colours.ndim == 4:
+        values = [[colours[:, :, i, j] for j in range(3)] for i in range(3)]
+        determinant = jnp.where(drawn, focal_x * focal_y * area * height, 1)
+        colours = shading.blend(edges, values, 1 / determinant)
+    return _Triangles(lines, jnp.stack(ends, -1), jnp.stack(normal, -1), blend, colours)
 
 
-def _received(light: rasterizer.Light, normals: list[Array]) -> Array:
-    """Light on surfaces of given normals, each component (B, P)."""
-    total = jnp.broadcast_to(light.ambient[:, None], normals[0].shape)
-    for i in range(light.intensities.shape[1]):
-        cosine = sum(light.directions[:, i, j, None] * normals[j] for j in range(3))
-        total += light.intensities[:, i, None] * jnp.maximum(cosine, 0)
-    return total
-
-
-def _unit(vector: list[Array]) -> list[Array]:
-    scale = jax.lax.rsqrt(jnp.maximum(sum(v * v for v in vector), 1e-30))
-    return [v * scale for v in vector]
-
-
-def _draw(triangles, colours, light, origin, limit, background, *, supersampling, normals, tiling):
-    """Draws some of the batch; colours are shaded already unless the shading is smooth."""
+def _draw(
+    triangles,
+    view,
+    focal,
+    light,
+    texture,
+    origin,
+    limit,
+    background,
+    *,
+    supersampling,
+    normals,
+    tiling,
+):
+    """Draws some of the batch; colours are lit already unless the shading is smooth."""
     batch, size = background.shape[:2]
     samples = size * supersampling
     nearest, index = tiles.visible(
@@ -178,7 +177,10 @@ def _draw(triangles, colours, light, origin, limit, background, *, supersampling
     covered = (index >= 0).astype(jnp.float32)
 
     def of_triangle(values: Float[Array, "B T C"]) -> list[Array]:
-        return [jnp.take_along_axis(values[..., i], flat, axis=1) for i in range(values.shape[-1])]
+        return [
+            jnp.take_along_axis(values[..., i], flat, axis=1, mode="promise_in_bounds")
+            for i in range(values.shape[-1])
+        ]
 
     def shifted(values: Array) -> list[Array]:
         """The first sample of each pixel, the second and so on: (B, S, S) each."""
@@ -188,19 +190,28 @@ def _draw(triangles, colours, light, origin, limit, background, *, supersampling
     def averaged(values: Array) -> Float[Array, "B S S"]:
         return sum(shifted(values)) * (1 / supersampling**2)
 
-    seen = of_triangle(colours)
-    facing = None
+    step = jnp.arange(samples, dtype=jnp.float32)
+    x = jnp.tile((origin[:, 0, None] + step[None])[:, None, :], (1, samples, 1))
+    y = jnp.tile((origin[:, 1, None] + step[None])[:, :, None], (1, 1, samples))
+    x, y = x.reshape(batch, -1), y.reshape(batch, -1)
+    depths = jnp.where(nearest > 0, 1 / jnp.where(nearest > 0, nearest, 1), 1).reshape(batch, -1)
+    points = shading.points(x, y, depths, view.distance, focal)
+
+    seen, facing = of_triangle(triangles.colours), None
+    if len(seen) == 9:
+        seen = [channel * depths for channel in shading.at(seen, x, y)]
+    if texture is not None:
+        here = shading.rotated(view.rotation.swapaxes(1, 2), points)
+        factor = textures.factor(texture, jnp.stack(here, axis=-1))
+        seen = [channel * factor for channel in seen]
     if triangles.blend is not None:
-        step = jnp.arange(samples, dtype=jnp.float32)
-        x = jnp.tile((origin[:, 0, None] + step[None])[:, None, :], (1, samples, 1))
-        y = jnp.tile((origin[:, 1, None] + step[None])[:, :, None], (1, 1, samples))
-        x, y = x.reshape(batch, -1), y.reshape(batch, -1)
-        blend = of_triangle(triangles.blend)
-        facing = _unit([blend[i] * x + blend[i + 1] * y + blend[i + 2] for i in (0, 3, 6)])
-        received = _received(light, facing)
-        seen = [jnp.clip(channel * received, 0, 1) for channel in seen]
+        facing = shading.unit(shading.at(of_triangle(triangles.blend), x, y))
+        received = shading.received(light, facing, points)
+        seen = [channel * received for channel in seen]
     elif normals:
         facing = of_triangle(triangles.normals)
+
+    seen = [jnp.clip(channel, 0, 1) for channel in seen]
 
     def masked(values: list[Array]) -> Float[Array, "B S S C"]:
         return jnp.stack(
@@ -214,7 +225,8 @@ def _draw(triangles, colours, light, origin, limit, background, *, supersampling
     if not normals:
         return Picture(image, mask, depth, None)
     mean = masked(facing)
-    return Picture(image, mask, depth, jnp.stack(_unit([mean[..., i] for i in range(3)]), -1))
+    mean = shading.unit([mean[..., i] for i in range(3)])
+    return Picture(image, mask, depth, jnp.stack(mean, -1))
 
 
 @functools.partial(
@@ -228,6 +240,7 @@ def render(
     background: Float[Array, "B H W 3"],
     corner_normals: Float[Array, "B T 3 3"] | None = None,
     *,
+    texture: textures.Texture | None = None,
     supersampling: int = 2,
     normals: bool = False,
     near: float = 0.01,
@@ -240,9 +253,11 @@ def render(
     Args:
         meshes: from `padding.pad`.
         view: cameras with a leading batch axis (`padding.stack`); pixels are the background's.
-        light: lights in the camera frame, with a leading batch axis.
+        light: in the camera frame, with a leading batch axis. Flat triangles are lit as at their
+            centroids, smooth ones at each sample.
         background: colours in [0, 1]; H = W = S.
         corner_normals: from `padding.corner_normals`, for smooth shading; flat if None.
+        texture: multiplies the colours before they are lit; none if None.
         supersampling: samples per pixel and axis.
         normals: whether the picture has normals.
         near: what is nearer to the eye than this share of `view.distance` is not drawn.
@@ -257,31 +272,33 @@ def render(
     if background.shape != (batch, size, size, 3):
         raise InputError(f"backgrounds must be (B, S, S, 3), not {background.shape}")
     sizes = {"meshes": meshes.count, "view": view.distance, "light": light.ambient}
+    if texture is not None:
+        sizes["texture"] = texture.kind
     for name, value in sizes.items():
         if jnp.shape(value) != (batch,):
             raise InputError(f"{batch} backgrounds, but the shape of {name} is {jnp.shape(value)}")
     as_float = functools.partial(jnp.asarray, dtype=jnp.float32)
     view, light = jax.tree.map(as_float, (view, light))
     meshes = meshes._replace(
-        vertices=as_float(meshes.vertices), triangles=jnp.asarray(meshes.triangles)
+        vertices=as_float(meshes.vertices),
+        triangles=jnp.asarray(meshes.triangles),
+        colours=as_float(meshes.colours),
     )
     samples = size * supersampling
     tile = tile or (16 if samples <= 160 else 32)
     closest = near * view.distance
+    focal = supersampling * jnp.broadcast_to(view.focal.reshape(batch, -1), (batch, 2))
     triangles = _set_up(
         meshes,
         view,
+        light,
         corner_normals,
         closest[:, None],
-        supersampling * view.focal[:, None],
+        focal,
         _TOLERANCE * samples,
     )
-    colours = as_float(meshes.colours)
-    if corner_normals is None:
-        received = _received(light, [triangles.normals[..., i] for i in range(3)])
-        colours = jnp.clip(colours * received[..., None], 0, 1)
     origin = 0.5 - supersampling * view.centre
-    arguments = (triangles, colours, light, origin, 1 / closest, as_float(background))
+    arguments = (triangles, view, focal, light, texture, origin, 1 / closest, as_float(background))
     draw = functools.partial(
         _draw,
         supersampling=supersampling,

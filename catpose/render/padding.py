@@ -18,13 +18,14 @@ class Padded(NamedTuple):
     Attributes:
         vertices: positions in the object frame; zero beyond a mesh's own.
         triangles: three vertex indices per triangle; zero beyond `count`.
-        colours: colour of each triangle, in [0, 1].
+        colours: colour of each triangle, in [0, 1]; or of each of its corners, (B, T, 3, 3), corner
+            before channel, which the device's renderer blends between them.
         count: how many triangles of each mesh are real; the others are never drawn.
     """
 
     vertices: Float[np.ndarray, "B V 3"]
     triangles: Int[np.ndarray, "B T 3"]
-    colours: Float[np.ndarray, "B T 3"]
+    colours: Float[np.ndarray, "B T 3"] | Float[np.ndarray, "B T 3 3"]
     count: Int[np.ndarray, "B"]
 
 
@@ -71,13 +72,13 @@ def stack(items: Sequence[_Item]) -> _Item:
 
     Raises:
         InputError: if there are none, or their shapes differ (another number of lights: give the
-            missing ones the intensity 0).
+            missing ones the intensity or power 0; no gradient where others have one: give it 0).
     """
     shapes = {tuple(np.shape(leaf) for leaf in item) for item in items}
     if len(shapes) != 1:
         raise InputError(f"stack takes items of one shape, not {sorted(shapes)}")
-    leaves = zip(*items, strict=True)
-    return type(items[0])(*(np.stack(leaf).astype(np.float32) for leaf in leaves))
+    leaves = (None if leaf[0] is None else np.stack(leaf) for leaf in zip(*items, strict=True))
+    return type(items[0])(*(None if a is None else a.astype(np.float32) for a in leaves))
 
 
 def corner_normals(meshes: Padded, *, crease_deg: float = 40.0) -> Float[np.ndarray, "B T 3 3"]:

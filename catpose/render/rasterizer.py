@@ -36,28 +36,38 @@ class View(NamedTuple):
     Attributes:
         rotation: object to camera, frame "camera".
         distance: from the eye to the object's origin, in the mesh's unit.
-        focal: focal length in pixels of the output image.
+        focal: focal length in pixels of the output image; two where a picture is squeezed, along
+            x and along y.
         centre: where the optical axis, and so the object's origin, meets the image: (x, y).
     """
 
     rotation: Float[np.ndarray, "3 3"]
     distance: float
-    focal: float
+    focal: float | Float[np.ndarray, "2"]
     centre: Float[np.ndarray, "2"]
 
 
 class Light(NamedTuple):
-    """Lights at infinity and light from everywhere.
+    """Lights at infinity, lights at places and light from everywhere; a face casts no shadow.
 
     Attributes:
-        directions: towards each light, unit vectors in the camera frame.
-        intensities: of each light; a face square to one light of intensity 1 shows its own colour.
-        ambient: what reaches every face.
+        directions: towards each light at infinity, unit vectors in the camera frame.
+        intensities: of each; a face square to one light of intensity 1 shows its own colour.
+        ambient: what reaches a face from everywhere.
+        positions: of lights at places, in the camera frame and the mesh's unit; the object's origin
+            is the frame's origin.
+        powers: of each of those: what a face square to it receives at distance 1; at distance d it
+            is a d^2-th of that. A flat face is lit as at its centroid.
+        gradient: of the light from everywhere, in the camera frame: a face whose unit normal is n
+            receives ambient * max(1 + gradient . n, 0). A sky brighter than the ground points up.
     """
 
     directions: Float[np.ndarray, "L 3"]
     intensities: Float[np.ndarray, "L"]
     ambient: float
+    positions: Float[np.ndarray, "M 3"] | None = None
+    powers: Float[np.ndarray, "M"] | None = None
+    gradient: Float[np.ndarray, "3"] | None = None
 
 
 class _Faces(NamedTuple):
@@ -79,10 +89,32 @@ def project(
     """
     camera = points @ view.rotation.T
     depth = view.distance - camera[..., 2]
-    scale = view.focal / depth
-    x = view.centre[0] + camera[..., 0] * scale
-    y = view.centre[1] - camera[..., 1] * scale
+    focal_x, focal_y = np.broadcast_to(view.focal, 2)
+    x = view.centre[0] + camera[..., 0] * (focal_x / depth)
+    y = view.centre[1] - camera[..., 1] * (focal_y / depth)
     return np.stack([x, y], axis=-1), depth
+
+
+def _centroids(corners: Float[np.ndarray, "3 4 F"], normal: Float[np.ndarray, "3 F"]):
+    """Centroids (3, F) of faces, from the two triangles that the first diagonal cuts them into."""
+    sides = corners[:, 1:] - corners[:, :1]
+    first = (np.cross(sides[:, 0], sides[:, 1], axis=0) * normal).sum(axis=0)
+    second = (np.cross(sides[:, 1], sides[:, 2], axis=0) * normal).sum(axis=0)
+    share = first / (first + second)
+    return corners[:, 0] + (sides[:, 1] + share * sides[:, 0] + (1 - share) * sides[:, 2]) / 3
+
+
+def _received(light: Light, normal: Float[np.ndarray, "3 F"], place):
+    """The light (F,) on faces at their places (3, F), which only lights at places need."""
+    everywhere = light.ambient
+    if light.gradient is not None:
+        everywhere = everywhere * np.maximum(1 + light.gradient @ normal, 0)
+    received = light.intensities @ np.maximum(light.directions @ normal, 0) + everywhere
+    if light.positions is not None:
+        towards = light.positions[:, :, None] - place
+        cosine = np.maximum((towards * normal).sum(axis=1), 0)  # times the distance
+        received += light.powers @ (cosine / ((towards**2).sum(axis=1) + 1e-12) ** 1.5)
+    return received
 
 
 def _front_faces(mesh: Mesh, view: View, light: Light, supersampling: int) -> _Faces:
@@ -91,10 +123,11 @@ def _front_faces(mesh: Mesh, view: View, light: Light, supersampling: int) -> _F
     depth = view.distance - camera[2]
     if not depth.min() > 0:
         raise ValueError(f"the mesh reaches the eye: smallest depth {depth.min():.4g}")
-    focal = view.focal * supersampling
+    focal_x, focal_y = (float(f) * supersampling for f in np.broadcast_to(view.focal, 2))
     centre_x, centre_y = (float(c) * supersampling for c in view.centre)
     corners = mesh.faces.T
-    x, y, z = camera.take(corners, axis=1)
+    places = camera.take(corners, axis=1)
+    x, y, z = places
 
     # The cross product of the diagonals is normal to a quadrilateral and to a triangle alike.
     ax, ay, az = x[2] - x[0], y[2] - y[0], z[2] - z[0]
@@ -107,14 +140,15 @@ def _front_faces(mesh: Mesh, view: View, light: Light, supersampling: int) -> _F
 
     normal = normal.take(front, axis=1)
     nx, ny, nz = normal / height[front]
-    px, py = -nx / focal, ny / focal
+    px, py = -nx / focal_x, ny / focal_y
     plane = np.stack([px, py, nz - px * centre_x - py * centre_y])
-    received = light.intensities @ np.maximum(light.directions @ normal, 0) + light.ambient
+    points = light.positions is not None
+    place = _centroids(places.take(front, axis=2), normal) if points else None
+    received = _received(light, normal, place)
     colours = np.clip(mesh.colours.take(front, axis=0) * received[:, None], 0, 1)
-    scale = focal / depth
     corners = corners.take(front, axis=1)
-    image_x = (centre_x + scale * camera[0]).take(corners)
-    image_y = (centre_y - scale * camera[1]).take(corners)
+    image_x = (centre_x + (focal_x / depth) * camera[0]).take(corners)
+    image_y = (centre_y - (focal_y / depth) * camera[1]).take(corners)
     return _Faces(image_x, image_y, plane, colours)
 
 
@@ -173,7 +207,7 @@ def render(
     Args:
         mesh: what to draw, in its own unit; all of it must lie in front of the eye.
         view: the camera; its pixels are those of the background.
-        light: lights in the camera frame.
+        light: in the camera frame.
         background: colours in [0, 1].
         supersampling: samples per pixel and axis.
 
