@@ -4,6 +4,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from catpose.render import engine
+
 ALL = ("feature_network", "category_network", "pose_networks")
 
 
@@ -25,9 +27,15 @@ def get_config() -> ConfigDict:
     config.data.root = ""  # the folder with manifest.csv and images/, or what launch.prepare built
     config.data.variant = "paper"  # pascal3d, objectnet3d: see catpose/data/releases.py
     config.data.categories = ()  # names in order; empty for all that the data has
+    # By category: "z" where any turn about the object's z axis changes nothing, n where turns by
+    # 360/n degrees do; losses and errors then take the nearest equivalent of the truth. Empty: the
+    # paper's plain ones, which launch.evaluate's protocols always are. On the command line:
+    # --config.data.symmetry="{'bottle': 'z'}"
+    config.data.symmetry = ConfigDict()
     config.data.resolution = 224  # of the network's input
     config.data.context = 1.0  # side of the crop over that of the box; 224/192: 16 pixels around
     config.data.margin = 0  # further pixels kept around the box, for crops that move
+    config.data.num_train = 0  # training images at most, evenly from all categories; 0: all
     config.data.max_broken_share = 0.01
     config.data.device_cache_mb = -1  # larger splits stay on the host; -1: what the device can take
     config.data.rendered = ""  # folder or tar of rendered images: a further split "rendered"
@@ -38,6 +46,26 @@ def get_config() -> ConfigDict:
     config.data.num_images = ConfigDict(  # shapes
         {"pretrain": 0, "train": 0, "validation": 0, "test": 0}
     )
+
+    # Phases whose `sources` name "drawn" train on images of 3D models, drawn inside the step.
+    config.engine = ConfigDict()
+    config.engine.models = "builtin"  # or a folder, see catpose/render/models.py
+    config.engine.names = ConfigDict({})  # what the models call a category, where that differs
+    config.engine.up = ""  # of the folder's models; empty: as its layout has it
+    config.engine.front = ""
+    config.engine.per_category = 200  # models; of a folder at most
+    config.engine.max_triangles = 1000  # to which models of a folder are simplified
+    config.engine.seed = 0  # of the built-in models and of the backgrounds
+    config.engine.views_like = ""  # a split, whose annotations' density views are drawn from
+    config.engine.uniform_share = 0.05  # of the views that come from these ranges nevertheless
+    config.engine.azimuth_deg = (0.0, 360.0)  # (low, high), or (low, high, mean, deviation)
+    config.engine.elevation_deg = (-10.0, 50.0)
+    config.engine.theta_deg = (-15.0, 15.0, 0.0, 5.0)
+    config.engine.distance = (3.0, 8.0)  # in half diagonals of the object's bounding box
+    config.engine.backgrounds = ""  # a folder of photographs; empty: drawn at random
+    config.engine.num_backgrounds = 1000
+    config.engine.supersampling = 2
+    config.engine.look = ConfigDict(engine.Look()._asdict())  # how pictures differ
 
     config.model = ConfigDict()
     config.model.pose = "axis_angle"
@@ -92,6 +120,8 @@ def phase(name: str, steps: int, **changes: Any) -> ConfigDict:
     values = {
         "name": name,
         "steps": steps,
+        # "pretrained" or "random": only where the weights are so at first; "any": always.
+        "start": "any",
         "train": ALL,
         "batch_norm": ALL,
         "pose_loss": "geodesic",

@@ -1,6 +1,6 @@
 """Scores a trained run, or any system's predictions, under a named protocol.
 
-python -m launch.evaluate --workdir=DIR [--protocol=NAME] [--split=test]
+python -m launch.evaluate --workdir=DIR|mini [--protocol=NAME] [--split=test]
 python -m launch.evaluate --predictions=FILE --data=LABELS [--protocol=NAME] [--split=test]
 python -m launch.evaluate --protocol=list
 """
@@ -19,7 +19,7 @@ PREDICTIONS = flags.DEFINE_string("predictions", None, "a file: .csv, .json or .
 PROTOCOL = flags.DEFINE_list("protocol", ["catpose"], "name, several with commas, or list")
 DATA = flags.DEFINE_string(
     "data", None, "labels: a table, a folder with manifest.csv, or a built PASCAL3D+; with "
-    "--workdir, another folder for the run's data"
+    "--workdir, another folder for the run's data, or another seed where they are shapes"
 )  # fmt: skip
 SPLIT = flags.DEFINE_string("split", "test", "which objects; empty for all of a folder's")
 OUTPUT = flags.DEFINE_string(
@@ -66,9 +66,12 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
 
 def _score_run(chosen: Mapping[str, Any]) -> None:
     from catpose.report import predictions, rerun
+    from catpose.train import workdir as workdirs
 
-    workdir = pathlib.Path(WORKDIR.value).expanduser()
-    folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else workdir / "evaluation"
+    workdir = workdirs.find(WORKDIR.value)
+    # Nothing is written beside a network that comes with catpose.
+    beside = pathlib.Path("runs", workdir.name) if WORKDIR.value in workdirs.shipped() else workdir
+    folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else beside / "evaluation"
     done = {}
     for name, protocol in chosen.items():
         fusion = FUSION.value or rerun.default_fusion(workdir, protocol.category)

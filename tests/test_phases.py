@@ -144,6 +144,17 @@ def test_wrong_phases_are_told(changes, message):
         one(**changes)
 
 
+def test_a_run_has_the_phases_of_the_weights_it_begins_with():
+    entries = [tiny.phase(name, start=name) for name in ("any", "pretrained", "random")]
+    for weights in ("pretrained", "random"):
+        found = phases.from_config(entries, weights)
+        assert [phase.name for phase in found] == ["any", weights]
+    with pytest.raises(InputError, match="no phase for a run that begins with random weights"):
+        phases.from_config(entries[1:2], "random")
+    with pytest.raises(InputError, match=r"phases\[0\].start is 'mini'; it can be 'any'"):
+        phases.from_config([tiny.phase(start="mini")])
+
+
 def test_missing_keys_and_phases_are_told():
     entry = tiny.phase()
     del entry["tied"]

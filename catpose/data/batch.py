@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augmentation
-from catpose.data import jitter
+from catpose.data import drawn, jitter
 from catpose.data.dataset import Split
 from catpose.geometry import camera, viewpoint
 
@@ -78,11 +78,13 @@ class Cache(NamedTuple):
       image: (N, S, S, 3) uint8; None where records bring their images.
       features: (N, V, ...) float32, the feature network's output for each view, or None.
       points: (M, P, 3) float32, see `catpose.data.dataset.Camera`, or None.
+      assets: what the source's images are drawn from, where they are drawn in the step.
     """
 
     image: Array | None = None
     features: Array | None = None
     points: Array | None = None
+    assets: drawn.Assets | None = None
 
 
 def records(
@@ -132,6 +134,7 @@ def prepare(
     context: float,
     normalization: str,
     frame: str,
+    drawing: Mapping[str, Any] | None = None,
 ) -> Batch:
     """Looks up, changes and normalises the examples of a batch, images and poses together.
 
@@ -150,6 +153,7 @@ def prepare(
       context: side of the crops over that of the boxes, see `augment.view_image`.
       normalization: see `augment.normalize`.
       frame: the frame of learning, for the target rotations.
+      drawing: how images are drawn, `drawn.arguments`, where a source's cache has assets.
     """
     parts = [
         _prepare_source(
@@ -162,6 +166,7 @@ def prepare(
             margin=margins[name],
             context=context,
             normalization=normalization,
+            drawing=drawing or {},
         )
         for name in sources
     ]
@@ -180,8 +185,21 @@ def _prepare_source(
     margin: int,
     context: float,
     normalization: str,
+    drawing: Mapping[str, Any],
 ) -> Batch:
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows.position)
+    if cache.assets is not None:
+        made = drawn.draw(
+            keys,
+            rows.index,
+            rows.category,
+            cache.assets,
+            size=resolution,
+            context=context,
+            **drawing,
+        )
+        image = augmentation.normalize(made.image, normalization)
+        return _batch(rows, made.rotation, image=image)
     uniform = jax.vmap(lambda key: jax.random.uniform(key, (8,)))(keys)
     jitters = augment.jitters_pose and not views and rows.camera is not None
     seen = _seen(rows, cache) if jitters else None
@@ -210,12 +228,19 @@ def _prepare_source(
         )
         image = augmentation.random_colour(uniform[:, 5:8], image, augment)
         image = augmentation.normalize(image, normalization)
+    rotation = augmentation.view_rotation(rows.rotation, view)
+    return _batch(rows, rotation, image=image, features=features)
+
+
+def _batch(
+    rows: Records, rotation: Array, *, image: Array | None = None, features: Array | None = None
+) -> Batch:
     return Batch(
         image=image,
         features=features,
         position=rows.position,
         category=rows.category,
-        rotation=augmentation.view_rotation(rows.rotation, view),
+        rotation=rotation,
         pose_weight=rows.pose_weight,
         category_weight=rows.category_weight,
     )

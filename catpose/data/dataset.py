@@ -1,9 +1,11 @@
 """What every source of images looks like to training and evaluation."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from catpose.data import store
 
 # What every dataset may have, in this order; further splits have other names.
 SPLITS = ("train", "validation", "test")
@@ -71,8 +73,45 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """Categories in the order of their indices, the splits by name, and remarks for the report."""
+    """What a run trains and is evaluated on.
+
+    Attributes:
+      categories: in the order of their indices.
+      splits: by name.
+      notes: remarks for the report.
+      engine: a `catpose.data.drawn.Engine`, of which the split "drawn" lists the models; None
+        where no images are drawn while training.
+    """
 
     categories: tuple[str, ...]
     splits: Mapping[str, Split]
     notes: tuple[str, ...] = ()
+    engine: Any = None
+
+
+def fewer(split: Split, count: int, *, seed: int) -> Split:
+    """At most `count` examples, chosen at random and evenly from all categories.
+
+    With one seed, a smaller number takes a part of what a larger one takes.
+    """
+    if count >= len(split.category):
+        return split
+    order = np.random.default_rng(seed).permutation(len(split.category))
+    category = split.category[order]
+    # The how manieth of its category each one is, in this order.
+    rank = np.empty(len(order), np.int64)
+    for number in np.unique(category):
+        own = category == number
+        rank[own] = np.arange(own.sum())
+    index = np.sort(order[np.argsort(rank, kind="stable")[:count]])
+    flags, camera = split.flags, split.camera
+    return split._replace(
+        image=np.asarray(split.image[index]),
+        category=split.category[index],
+        rotation=split.rotation[index],
+        names=split.names[index],
+        key=store.digest(split.key, index),
+        aspect=None if split.aspect is None else split.aspect[index],
+        camera=None if camera is None else camera.rows(index),
+        flags=None if flags is None else {name: values[index] for name, values in flags.items()},
+    )

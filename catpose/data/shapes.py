@@ -21,18 +21,33 @@ from jaxtyping import Float, UInt8
 from catpose.render import scene, shapes
 
 SPLITS = ("train", "validation", "test", "pretrain")
+_STREAMS = (*SPLITS, "drawn")  # the last is of the objects that are drawn while training
 _BACKGROUND_FAMILY = {"train": "seen", "pretrain": "seen", "validation": "unseen", "test": "unseen"}
 _VIEWS_PER_OBJECT = {"train": 4, "pretrain": 4, "validation": 1, "test": 1}
 # Objects of each category in one piece of work; a worker takes about a second over it.
 _OBJECTS_PER_CHUNK = 10
 
 
+def stream(seed: int, name: str, category: int | str, number: int) -> np.random.Generator:
+    """The random stream of one object.
+
+    Args:
+        seed: 0 or greater.
+        name: of the split, or "drawn" for the objects of `catpose.data.drawn`.
+        category: number of the category, or a name of `shapes.CATEGORIES` or `shapes.SUBTYPES`.
+        number: of the object in its category.
+    """
+    if isinstance(category, str):
+        category = (*shapes.CATEGORIES, *shapes.SUBTYPES).index(category)
+    sequence = np.random.SeedSequence([seed, _STREAMS.index(name), category, number])
+    return np.random.Generator(np.random.PCG64(sequence))
+
+
 def _draw_object(
     seed: int, split: str, category: int, number: int, num_views: int, resolution: int
 ) -> tuple[UInt8[np.ndarray, "n S S 3"], Float[np.ndarray, "n 3"]]:
     """All views of one object: images, and azimuth, elevation and theta in radians."""
-    stream = np.random.SeedSequence([seed, SPLITS.index(split), category, number])
-    generator = np.random.Generator(np.random.PCG64(stream))
+    generator = stream(seed, split, category, number)
     mesh = shapes.make(generator, category)
     images = np.empty((num_views, resolution, resolution, 3), np.uint8)
     angles = np.empty((num_views, 3))

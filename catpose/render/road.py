@@ -14,7 +14,12 @@ _CARS = {
     "coupe": (0.33, 0.50, 0.66, 0.92, 0.38, 0.86),
     "pickup": (0.27, 0.38, 0.56, 0.58, 0.56, 0.94),
     "van": (0.13, 0.27, 0.97, 0.99, 0.85, 0.40),
+    # Made only where they are asked for by name.
+    "minivan": (0.15, 0.33, 0.95, 0.985, 0.68, 0.94),
+    "convertible": (0.33, 0.45, 0.70, 0.80, 0.34, 0.9),
 }
+_NUM_DRAWN = 7
+CAR_STYLES = tuple(_CARS)
 
 
 def wheel(parts: solids.Parts, centre, radius, width, tyre, hub, *, sides=12) -> None:
@@ -25,11 +30,12 @@ def wheel(parts: solids.Parts, centre, radius, width, tyre, hub, *, sides=12) ->
     parts.lathe(profile, centre, tyre, axis=0, sides=sides, bands=bands)
 
 
-def car(generator: np.random.Generator) -> solids.Parts:
-    """A sedan, hatchback, estate, SUV, coupe, pickup or van."""
-    style = list(_CARS)[generator.integers(len(_CARS))]
+def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
+    """A sedan, hatchback, estate, SUV, coupe, pickup or van, or the style that is asked for."""
+    drawn = list(_CARS)[generator.integers(_NUM_DRAWN)]
+    style = style or drawn
     foot, brow, roof_end, tail, cabin, glazed = _CARS[style]
-    length = generator.uniform(3.8, 4.7) * (1.08 if style in ("van", "pickup") else 1)
+    length = generator.uniform(3.8, 4.7) * (1.08 if style in ("van", "minivan", "pickup") else 1)
     half = generator.uniform(0.82, 0.95)
     clearance = generator.uniform(0.2, 0.28) + (0.12 if style in ("suv", "pickup") else 0)
     belt = clearance + generator.uniform(0.58, 0.68) + (0.1 if style == "van" else 0)
@@ -70,18 +76,22 @@ def car(generator: np.random.Generator) -> solids.Parts:
 
     w, k = half * 0.92, generator.uniform(0.78, 0.88)
     low, high = belt - 0.02, belt + cabin
-    cab = p.hexahedron(
-        solids.span((w, at(foot), low), (w, at(tail), low)),
-        solids.span((w * k, at(brow), high), (w * k, at(roof_end), high)),
-        colour,
-    )
-    p.patch(cab[solids.FRONT], window * 1.25, (0.06, 0.94), (0.1, 0.92))
-    p.patch(cab[solids.BACK], window * 0.8, (0.1, 0.9), (0.25 if style == "van" else 0.15, 0.88))
-    panes = ((0.08, 0.46), (0.5, 0.92)) if style not in ("pickup", "coupe") else ((0.08, 0.9),)
-    for u0, u1 in panes:
-        u0, u1 = u0 * glazed, u1 * glazed
-        p.patch(cab[solids.LEFT], window, (u0, u1), (0.14, 0.88))
-        p.patch(cab[solids.RIGHT], window, (1 - u1, 1 - u0), (0.14, 0.88))
+    if style == "convertible":
+        _open_cabin(p, at, (foot, brow, tail), (w, w * k), (low, high), window, dark)
+    else:
+        cab = p.hexahedron(
+            solids.span((w, at(foot), low), (w, at(tail), low)),
+            solids.span((w * k, at(brow), high), (w * k, at(roof_end), high)),
+            colour,
+        )
+        p.patch(cab[solids.FRONT], window * 1.25, (0.06, 0.94), (0.1, 0.92))
+        foot_of_pane = 0.25 if style == "van" else 0.15
+        p.patch(cab[solids.BACK], window * 0.8, (0.1, 0.9), (foot_of_pane, 0.88))
+        panes = ((0.08, 0.46), (0.5, 0.92)) if style not in ("pickup", "coupe") else ((0.08, 0.9),)
+        for u0, u1 in panes:
+            u0, u1 = u0 * glazed, u1 * glazed
+            p.patch(cab[solids.LEFT], window, (u0, u1), (0.14, 0.88))
+            p.patch(cab[solids.RIGHT], window, (1 - u1, 1 - u0), (0.14, 0.88))
 
     z0, z1 = clearance + 0.06, nose - 0.05
     f = half * 0.9
@@ -94,7 +104,7 @@ def car(generator: np.random.Generator) -> solids.Parts:
     p.patch(front, [0.92, 0.92, 0.88], (0.38, 0.62), (0.12, 0.34), lift=0.02)
     r, z1 = half * 0.93, boot - 0.06
     rear = solids.span((-r, at(1), z0), (-r, at(1), z1))
-    tall = style in ("van", "estate", "suv") or generator.random() < 0.3
+    tall = style in ("van", "minivan", "estate", "suv") or generator.random() < 0.3
     inset = generator.uniform(0.1, 0.16) if tall else generator.uniform(0.2, 0.3)
     for u in ((0.01, inset), (1 - inset, 0.99)):
         p.patch(rear, paint.TAIL_LIGHT, u, (0.35 if tall else 0.55, 0.97))
@@ -118,6 +128,24 @@ def car(generator: np.random.Generator) -> solids.Parts:
             (0, at((brow + roof_end) / 2 + 0.05), high + 0.04), (w * 1.2, length * 0.3, 0.06), dark
         )
     return p
+
+
+def _open_cabin(p, at, shares, widths, heights, window, dark) -> None:
+    """A windscreen, and seats in an open body."""
+    (foot, brow, tail), (w, top), (low, high) = shares, widths, heights
+    thick = 0.035
+    p.hexahedron(
+        solids.span((w, at(foot), low), (w, at(foot + thick), low)),
+        solids.span((top, at(brow), high), (top, at(brow + thick), high)),
+        window * 1.25,
+    )
+    deck = low + 0.05
+    inside = solids.span((w * 0.86, at(foot + thick), deck), (w * 0.86, at(tail), deck))
+    p.patch(inside, dark * 0.7, lift=0.02)
+    middle = (brow + tail) / 2
+    for share in (middle - 0.04, middle + 0.09):
+        for x in (-0.45 * w, 0.45 * w):
+            p.box((x, at(share), deck + 0.14), (0.6 * w, 0.16, 0.36), dark * 1.6, shift=(0, 0.08))
 
 
 def bus(generator: np.random.Generator) -> solids.Parts:

@@ -12,9 +12,9 @@ import numpy as np
 
 from catpose.data import augment, store
 from catpose.data.dataset import Split
-from catpose.geometry import viewpoint
+from catpose.geometry import symmetry, viewpoint
 from catpose.models import networks
-from catpose.report import curves, examples, plots, tables
+from catpose.report import curves, examples, exemplars, plots, tables
 from catpose.train import evaluate, feed, loop, phases, runs, workdir, writer
 
 
@@ -49,7 +49,10 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
         "params_sha256": store.sha256(result.last.params),
         "versions": json.loads((run.workdir / "config.json").read_text())["versions"],
         "commit": workdir.commit(),
-        "notes": list(run.dataset.notes),
+        "notes": [
+            *run.dataset.notes,
+            *symmetry.notes(run.model.symmetry, run.model.categories),
+        ],
     }
     _draw(run, evaluations, last.fusion)
     report["wall_seconds"] = round(seconds_fn(), 1)
@@ -165,6 +168,7 @@ def _draw_examples(
 ) -> None:
     order = np.argsort(found.error_deg[fusion], kind="stable")
     shown = np.unique(np.concatenate([order[:12], order[-12:]]))
+    meshes = {name: exemplars.built_in(name) for name in run.model.categories}
     examples.example_sheet(
         augment.without_margin(np.asarray(split.image[shown]), split.margin),
         found.target_rotation[shown],
@@ -175,4 +179,6 @@ def _draw_examples(
         run.model.categories,
         run.workdir / "figures" / "example_sheet.png",
         where=where,
+        meshes=None if None in meshes.values() else meshes,
+        tight=split.aspect is not None,  # built-in examples have some background around them
     )

@@ -2,12 +2,13 @@
 
 import pathlib
 
+import jax
 import numpy as np
 
 from catpose.errors import InputError
 from catpose.models import fusion as fusions
 from catpose.report import labels, predictions
-from catpose.train import checkpoint, experiment, feed, phases, runs, workdir
+from catpose.train import experiment, feed, parallel, phases, runs, state, workdir
 
 
 def default_fusion(folder: pathlib.Path, category: str) -> str:
@@ -31,7 +32,8 @@ def predict(
       split: a split of its dataset.
       fusion: "weighted", "top1" or "oracle".
       best: the weights with the lowest validation error instead of the last ones.
-      root: another folder instead of `config.data.root`; "" for the run's own.
+      root: another folder instead of `config.data.root`, or for a run on `shapes` another seed
+        instead of `config.data.seed`; "" for the run's own.
 
     Returns:
       Labels in frame "camera", and predictions in the frame in which the network learned.
@@ -48,9 +50,13 @@ def predict(
     # As if it had learned in "camera", so that nothing converts what the network says: a rotation
     # in "paper" that is turned into "camera" and back is not always the same (see viewpoint).
     config.frame = "camera"
-    if root:
+    if root and config.data.kind == "shapes":
+        if not root.isdigit():
+            raise InputError(f"the run in {folder} is on shapes: --data is a seed, not '{root}'")
+        config.data.seed = int(root)
+    elif root:
         config.data.root = root
-    data = experiment.load_dataset(config)
+    data = experiment.load_dataset(config, only=split)
     if data.categories != categories:
         raise InputError(
             f"the data has the categories {', '.join(data.categories)}, and the run in {folder} "
@@ -61,11 +67,13 @@ def predict(
             f"the data of the run in {folder} has no split '{split}'; "
             f"it has {', '.join(data.splits)} (--split=NAME)"
         )
-    run = runs.assemble(config, folder, data)
-    step, arrays = checkpoint.read_run(folder, best=best)
-    state = runs.restore_state(run, arrays, step)
+    model = experiment.build_model(config, categories)
+    run = runs.Run(config, folder, data, model, experiment.build_phases(config), {}, True)
+    parallel.check_batch(config.eval.batch_size, "config.eval.batch_size")
+    step, variables = experiment.read_variables(folder, run.model, best=best)
     phase, _ = phases.at_step(run.phases, step)
-    evaluation = feed.evaluate_split(run, split, phase, state)
+    trained = state.create(jax.random.key(0), variables)
+    evaluation = feed.evaluate_split(run, split, phase, trained)
     truth = labels.from_split(data.splits[split], categories, f"{split} of {config.name}")
     probabilities = np.asarray(evaluation.probabilities, np.float64)
     found = predictions.checked(

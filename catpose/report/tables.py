@@ -51,7 +51,8 @@ FIGURES = {
         "Examples",
         "Arrows are the prediction, dashed lines the truth: F front, L left side, U up. The "
         "caption has the predicted category, its probability and the pose error; red: wrong "
-        "category.",
+        "category. Below, where every category has one, a 3D model of the predicted category at "
+        "the predicted pose; it is another object of its kind, so look at how it is turned.",
     ),
 }
 _THRESHOLDS = {"10": "< 10°", "15": "< 15°", "22_5": "< 22.5°", "30": "< 30°", "45": "< 45°"}
@@ -115,6 +116,7 @@ def summary_line(report: Mapping) -> str:
             f"cat-acc {layout.number(summary.get('cat_acc'), 4)}, "
             f"acc@30 {layout.number(summary.get('acc_30'), 4)}"
             + (f" ({frame} frame)" if frame else "")
+            + (", symmetry respected" if summary.get("symmetry") else "")
             + after
         )
     return f"{name}: no evaluation{after}"

@@ -10,11 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+import safetensors.numpy
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from catpose.errors import InputError
 
 SCORE = "score"
+WEIGHTS = "weights.safetensors"  # what `export` writes
 
 
 def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.CheckpointManager:
@@ -61,16 +63,47 @@ def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
 
 
 def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, np.ndarray]]:
-    """Step and arrays of a run's latest or best checkpoint.
+    """Step and arrays of a run's latest or best checkpoint, or of what `export` made of it.
 
     Raises:
       InputError: the run in `folder` has none.
     """
+    exported = folder / WEIGHTS
+    if exported.is_file():
+        arrays = safetensors.numpy.load_file(exported)
+        return int(arrays.pop("step")), arrays
     with open_manager(folder / "checkpoints", read_only=True) as manager:
         step = manager.best_step() if best else manager.latest_step()
         if step is None:
             raise InputError(f"{folder} has no checkpoint yet; train first")
         return step, read(manager, step)
+
+
+def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool) -> pathlib.Path:
+    """Writes a run's weights to one small file, without what only training needs.
+
+    Kernels are rounded to float16, everything else stays float32.
+
+    Args:
+      folder: the run's.
+      output: a folder, made where it does not exist.
+      best: the weights with the lowest validation error instead of the last ones.
+
+    Raises:
+      InputError: no checkpoint there, or no way to write.
+    """
+    step, arrays = read_run(folder, best=best)
+    kept = {
+        path: array.astype(np.float16 if array.ndim > 1 else np.float32)
+        for path, array in arrays.items()
+        if path.startswith(("params.", "batch_stats."))
+    }
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        safetensors.numpy.save_file({**kept, "step": np.array(step)}, output / WEIGHTS)
+    except OSError as error:
+        raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
+    return output / WEIGHTS
 
 
 def restore(arrays: dict[str, np.ndarray], target: Any, prefix: str = "") -> Any:

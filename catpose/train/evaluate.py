@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Int
 
 from catpose import metrics
 from catpose.data import batch as batches
 from catpose.data.dataset import Split
-from catpose.geometry import so3, viewpoint
+from catpose.geometry import so3, symmetry, viewpoint
 from catpose.models import fusion
 from catpose.poses.pose import Pose
 from catpose.train import parallel
@@ -28,6 +29,8 @@ class Evaluation(NamedTuple):
       error_deg: by fusion, (N,) geodesic errors in degrees, measured in the frame of learning.
       azimuth_error_deg: by fusion, (N,) in [0, 180].
       network_error_deg: (N, K) errors of each category's own pose.
+      orders: (K,) symmetries (see `catpose.geometry.symmetry`) that all errors respect, by those
+        of the true category; None for plain errors.
     """
 
     category: np.ndarray
@@ -37,6 +40,7 @@ class Evaluation(NamedTuple):
     error_deg: dict[str, np.ndarray]
     azimuth_error_deg: dict[str, np.ndarray]
     network_error_deg: np.ndarray
+    orders: np.ndarray | None = None
 
 
 def predict_batch(
@@ -48,6 +52,7 @@ def predict_batch(
     apply_fn: Callable,
     pose: Pose,
     frame: str,
+    orders: Int[np.ndarray, " K"] | None = None,
 ) -> dict[str, Any]:
     """Per-example predictions of one batch; jit this.
 
@@ -59,6 +64,7 @@ def predict_batch(
       apply_fn: (variables, batch) -> outputs, on running statistics.
       pose: the representation of the outputs.
       frame: the frame of learning.
+      orders: see `Evaluation`.
 
     Returns:
       The fields of `Evaluation` that need the network.
@@ -73,19 +79,23 @@ def predict_batch(
         )
         for name in fusion.FUSIONS
     }
-    target = batch.rotation
 
     def camera(rotation: Array) -> Array:
         return viewpoint.convert_frame(rotation, frame, "camera")
 
-    def degrees(rotation: Array, other: Array) -> Array:
-        return so3.geodesic_distance(rotation, other) * (180 / np.pi)
+    def degrees(rotation: Array, target: Array) -> Array:
+        if orders is not None:
+            own = jnp.asarray(orders)[batch.category].reshape(-1, *[1] * (rotation.ndim - 3))
+            target = symmetry.nearest(rotation, target, own)
+        return so3.geodesic_distance(rotation, target) * (180 / np.pi)
 
     return {
         "probabilities": jax.nn.softmax(outputs.category_logits),
         "rotation": {name: camera(rotation) for name, rotation in fused.items()},
-        "error_deg": {name: degrees(rotation, target) for name, rotation in fused.items()},
-        "network_error_deg": degrees(pose.to_rotation(outputs.pose_outputs), target[:, None]),
+        "error_deg": {name: degrees(rotation, batch.rotation) for name, rotation in fused.items()},
+        "network_error_deg": degrees(
+            pose.to_rotation(outputs.pose_outputs), batch.rotation[:, None]
+        ),
     }
 
 
@@ -96,6 +106,7 @@ def evaluate(
     *,
     predict_fn: Callable,
     batch_size: int,
+    orders: Int[np.ndarray, " K"] | None = None,
     progress_fn: Callable[[int], Any] = lambda done: None,
 ) -> Evaluation:
     """Runs the network over a whole split.
@@ -106,6 +117,7 @@ def evaluate(
       cache: their images or features in device memory.
       predict_fn: `predict_batch` with its keywords bound and compiled (`compile_predict`).
       batch_size: examples at once; the last batch is padded, and the padding left out.
+      orders: those that `predict_fn` respects.
       progress_fn: told the number of examples done after each batch.
     """
     size = len(split.category)
@@ -120,15 +132,19 @@ def evaluate(
         parts.append(jax.tree.map(lambda x, real=real: x[:real], result))
         progress_fn(real)
     result = jax.tree.map(lambda *x: np.concatenate(x), *parts)
-    target_azimuth = _azimuth_deg(split.rotation)
+    # Azimuths that differ by 360 / n are one: compared n-fold. For any angle (0), all are.
+    order = np.int32(1) if orders is None else orders[split.category]
+    target_azimuth = _azimuth_deg(split.rotation) * order
     azimuth_error = {
-        name: metrics.azimuth_difference_deg(_azimuth_deg(rotation), target_azimuth)
+        name: metrics.azimuth_difference_deg(_azimuth_deg(rotation) * order, target_azimuth)
+        / np.maximum(order, 1)
         for name, rotation in result["rotation"].items()
     }
     return Evaluation(
         category=np.asarray(split.category),
         target_rotation=np.asarray(split.rotation),
         azimuth_error_deg=azimuth_error,
+        orders=orders,
         **result,
     )
 
@@ -147,6 +163,7 @@ def compile_predict(
     context: float,
     normalization: str,
     frame: str,
+    orders: Int[np.ndarray, " K"] | None = None,
 ) -> Callable:
     """`predict_batch` for a network, compiled over all devices."""
     prepare_fn = functools.partial(
@@ -165,13 +182,22 @@ def compile_predict(
 
     return parallel.compile_predict(
         functools.partial(
-            predict_batch, prepare_fn=prepare_fn, apply_fn=apply_fn, pose=pose, frame=frame
+            predict_batch,
+            prepare_fn=prepare_fn,
+            apply_fn=apply_fn,
+            pose=pose,
+            frame=frame,
+            orders=orders,
         )
     )
 
 
 def summaries(evaluation: Evaluation, num_categories: int, frame: str) -> dict[str, Any]:
-    """The figures of a split as `report.json` has them: by fusion, and `topk` (Table 13)."""
+    """The figures of a split as `report.json` has them: by fusion, and `topk` (Table 13).
+
+    `symmetry` is what the errors respect, by category; None says that they are the plain ones.
+    """
+    respected = None if evaluation.orders is None else symmetry.names(evaluation.orders)
     weight = np.ones(len(evaluation.category))
     result: dict[str, Any] = {}
     for name in fusion.FUSIONS:
@@ -182,7 +208,8 @@ def summaries(evaluation: Evaluation, num_categories: int, frame: str) -> dict[s
             azimuth_error_deg=evaluation.azimuth_error_deg[name],
             weight=weight,
         )
-        result[name] = {**metrics.summarize(table, num_categories), "frame": frame}
+        figures = metrics.summarize(table, num_categories)
+        result[name] = {**figures, "frame": frame, "symmetry": respected}
     result["topk"] = metrics.topk(
         evaluation.network_error_deg, evaluation.probabilities, evaluation.category, weight
     )

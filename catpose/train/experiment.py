@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 
 from catpose.data import (
     augment,
     builtin,
     cache,
     dataset,
+    drawn,
     listing,
     manifest,
     pascal3d,
@@ -22,10 +24,12 @@ from catpose.data import (
     rendered,
 )
 from catpose.errors import InputError
+from catpose.geometry import symmetry
 from catpose.models import networks, pretrained
 from catpose.poses import POSES
 from catpose.poses.pose import Pose
-from catpose.train import phases
+from catpose.render import engine, views
+from catpose.train import checkpoint, phases, workdir
 
 
 class Model(NamedTuple):
@@ -39,6 +43,8 @@ class Model(NamedTuple):
       context: side of the crop over that of the box, see `catpose.data.augment.view_image`.
       normalization: see `catpose.data.augment.normalize`.
       frame: the frame of learning.
+      symmetry: (K,) orders (see `catpose.geometry.symmetry`) that losses and errors respect; None
+        where no category has one.
     """
 
     network: networks.Network
@@ -48,10 +54,18 @@ class Model(NamedTuple):
     context: float
     normalization: str
     frame: str
+    symmetry: np.ndarray | None
 
 
-def load_dataset(config: ml_collections.ConfigDict, *, progress: bool = True) -> dataset.Dataset:
+def load_dataset(
+    config: ml_collections.ConfigDict, *, only: str = "", progress: bool = True
+) -> dataset.Dataset:
     """The dataset that `config.data` names, with the rendered images beside it as one more split.
+
+    Args:
+      config: of the run.
+      only: the split that is wanted; others may be left out, where they need not be made for it.
+      progress: show bars on a terminal.
 
     Raises:
       InputError: an unknown kind, a context that is none, or whatever the source says of its files.
@@ -64,7 +78,7 @@ def load_dataset(config: ml_collections.ConfigDict, *, progress: bool = True) ->
         )
     if data.kind == "shapes":
         loaded = builtin.load(
-            num_images=dict(data.num_images),
+            num_images={k: n for k, n in data.num_images.items() if only in ("", k)},
             seed=data.seed,
             resolution=data.resolution,
             cache_dir=data.cache_dir,
@@ -82,8 +96,21 @@ def load_dataset(config: ml_collections.ConfigDict, *, progress: bool = True) ->
             f"config.data.kind is '{data.kind}'; it can be shapes, manifest, "
             + " or ".join(releases.RELEASES)
         )
-    if not data.rendered:
+    if only in loaded.splits:
         return loaded
+    if data.num_train and "train" in loaded.splits:
+        fewer = dataset.fewer(loaded.splits["train"], data.num_train, seed=config.seed)
+        loaded = loaded._replace(splits={**loaded.splits, "train": fewer})
+    if data.rendered:
+        loaded = _with_rendered(config, loaded, progress)
+    drawn_from = [phase["sources"] for phase in config.phases if drawn.NAME in phase["sources"]]
+    return _with_engine(config, loaded) if drawn_from else loaded
+
+
+def _with_rendered(
+    config: ml_collections.ConfigDict, loaded: dataset.Dataset, progress: bool
+) -> dataset.Dataset:
+    data = config.data
     listed = rendered.read(
         data.rendered,
         categories=loaded.categories,
@@ -93,6 +120,73 @@ def load_dataset(config: ml_collections.ConfigDict, *, progress: bool = True) ->
     )
     more = _decoded(config, listed, progress)
     return loaded._replace(splits={**loaded.splits, **more.splits}, notes=loaded.notes + more.notes)
+
+
+def _with_engine(config: ml_collections.ConfigDict, loaded: dataset.Dataset) -> dataset.Dataset:
+    made = build_engine(config, loaded)
+    splits = {**loaded.splits, drawn.NAME: drawn.split(made)}
+    return loaded._replace(splits=splits, engine=made)
+
+
+def build_engine(config: ml_collections.ConfigDict, loaded: dataset.Dataset) -> drawn.Engine:
+    """What `config.engine` says of images that are drawn in the step.
+
+    Raises:
+      InputError: no models of a category, ranges or strengths that are none, no backgrounds, or
+        views like those of a split that is not there.
+    """
+    made, names = config.engine, dict(config.engine.names)
+    resolution = config.data.resolution
+    called = [names.get(name, name) for name in loaded.categories]
+    if made.models == "builtin":
+        meshes = drawn.builtin_models(called, per_category=made.per_category, seed=made.seed)
+    else:
+        meshes = drawn.own_models(
+            made.models,
+            called,
+            per_category=made.per_category,
+            max_triangles=made.max_triangles,
+            up=made.up,
+            front=made.front,
+        )
+    size = drawn.background_size(resolution)
+    if made.backgrounds:
+        table = drawn.photo_backgrounds(
+            made.backgrounds, made.num_backgrounds, size, seed=made.seed
+        )
+    else:
+        table = drawn.procedural_backgrounds(made.num_backgrounds, size, seed=made.seed)
+    return drawn.build(
+        meshes,
+        table,
+        _views(made, loaded),
+        look=engine.look(dict(made.look)),
+        supersampling=made.supersampling,
+    )
+
+
+def _views(made: ml_collections.ConfigDict, loaded: dataset.Dataset) -> engine.Views:
+    ranges = views.ranges(
+        azimuth_deg=made.azimuth_deg,
+        elevation_deg=made.elevation_deg,
+        theta_deg=made.theta_deg,
+        distance=made.distance,
+    )
+    limits = views.stack([ranges] * len(loaded.categories))
+    if not made.views_like:
+        return engine.Views(limits)
+    if made.views_like not in loaded.splits:
+        raise InputError(
+            f"config.engine.views_like is '{made.views_like}'; the splits are "
+            + ", ".join(loaded.splits)
+        )
+    like = loaded.splits[made.views_like]
+    densities = []
+    for number, name in enumerate(loaded.categories):
+        own = like.category == number
+        seen = None if like.camera is None else like.camera.distance[own]
+        densities.append(views.fit(like.rotation[own], distance=seen, name=name))
+    return engine.Views(limits, views.stack(densities), made.uniform_share)
 
 
 def _decoded(
@@ -145,6 +239,7 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"config.model: {error}") from error
+    orders = symmetry.orders(dict(config.data.symmetry), categories)
     return Model(
         network,
         POSES[model.pose],
@@ -153,6 +248,7 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
         config.data.context,
         model.normalization,
         config.frame,
+        orders if (orders != 1).any() else None,
     )
 
 
@@ -161,7 +257,8 @@ def initial_variables(
 ) -> tuple[dict[str, Any], str]:
     """Random weights, and over them the pretrained ones that `config.model.pretrained` names.
 
-    A relative path counts from the current folder, else from `config.data.root`.
+    Of a network that comes with catpose it is the feature network. A relative path counts from the
+    current folder, else from `config.data.root`.
 
     Returns:
       The variables, and a line that says what was loaded and which names did not match.
@@ -173,6 +270,8 @@ def initial_variables(
     variables = model.network.init_fn(key, jax.ShapeDtypeStruct(shape, jnp.float32))
     if config.model.pretrained == "none":
         return variables, "random initial weights"
+    if config.model.pretrained in workdir.shipped():
+        return _with_shipped_features(config, model, variables)
     path = pathlib.Path(config.model.pretrained).expanduser()
     beside = pathlib.Path(config.data.root).expanduser() / path
     if not path.is_file() and not beside.is_file():
@@ -201,6 +300,40 @@ def initial_variables(
     return variables, line
 
 
+def _with_shipped_features(
+    config: ml_collections.ConfigDict, model: Model, variables: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    name, group = config.model.pretrained, phases.FEATURE_NETWORK
+    folder = workdir.find(name)
+    wanted = workdir.read_config(folder).model.normalization
+    if model.normalization != wanted:
+        raise InputError(
+            f"the weights '{name}' want config.model.normalization = {wanted}, "
+            f"not {model.normalization}"
+        )
+    _, arrays = checkpoint.read_run(folder, best=False)
+    filled = dict(variables)
+    for kind in ("params", "batch_stats"):
+        own = checkpoint.restore(arrays, variables[kind][group], f"{kind}.{group}")
+        filled[kind] = {**variables[kind], group: own}
+    return filled, f"the feature network of {name}; random weights elsewhere"
+
+
+def read_variables(
+    folder: pathlib.Path, model: Model, *, best: bool = False
+) -> tuple[int, dict[str, Any]]:
+    """Step and variables of a run, or of a network that comes with catpose.
+
+    Raises:
+      InputError: no checkpoint there, or one of another network.
+    """
+    shape = jax.ShapeDtypeStruct((1, model.resolution, model.resolution, 3), jnp.float32)
+    target = jax.eval_shape(model.network.init_fn, jax.random.key(0), shape)
+    step, arrays = checkpoint.read_run(folder, best=best)
+    return step, {name: checkpoint.restore(arrays, target[name], name) for name in target}
+
+
 def build_phases(config: ml_collections.ConfigDict) -> tuple[phases.Phase, ...]:
-    """The phases of `config.phases`, checked."""
-    return phases.from_config(config.phases)
+    """The phases of `config.phases` for the weights that the run begins with, checked."""
+    weights = "random" if config.model.pretrained == "none" else "pretrained"
+    return phases.from_config(config.phases, weights)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from catpose.data import augment, batch, sampling, store
+from catpose.data import augment, batch, drawn, sampling, store
 from catpose.train import evaluate, parallel, phases, runs, state
 
 # What stored features depend on, beside the weights and the images.
@@ -53,6 +53,10 @@ def streams(run: runs.Run, split: str) -> bool:
 
 def cache(run: runs.Run, split: str, phase: phases.Phase, current: state.TrainState) -> batch.Cache:
     """A split's images in device memory, or the features of the phase's views of them."""
+    if split == drawn.NAME:
+        if split not in run.memo:
+            run.memo[split] = batch.Cache(assets=parallel.replicate(run.dataset.engine.assets))
+        return run.memo[split]
     if not phase.cached_features:
         if split not in run.memo:
             data = run.dataset.splits[split]
@@ -146,6 +150,7 @@ def evaluate_split(
             context=run.model.context,
             normalization=run.model.normalization,
             frame=run.model.frame,
+            orders=run.model.symmetry,
         )
     with tqdm(
         total=len(run.dataset.splits[split].category),
@@ -160,6 +165,7 @@ def evaluate_split(
             cache(run, split, plain, current),
             predict_fn=run.memo[compiled],
             batch_size=run.config.eval.batch_size,
+            orders=run.model.symmetry,
             progress_fn=bar.update,
         )
     # The end of training and the report ask for the same.

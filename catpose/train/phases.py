@@ -90,23 +90,33 @@ class Phase:
         return sum(self.sources.values())
 
 
-def from_config(entries: Sequence[Any]) -> tuple[Phase, ...]:
+def from_config(entries: Sequence[Any], weights: str = "random") -> tuple[Phase, ...]:
     """Phases from their config entries.
 
     Args:
-      entries: dicts or ConfigDicts with the fields of `Phase` as keys.
+      entries: dicts or ConfigDicts with the fields of `Phase` as keys, and `start`: the weights
+        with which a run must begin for the phase to be one of its own, "pretrained" or "random",
+        or "any".
+      weights: with which this run begins.
 
     Raises:
       InputError: a missing or unknown key, or a value that means nothing.
     """
     if not entries:
         raise InputError("config.phases is empty: a run needs at least one phase")
-    return tuple(_phase(i, dict(entry)) for i, entry in enumerate(entries))
+    found = [_phase(i, dict(entry)) for i, entry in enumerate(entries)]
+    chosen = tuple(phase for start, phase in found if start in ("any", weights))
+    if not chosen:
+        raise InputError(f"config.phases has no phase for a run that begins with {weights} weights")
+    return chosen
 
 
-def _phase(i: int, entry: dict[str, Any]) -> Phase:
+def _phase(i: int, entry: dict[str, Any]) -> tuple[str, Phase]:
     where = f"config.phases[{i}]"
-    _check_keys(where, entry, Phase.__dataclass_fields__)
+    _check_keys(where, entry, ("start", *Phase.__dataclass_fields__))
+    start = entry.pop("start")
+    if start not in ("any", "pretrained", "random"):
+        raise InputError(f"{where}.start is '{start}'; it can be 'any', 'pretrained', 'random'")
     rate = dict(entry["learning_rate"])
     _check_keys(f"{where}.learning_rate", rate, LearningRate.__dataclass_fields__)
     entry["learning_rate"] = LearningRate(**rate)
@@ -142,7 +152,7 @@ def _phase(i: int, entry: dict[str, Any]) -> Phase:
                 f"{where}.batch_norm names {group}, but `train` does not: what is frozen, even in "
                 "part, runs on its running statistics"
             )
-    return phase
+    return start, phase
 
 
 def _augment(where: str, entry: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ml_collections
 import numpy as np
 from tqdm import tqdm
 
-from catpose.data import augment, batch, sampling
+from catpose.data import augment, batch, drawn, sampling
 from catpose.data.dataset import SPLITS, Dataset
 from catpose.errors import InputError
 from catpose.train import (
@@ -108,6 +108,8 @@ def _check(run: Run) -> None:
             pools(run, source)
             _check_augment(run, phase, source)
             parallel.check_batch(count, f"'{source}' in phase '{phase.name}'")
+            if source == drawn.NAME:
+                _check_drawn(run, phase, count)
 
 
 def _check_augment(run: Run, phase: phases.Phase, source: str) -> None:
@@ -117,6 +119,15 @@ def _check_augment(run: Run, phase: phases.Phase, source: str) -> None:
             f"phase '{phase.name}' jitters poses in 3D (augment.pose_jitter_deg), which needs to "
             f"know how the objects of '{source}' were seen; of the datasets only PASCAL3D+ and "
             "ObjectNet3D say so"
+        )
+
+
+def _check_drawn(run: Run, phase: phases.Phase, count: int) -> None:
+    drawn.check_count(count, len(run.dataset.categories), jax.device_count())
+    if phase.cached_features:
+        raise InputError(
+            f"phase '{phase.name}' has cached_features, but images that are drawn in the step are "
+            "never the same; write some with launch.render and train on those"
         )
 
 
@@ -177,13 +188,14 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
         context=run.model.context,
         normalization=run.model.normalization,
         frame=run.model.frame,
+        drawing=None if run.dataset.engine is None else drawn.arguments(run.dataset.engine),
     )
     step_fn = functools.partial(
         step.train_step,
         phase=phase,
         prepare_fn=prepare_fn,
         apply_fn=step.phase_apply(run.model.network.apply_fn, phase, len(run.model.categories)),
-        loss_fn=step.phase_loss(run.model.pose, phase),
+        loss_fn=step.phase_loss(run.model.pose, phase, run.model.symmetry),
         tx=tx,
     )
     return parallel.compile_step(step_fn, run.config.parallel)

@@ -12,11 +12,13 @@ from typing import Any
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from catpose import losses
 from catpose.data.batch import Batch, Records
+from catpose.geometry import symmetry
 from catpose.models import fusion
 from catpose.models.networks import Outputs
 from catpose.poses.pose import Pose
@@ -48,16 +50,28 @@ def phase_apply(network_apply: Callable, phase: phases.Phase, num_categories: in
     return apply_fn
 
 
-def phase_loss(pose: Pose, phase: phases.Phase) -> Callable:
+def phase_loss(
+    pose: Pose, phase: phases.Phase, orders: Int[np.ndarray, " K"] | None = None
+) -> Callable:
     """The phase's losses: `loss_fn(outputs, batch) -> (pose (B,) radians, category (B,))`.
 
     The pose is fused in the representation's own space (eq. 1 and 2), then compared (eq. 3).
+
+    Args:
+      pose: the representation of the outputs.
+      phase: says which loss and which fusion.
+      orders: each category's symmetry (see `catpose.geometry.symmetry`): every loss then compares
+        with the nearest equivalent of the target. None for the plain losses of the paper.
     """
 
     def loss_fn(outputs: Outputs, batch: Batch) -> tuple[Float[Array, "B"], Float[Array, "B"]]:
         weights = fusion.weights(phase.fusion, outputs.category_logits, batch.category)
         fused = pose.fuse(outputs.pose_outputs, weights)
-        pose_loss = pose.losses[phase.pose_loss](fused, batch.rotation)
+        target = batch.rotation
+        if orders is not None:
+            own = jnp.asarray(orders)[batch.category]
+            target = symmetry.nearest(pose.to_rotation(fused), target, own)
+        pose_loss = pose.losses[phase.pose_loss](fused, target)
         return pose_loss, losses.cross_entropy(outputs.category_logits, batch.category)
 
     return loss_fn

@@ -16,6 +16,7 @@ import ml_collections
 from catpose.errors import InputError
 
 LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
 # Where results do not depend on a key, it may change between runs on one workdir.
 FREE = ("data.cache_dir",)
 
@@ -79,6 +80,17 @@ def _has_begun(folder: pathlib.Path) -> bool:
 def is_finished(folder: pathlib.Path) -> bool:
     """Whether the run's report is written."""
     return (folder / "report.json").is_file()
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the trained networks that come with catpose."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob("*/config.json")))
+
+
+def find(folder: str | pathlib.Path) -> pathlib.Path:
+    """The folder of a run, or of a network that comes with catpose, such as "mini"."""
+    named = SHIPPED / str(folder)
+    return named if str(folder) in shipped() else pathlib.Path(folder).expanduser()
 
 
 def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:

@@ -1,0 +1,63 @@
+"""Are rendered cars worth it? The pose of real cars, from few photographs, on frozen features.
+
+    python -m launch.render --config=configs/cars3d_rendered.py --output_dir=renders/cars \\
+        --per_category=400
+    CATPOSE_DATA=DIR python -m launch.train --config=configs/cars3d_rendered.py:START \\
+        --config.data.rendered=renders/cars --config.data.num_train=100 --workdir=runs/cars-100
+
+START is `rendered` (one pose network is trained on rendered cars, then on photographs), `real` (on
+photographs alone) or `renders_only` (on rendered cars alone: zero-shot). DIR as in cars3d.py, and
+backgrounds/, a folder of photographs.
+"""
+
+import os
+
+from ml_collections import ConfigDict
+
+from configs import base, cars3d
+
+BODIES = {"suv": "suv", "wagon": "estate"}  # what the built-in models call them
+STARTS = ("rendered", "real", "renders_only")
+
+
+def get_config(start: str = "rendered") -> ConfigDict:
+    """Poses alone, one network for all cars, as the cars share a frame."""
+    if start not in STARTS:
+        raise ValueError(f"configs/cars3d_rendered.py:{start}; it can be {', '.join(STARTS)}")
+    config = cars3d.get_config()
+    config.name = f"cars3d_{start}"
+    names = ("convertible", "coupe", "hatchback", "minivan", "pickup", "sedan", "suv", "van")
+    config.engine.names = {name: f"car/{BODIES.get(name, name)}" for name in (*names, "wagon")}
+    config.engine.per_category = 60
+    config.engine.views_like = "train"
+    folder = os.environ.get("CATPOSE_DATA", "data")
+    config.engine.backgrounds = os.path.join(folder, "backgrounds")
+    config.engine.look.squeeze = 1.0  # as the crops of photographs are
+    config.engine.look.loosen = (0.0, 0.06)
+    config.engine.look.saturation = 0.6
+    config.engine.look.contrast = 0.3
+    config.engine.look.brightness = 0.15
+    pose = base.ALL[2]
+
+    def phase(name: str, source: str, steps: int, peak: float) -> ConfigDict:
+        return base.phase(
+            name,
+            steps,
+            sources={source: 144},
+            train=(pose,),
+            batch_norm=(pose,),
+            category_weight=0.0,
+            fusion="oracle",
+            tied=True,
+            cached_features=True,
+            views=("identity", "mirror"),
+            learning_rate={"peak": peak, "schedule": "cosine"},
+        )
+
+    rendered = phase("rendered", "rendered", 600, 3e-3)
+    config.phases = {
+        "rendered": [rendered, phase("real", "train", 300, 1e-3)],
+        "real": [phase("real", "train", 600, 3e-3)],
+        "renders_only": [rendered],
+    }[start]
+    return config

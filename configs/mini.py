@@ -1,0 +1,46 @@
+"""catpose-mini: the small network that is shipped, from the data engine's images alone.
+
+python -m launch.train --config=configs/mini.py
+"""
+
+from ml_collections import ConfigDict
+
+from configs import base
+
+BATCH = 96
+
+
+def get_config() -> ConfigDict:
+    """Category and pose together from the first step: every image teaches both."""
+    config = base.get_config()
+    config.name = "mini"
+    config.parallel = "jit"
+    config.data.kind = "shapes"
+    config.data.seed = 1000  # no object of the quickstart's seeds
+    config.data.resolution = 64
+    config.data.num_images = {"pretrain": 0, "train": 300_000, "validation": 1200, "test": 2400}
+    base.small_network(config, width=24, pool_channels=32, pose_hidden=(128, 64))
+    config.optimizer.clip_norm = 5.0
+
+    def phase(name: str, steps: int, peak: float, **changes: object) -> ConfigDict:
+        return base.phase(
+            name,
+            steps,
+            sources={"train": BATCH},
+            category_weight=1.0,
+            pose_bn="all",
+            learning_rate={"peak": peak, "schedule": "cosine", "warmup_steps": 100},
+            augment={"brightness": 0.1, "contrast": 0.15, "saturation": 0.3},
+            **changes,
+        )
+
+    config.phases = [
+        phase("tied pose, MSE", 1500, 3e-3, pose_loss="mse", fusion="oracle", tied=True),
+        phase("pose, oracle", 4000, 3e-3, fusion="oracle", on_enter="broadcast_pose"),
+        phase("joint", 5000, 2e-3),
+    ]
+    config.eval.batch_size = 240
+    config.eval.every_steps = 1000
+    config.log_steps = 100
+    config.checkpoint_steps = 500
+    return config

@@ -1,0 +1,39 @@
+"""Makes a small folder of a trained run: weights, config, categories.
+
+python -m launch.export --workdir=runs/NAME --output_dir=DIR
+
+The folder can stand wherever a run's workdir is read: launch.predict, launch.evaluate,
+catpose.load. Kernels are rounded to float16.
+"""
+
+import pathlib
+import shutil
+
+from absl import flags
+
+from catpose.errors import InputError
+from launch import command
+
+WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder", required=True)
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where the result goes", required=True)
+BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
+
+
+def main() -> None:
+    """Copies what describes the run, and writes its weights."""
+    from catpose.train import checkpoint, workdir
+
+    folder, output = (pathlib.Path(flag.value).expanduser() for flag in (WORKDIR, OUTPUT_DIR))
+    workdir.read_config(folder)
+    workdir.read_categories(folder)
+    weights = checkpoint.export(folder, output, best=BEST.value)
+    try:
+        for name in ("config.json", "categories.json"):
+            shutil.copyfile(folder / name, output / name)
+    except OSError as error:
+        raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
+    print(f"{weights}: {weights.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    command.run(main)

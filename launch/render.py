@@ -1,0 +1,53 @@
+"""Renders images of 3D models to a folder, named and laid out as those of Render for CNN.
+
+python -m launch.render --output_dir=DIR [--per_category=N] [--size=S] [--config=FILE]
+
+What is drawn is what a training phase with the source "drawn" sees: the config's models, views,
+light and backgrounds (`config.engine`; all its keys can be set here, as in
+--config.engine.backgrounds=FOLDER). An interrupted command continues where it stopped. A contact
+sheet of each category is drawn beside the images.
+"""
+
+import pathlib
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import command
+
+CONFIG = config_flags.DEFINE_config_file("config", "configs/mini.py", "what to draw")
+OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where the images go", required=True)
+PER_CATEGORY = flags.DEFINE_integer("per_category", 1000, "images of each category", lower_bound=1)
+SIZE = flags.DEFINE_integer("size", 224, "width and height of the images", lower_bound=16)
+SEED = flags.DEFINE_integer("seed", 0, "of the pictures", lower_bound=0)
+
+
+def main() -> None:
+    """Draws, and says what there is."""
+    # The libraries take seconds to load: a wrong flag is told before.
+    from catpose.data import render_files
+    from catpose.report import contact_sheet
+    from catpose.train import experiment
+
+    config = CONFIG.value
+    config.data.resolution = SIZE.value
+    config.phases = []  # nothing is trained, so the images to train on need not be made
+    loaded = experiment.load_dataset(config, only=config.engine.views_like or "none")
+    made = experiment.build_engine(config, loaded)
+    folder = pathlib.Path(OUTPUT_DIR.value).expanduser()
+    count = render_files.write(
+        made,
+        loaded.categories,
+        folder,
+        per_category=PER_CATEGORY.value,
+        size=SIZE.value,
+        context=config.data.context,
+        seed=SEED.value,
+    )
+    for path in contact_sheet.of_manifest(folder):
+        print(f"sheet: {path}")
+    print(f"{count} images in {folder}")
+
+
+if __name__ == "__main__":
+    command.run(main)
