@@ -6,10 +6,9 @@ pixels, 0-based, x1 and y1 exclusive.
 
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
@@ -18,8 +17,8 @@ from catpose.data import augment, photos
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
 from catpose.models import fusion
-from catpose.report import axes
-from catpose.train import checkpoint, experiment, phases, workdir
+from catpose.report import axes, exemplars, overlay
+from catpose.train import experiment, phases, workdir
 
 Photo = str | pathlib.Path | bytes | Image.Image | np.ndarray
 Box = Sequence[float | int] | np.ndarray | None
@@ -93,40 +92,54 @@ class Predictor(NamedTuple):
         )
 
     def draw(
-        self, image: Photo, box: Box = None, prediction: Prediction | None = None
+        self,
+        image: Photo,
+        box: Box = None,
+        prediction: Prediction | None = None,
+        *,
+        show: Literal["axes", "model", "both"] = "axes",
+        models: exemplars.Source = exemplars.built_in,
     ) -> Image.Image:
-        """The photo with the predicted axes, the box and the category drawn on it.
+        """The photo with what was predicted drawn on it: the pose, the box and the category.
 
         Args:
           image: see `__call__`.
           box: see `__call__`.
           prediction: of this image and box, where there is one already.
+          show: the object's axes, a 3D model of the category over the object (see
+            `catpose.report.overlay`), or both.
+          models: where the model is from, see `catpose.report.exemplars`; a category without one
+            gets its axes.
         """
         picture = open_image(image)
         found = prediction or self(picture, box)
-        label = f"{found.category} {found.probabilities[found.category]:.0%}"
         pixels = np.asarray(picture.convert("RGB"))
-        return Image.fromarray(axes.draw_axes(pixels, found.rotation, box=box, label=label))
+        mesh = None if show == "axes" else models(found.category)
+        if mesh is not None:
+            drawn = overlay.draw_model(pixels, found.rotation, mesh, box=box)
+            # Small pictures grow when they are drawn on.
+            box = None if box is None else np.asarray(box) * (len(drawn) // len(pixels))
+            pixels = drawn
+        arrows = None if mesh is not None and show == "model" else found.rotation
+        label = f"{found.category} {found.probabilities[found.category]:.0%}"
+        return Image.fromarray(axes.draw_axes(pixels, arrows, box=box, label=label))
 
 
 def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     """The network of a training run.
 
     Args:
-      folder: the run's workdir.
+      folder: the run's workdir, or the name of a network that comes with catpose: "mini".
       best: the weights with the lowest validation error instead of the last ones.
 
     Raises:
       InputError: no run there, or no checkpoint yet.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = workdir.find(folder)
     config = workdir.read_config(folder)
     categories = workdir.read_categories(folder)
     model = experiment.build_model(config, categories)
-    shape = jax.ShapeDtypeStruct((1, model.resolution, model.resolution, 3), jnp.float32)
-    target = jax.eval_shape(model.network.init_fn, jax.random.key(0), shape)
-    step, arrays = checkpoint.read_run(folder, best=best)
-    variables = {name: checkpoint.restore(arrays, target[name], name) for name in target}
+    step, variables = experiment.read_variables(folder, model, best=best)
     run_phases = experiment.build_phases(config)
     phase, _ = phases.at_step(run_phases, step)
     name = phases.answering_fusion(run_phases)

@@ -1,6 +1,7 @@
 """Says what is on a photo and how it is turned: one line of JSON a photo, and pictures.
 
 python -m launch.predict --workdir=DIR --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png]
+                         [--draw=axes|model|both] [--models=FOLDER [--up=+y --front=+z]]
 """
 
 import collections
@@ -12,12 +13,19 @@ import sys
 from absl import flags
 
 from catpose.errors import InputError
+from catpose.report import exemplars
 from launch import command
 
 WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder", required=True)
 IMAGE = flags.DEFINE_multi_string("image", None, "photo or pattern; repeatable", required=True)
 BOX = flags.DEFINE_list("box", None, "x0,y0,x1,y1 in pixels; the whole image unless given")
-OUTPUT = flags.DEFINE_string("output", None, "picture with axes; a folder for several photos")
+OUTPUT = flags.DEFINE_string("output", None, "picture of the pose; a folder for several photos")
+DRAW = flags.DEFINE_enum(
+    "draw", None, ["axes", "model", "both"], "what --output shows; axes, or model with --models"
+)
+MODELS = flags.DEFINE_string("models", None, "folder of 3D models, one of each category or more")
+UP = flags.DEFINE_string("up", None, "axis that points upwards in all of --models, such as +y")
+FRONT = flags.DEFINE_string("front", None, "axis that points to the front, such as -z")
 BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
 
 
@@ -26,9 +34,9 @@ def main() -> None:
     import catpose
 
     files = [file for pattern in IMAGE.value for file in (sorted(glob.glob(pattern)) or [pattern])]
-    box = _box(BOX.value)
+    box, (show, models) = _box(BOX.value), _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
-    failed = 0
+    failed, without_model = 0, set()
     for file, output in zip(files, _outputs(files), strict=True):
         try:
             found = predictor(file, box)
@@ -41,7 +49,12 @@ def main() -> None:
             continue
         print(json.dumps({"image": file, **found.to_json()}), flush=True)
         if output:
-            _save(predictor.draw(file, box, found), output)
+            _save(predictor.draw(file, box, found, show=show, models=models), output)
+            if show != "axes" and models(found.category) is None:
+                without_model.add(found.category)
+    if without_model:
+        names = ", ".join(sorted(without_model))
+        print(f"no 3D model of {names}: axes are drawn instead; see --models", file=sys.stderr)
     if failed:
         raise InputError(f"{failed} of {len(files)} photos have no prediction")
 
@@ -72,6 +85,18 @@ def _box(texts: list[str] | None) -> list[float] | None:
     if len(box) != 4:
         raise InputError(f"--box is x0,y0,x1,y1 in pixels, not '{','.join(texts)}'")
     return box
+
+
+def _drawing() -> tuple[str, exemplars.Source]:
+    """What to draw, and where a category's model is from."""
+    if (DRAW.value or MODELS.value) and not OUTPUT.value:
+        raise InputError("--draw and --models are about the picture that --output names")
+    if MODELS.value:
+        models = exemplars.from_folder(MODELS.value, up=UP.value, front=FRONT.value)
+        return DRAW.value or "model", models
+    if UP.value or FRONT.value:
+        raise InputError("--up and --front are about the files in --models")
+    return DRAW.value or "axes", exemplars.built_in
 
 
 def _save(picture: object, output: pathlib.Path) -> None:

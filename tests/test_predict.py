@@ -16,10 +16,11 @@ from scipy.spatial.transform import Rotation
 
 import catpose
 from catpose.errors import InputError
+from catpose.report import axes, exemplars, overlay
 from catpose.train import checkpoint, experiment, state, workdir
 
 ROOT = pathlib.Path(__file__).parent.parent
-CATEGORIES = ("bus", "car", "van")
+CATEGORIES = ("bus", "car", "vase")
 BOX = (10, 6, 74, 70)
 RUNS = {
     "weighted": {"frame": "upright", "phase": {"fusion": "weighted"}},
@@ -205,6 +206,45 @@ def test_the_picture(predictors, photo):
     assert not changed[300:, 320:].any()
 
 
+def test_the_picture_of_the_model(predictors, photo):
+    """The model under the caption (and the arrows), in the box; without one, the axes."""
+    predictor, box = predictors["weighted"], (40, 24, 296, 280)
+    large = photo.resize((480, 360))
+    found = predictor(large, box)._replace(category="car")
+    drawn = {
+        show: np.asarray(predictor.draw(large, box, found, show=show))
+        for show in ("axes", "model", "both")
+    }
+    label = f"car {found.probabilities['car']:.0%}"
+    mesh = exemplars.built_in("car")
+    below = overlay.draw_model(np.asarray(large), found.rotation, mesh, box)
+    expected = axes.draw_axes(below, None, box=box, label=label)
+    np.testing.assert_array_equal(drawn["model"], expected)
+    expected = axes.draw_axes(below, found.rotation, box=box, label=label)
+    np.testing.assert_array_equal(drawn["both"], expected)
+
+    def upside_down(category):
+        assert category == "car"
+        return mesh._replace(vertices=mesh.vertices * np.float32([-1, 1, -1]))
+
+    other = predictor.draw(large, box, found, show="model", models=upside_down)
+    assert (np.asarray(other) != drawn["model"]).any()
+
+    small = photo.resize((60, 45))
+    little = np.array(box) / 8
+    found = predictor(small, little)._replace(category="bus")
+    below = overlay.draw_model(np.asarray(small), found.rotation, exemplars.built_in("bus"), little)
+    assert len(below) == 4 * 45
+    label = f"bus {found.probabilities['bus']:.0%}"
+    expected = axes.draw_axes(below, found.rotation, box=4 * little, label=label)
+    np.testing.assert_array_equal(predictor.draw(small, little, found, show="both"), expected)
+
+    found = found._replace(category="vase")
+    expected = np.asarray(predictor.draw(small, little, found))
+    for show in ("model", "both"):
+        np.testing.assert_array_equal(predictor.draw(small, little, found, show=show), expected)
+
+
 WRONG_BOXES = {
     "three numbers": ((1, 2, 3), "^a box is four numbers x0, y0, x1, y1, not "),
     "words": (np.array(["a", "b", "c", "d"]), "^a box is four numbers"),
@@ -303,6 +343,25 @@ def test_the_command(runs, predictors, photo, tmp_path):
         np.testing.assert_array_equal(np.asarray(saved), np.asarray(drawn))
 
 
+def test_the_command_draws_the_model(runs, predictors, photo, tmp_path):
+    predictor, box = predictors["weighted"], (40, 0, 80, 40)
+    photo.save(tmp_path / "vase.png")
+    Image.new("RGB", photo.size, "white").save(tmp_path / "bus.png")
+    done = command(
+        f"--workdir={runs['weighted'][0]}", f"--image={tmp_path}/*.png", "--draw=model",
+        f"--box={','.join(map(str, box))}", f"--output={tmp_path / 'out'}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "no 3D model of vase: axes are drawn instead; see --models\n"
+    for name in ("bus", "vase"):
+        file = tmp_path / f"{name}.png"
+        found = predictor(file, box)
+        assert found.category == name
+        expected = predictor.draw(file, box, found, show="model")
+        with Image.open(tmp_path / "out" / file.name) as saved:
+            np.testing.assert_array_equal(np.asarray(saved), np.asarray(expected))
+
+
 def test_one_bad_photo_does_not_end_the_list_and_names_may_repeat(runs, photo, tmp_path):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
@@ -330,6 +389,12 @@ def test_the_commands_errors_are_one_line(runs, photo, tmp_path):
         ([run, f"--image={path}", "--box=1,2,x,4"], "error: --box is x0,y0,x1,y1 in pixels"),
         ([f"--workdir={tmp_path}", f"--image={path}"], f"error: no run in {tmp_path}"),
         ([run, f"--image={path}", f"--output={path}/x.png"], "error: cannot write "),
+        ([run, f"--image={path}", "--draw=model"], "error: --draw and --models are about the pic"),
+        (
+            [run, f"--image={path}", "--output=x.png", f"--models={tmp_path}"],
+            f"error: there is no model in {tmp_path}",
+        ),
+        ([run, f"--image={path}", "--up=+y"], "error: --up and --front are about the files in"),
     ):
         done = command(*arguments)
         assert done.returncode == 1

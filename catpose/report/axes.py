@@ -40,9 +40,26 @@ def project_axes(
     return np.asarray(center, np.float64) + length * ends[:, :2] * [1.0, -1.0]
 
 
+def enlarged(image: UInt8[np.ndarray, "height width 3"]) -> tuple[Image.Image, int]:
+    """Enlarge a small picture, so that what is drawn into it can be told apart.
+
+    Args:
+      image: RGB, 0 to 255.
+
+    Returns:
+      The picture, and the whole number by which it grew: the one that brings its shorter side to
+      160 pixels or its longer side to 640, whichever is less. What was enlarged stays as it is.
+    """
+    shortest, longest = sorted(image.shape[:2])
+    factor = max(1, min(math.ceil(MIN_SIDE / shortest), MAX_ENLARGED // longest))
+    canvas = Image.fromarray(image)
+    size = (canvas.width * factor, canvas.height * factor)
+    return canvas.resize(size, Image.Resampling.BICUBIC), factor
+
+
 def draw_axes(
     image: UInt8[np.ndarray, "height width 3"],
-    rotation: Float[ArrayLike, "3 3"],
+    rotation: Float[ArrayLike, "3 3"] | None,
     box: Sequence[float | int] | Num[np.ndarray, "4"] | None = None,
     target_rotation: Float[ArrayLike, "3 3"] | None = None,
     label: str | None = None,
@@ -52,9 +69,8 @@ def draw_axes(
     A head that shows its cone points to the viewer, one that shows its flat base points away.
 
     Args:
-      image: RGB, 0 to 255. A small picture is first enlarged by the whole number that brings its
-        shorter side to 160 pixels or its longer side to 640, whichever is less.
-      rotation: predicted, object to camera, "camera" frame.
+      image: RGB, 0 to 255; a small picture is first enlarged, see `enlarged`.
+      rotation: predicted, object to camera, "camera" frame; None draws no arrows.
       box: x0, y0, x1, y1 in pixels of `image`, 0-based, x1 and y1 exclusive; drawn as a rectangle,
         and the arrows start at its centre. None stands for the whole picture, without rectangle.
       target_rotation: ground truth in the same frame, drawn as thin, pale, dashed lines that
@@ -65,12 +81,7 @@ def draw_axes(
       A new RGB picture of the (enlarged) size of `image`; pixels away from the drawing keep their
       values.
     """
-    shortest, longest = sorted(image.shape[:2])
-    enlarge = max(1, min(math.ceil(MIN_SIDE / shortest), MAX_ENLARGED // longest))
-    canvas = Image.fromarray(image)
-    canvas = canvas.resize(
-        (canvas.width * enlarge, canvas.height * enlarge), Image.Resampling.BICUBIC
-    )
+    canvas, enlarge = enlarged(image)
     # Only the overlay is drawn finer and reduced, so that the photograph itself stays untouched.
     finer = 4 if max(canvas.size) <= 500 else 2 if max(canvas.size) <= 2000 else 1
     overlay = Image.new("RGBA", (canvas.width * finer, canvas.height * finer))
@@ -85,10 +96,12 @@ def draw_axes(
         pen = max(1.5 * finer, 0.004 * side)
         _line(draw, [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], (0, 0, 0, 150), 2 * pen)
         _line(draw, [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], (255, 255, 255, 255), pen)
-    _draw_arrows(draw, np.asarray(rotation, np.float64), center, length)
+    if rotation is not None:
+        _draw_arrows(draw, np.asarray(rotation, np.float64), center, length)
     if target_rotation is not None:
         _draw_target(draw, project_axes(target_rotation, center, 1.22 * length), center, length)
-    _draw_letters(draw, project_axes(rotation, center, length), center, length, overlay.size)
+    if rotation is not None:
+        _draw_letters(draw, project_axes(rotation, center, length), center, length, overlay.size)
     if label:
         _draw_label(draw, label, overlay.size, max(12 * finer, 0.04 * side))
     overlay = overlay.resize(canvas.size, Image.Resampling.BOX)

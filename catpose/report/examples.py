@@ -1,12 +1,13 @@
 """Test images with their predicted and true axes: the best and the worst."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int, UInt8
 
-from catpose.report import axes, page
+from catpose.render import rasterizer
+from catpose.report import axes, overlay, page
 
 
 def example_sheet(
@@ -20,6 +21,8 @@ def example_sheet(
     path: page.Path,
     num: int = 24,
     where: str = "",
+    meshes: Mapping[str, rasterizer.Mesh] | None = None,
+    tight: bool = True,
 ) -> None:
     """Show the images with the smallest and the largest pose error with both sets of axes.
 
@@ -34,6 +37,9 @@ def example_sheet(
       path: the PNG to write.
       num: images shown in all, half of them best and half worst, none twice.
       where: what the title adds, such as "test, weighted".
+      meshes: a 3D model of each category; below each image stands the same with the model of the
+        predicted category over it, at the predicted pose.
+      tight: whether the images end where the objects do, see `overlay.draw_model`.
     """
     errors = np.asarray(errors_deg, np.float64)
     order = np.argsort(errors, kind="stable")
@@ -45,8 +51,10 @@ def example_sheet(
     columns = int(np.clip(max(len(rows) for _, rows in blocks), 4, 6))
     heights = [max(1, math.ceil(len(rows) / columns)) for _, rows in blocks]
     probabilities = np.asarray(probabilities, np.float64)
-    size = (1.75 * columns, 2.0 * sum(heights) + 0.35 * len(blocks) + 0.6)
+    size = (1.75 * columns, (3.75 if meshes else 2) * sum(heights) + 0.35 * len(blocks) + 0.6)
     heading = "Arrows predicted, dashes true; F front, L left, U up"
+    if meshes:
+        heading += "; below, a model at the predicted pose"
     with page.sheet(path, *size, heading, where) as figure:
         parts = np.atleast_1d(figure.subfigures(len(blocks), 1, height_ratios=heights))
         for part, (title, rows), height in zip(parts, blocks, heights, strict=True):
@@ -58,10 +66,15 @@ def example_sheet(
                 rotations = np.asarray(predicted_rotation[i]), np.asarray(target_rotation[i])
                 finite = all(np.isfinite(r).all() for r in rotations)
                 image = np.asarray(images[i])
-                if finite:
-                    image = axes.draw_axes(image, rotations[0], target_rotation=rotations[1])
-                panel.imshow(image, interpolation="lanczos")
                 best = int(np.argmax(np.nan_to_num(probabilities[i], nan=-1.0)))
+                if finite:
+                    drawn = axes.draw_axes(image, rotations[0], target_rotation=rotations[1])
+                    if meshes:
+                        box = (0, 0, *image.shape[1::-1]) if tight else None
+                        model = overlay.draw_model(image, rotations[0], meshes[names[best]], box)
+                        drawn = np.concatenate([drawn, model])
+                    image = drawn
+                panel.imshow(image, interpolation="lanczos")
                 caption = f"{names[best]} {probabilities[i, best]:.2f}, {errors[i]:.1f}°"
                 right = best == int(category[i])
                 if not right:
