@@ -1,13 +1,15 @@
 """catpose-mini: the small network that is shipped, from the data engine's images alone.
 
-python -m launch.train --config=configs/mini.py
+    python -m launch.train --config=configs/mini.py
+    python -m launch.export --workdir=runs/mini --output_dir=catpose/weights/mini
+
+It begins on images that are drawn once and kept, and ends half on images that are drawn in the
+step, whose light, crops and views differ more.
 """
 
 from ml_collections import ConfigDict
 
 from configs import base
-
-BATCH = 96
 
 
 def get_config() -> ConfigDict:
@@ -21,23 +23,28 @@ def get_config() -> ConfigDict:
     config.data.num_images = {"pretrain": 0, "train": 300_000, "validation": 1200, "test": 2400}
     base.small_network(config, width=24, pool_channels=32, pose_hidden=(128, 64))
     config.optimizer.clip_norm = 5.0
+    config.engine.per_category = 300
+    config.engine.num_backgrounds = 2000
+    config.engine.elevation_deg = (-15.0, 60.0)
+    config.engine.theta_deg = (-20.0, 20.0, 0.0, 7.0)
+    config.engine.look.truncation = 0.1
+    config.engine.look.occlusion = 0.1
 
     def phase(name: str, steps: int, peak: float, **changes: object) -> ConfigDict:
         return base.phase(
             name,
             steps,
-            sources={"train": BATCH},
             category_weight=1.0,
             pose_bn="all",
             learning_rate={"peak": peak, "schedule": "cosine", "warmup_steps": 100},
             augment={"brightness": 0.1, "contrast": 0.15, "saturation": 0.3},
-            **changes,
+            **{"sources": {"train": 96}, **changes},
         )
 
     config.phases = [
         phase("tied pose, MSE", 1500, 3e-3, pose_loss="mse", fusion="oracle", tied=True),
         phase("pose, oracle", 4000, 3e-3, fusion="oracle", on_enter="broadcast_pose"),
-        phase("joint", 5000, 2e-3),
+        phase("joint", 5000, 2e-3, sources={"train": 48, "drawn": 48}),
     ]
     config.eval.batch_size = 240
     config.eval.every_steps = 1000

@@ -27,13 +27,13 @@ def main() -> None:
     # The libraries take seconds to load: a wrong flag is told before.
     from catpose.data import render_files
     from catpose.report import contact_sheet
-    from catpose.train import experiment
+    from catpose.train import sources
 
     config = CONFIG.value
     config.data.resolution = SIZE.value
     config.phases = []  # nothing is trained, so the images to train on need not be made
-    loaded = experiment.load_dataset(config, only=config.engine.views_like or "none")
-    made = experiment.build_engine(config, loaded)
+    loaded = sources.load_dataset(config, only=config.engine.views_like or "none")
+    made = sources.build_engine(config, loaded)
     folder = pathlib.Path(OUTPUT_DIR.value).expanduser()
     count = render_files.write(
         made,

@@ -28,7 +28,7 @@ LAYERS = (
         "catpose.train.writer",
         "catpose.train.workdir",
     ),
-    ("catpose.train.evaluate", "catpose.train.experiment"),
+    ("catpose.train.evaluate", "catpose.train.experiment", "catpose.train.sources"),
     ("catpose.train.runs",),
     ("catpose.train.feed",),
     ("catpose.train.loop",),

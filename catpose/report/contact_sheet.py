@@ -32,7 +32,7 @@ def sheet(
 
 
 def of_manifest(
-    folder: str | pathlib.Path, *, columns: int = 6, rows: int = 4
+    folder: str | pathlib.Path, *, columns: int = 6, rows: int = 2
 ) -> list[pathlib.Path]:
     """Draws a sheet of each category of a folder that `launch.render` has written.
 
@@ -42,7 +42,7 @@ def of_manifest(
       rows: of pictures.
 
     Returns:
-      The files, `contact_<category>.png` in the folder.
+      The files, `contact_<category>.jpg` in the folder.
     """
     folder = pathlib.Path(folder)
     files: dict[str, list[str]] = {}
@@ -52,6 +52,6 @@ def of_manifest(
     paths = []
     for category, own in files.items():
         images = [np.asarray(Image.open(folder / name)) for name in own[: rows * columns]]
-        paths.append(folder / f"contact_{category}.png")
-        Image.fromarray(sheet(images, columns=columns)).save(paths[-1])
+        paths.append(folder / f"contact_{category}.jpg")
+        Image.fromarray(sheet(images, columns=columns)).save(paths[-1], quality=88)
     return paths

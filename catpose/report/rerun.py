@@ -8,7 +8,7 @@ import numpy as np
 from catpose.errors import InputError
 from catpose.models import fusion as fusions
 from catpose.report import labels, predictions
-from catpose.train import experiment, feed, parallel, phases, runs, state, workdir
+from catpose.train import experiment, feed, parallel, phases, runs, sources, state, workdir
 
 
 def default_fusion(folder: pathlib.Path, category: str) -> str:
@@ -56,7 +56,7 @@ def predict(
         config.data.seed = int(root)
     elif root:
         config.data.root = root
-    data = experiment.load_dataset(config, only=split)
+    data = sources.load_dataset(config, only=split)
     if data.categories != categories:
         raise InputError(
             f"the data has the categories {', '.join(data.categories)}, and the run in {folder} "

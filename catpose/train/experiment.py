@@ -11,24 +11,12 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from catpose.data import (
-    augment,
-    builtin,
-    cache,
-    dataset,
-    drawn,
-    listing,
-    manifest,
-    pascal3d,
-    releases,
-    rendered,
-)
+from catpose.data import augment
 from catpose.errors import InputError
 from catpose.geometry import symmetry
 from catpose.models import networks, pretrained
 from catpose.poses import POSES
 from catpose.poses.pose import Pose
-from catpose.render import engine, views
 from catpose.train import checkpoint, phases, workdir
 
 
@@ -55,154 +43,6 @@ class Model(NamedTuple):
     normalization: str
     frame: str
     symmetry: np.ndarray | None
-
-
-def load_dataset(
-    config: ml_collections.ConfigDict, *, only: str = "", progress: bool = True
-) -> dataset.Dataset:
-    """The dataset that `config.data` names, with the rendered images beside it as one more split.
-
-    Args:
-      config: of the run.
-      only: the split that is wanted; others may be left out, where they need not be made for it.
-      progress: show bars on a terminal.
-
-    Raises:
-      InputError: an unknown kind, a context that is none, or whatever the source says of its files.
-    """
-    data = config.data
-    if not 1 <= data.context <= 4:
-        raise InputError(
-            f"config.data.context is {data.context:g}: the side of the crop over that of "
-            "the box, from 1 (no context) to 4"
-        )
-    if data.kind == "shapes":
-        loaded = builtin.load(
-            num_images={k: n for k, n in data.num_images.items() if only in ("", k)},
-            seed=data.seed,
-            resolution=data.resolution,
-            cache_dir=data.cache_dir,
-            progress=progress,
-        )
-    elif data.kind == "manifest":
-        loaded = _decoded(config, manifest.read(data.root, tuple(data.categories)), progress)
-    elif data.kind in releases.RELEASES:
-        listed = pascal3d.read(data.root, dataset=data.kind, variant=data.variant)
-        if data.categories:
-            listed = listing.of_categories(listed, tuple(data.categories))
-        loaded = _decoded(config, listed, progress)
-    else:
-        raise InputError(
-            f"config.data.kind is '{data.kind}'; it can be shapes, manifest, "
-            + " or ".join(releases.RELEASES)
-        )
-    if only in loaded.splits:
-        return loaded
-    if data.num_train and "train" in loaded.splits:
-        fewer = dataset.fewer(loaded.splits["train"], data.num_train, seed=config.seed)
-        loaded = loaded._replace(splits={**loaded.splits, "train": fewer})
-    if data.rendered:
-        loaded = _with_rendered(config, loaded, progress)
-    drawn_from = [phase["sources"] for phase in config.phases if drawn.NAME in phase["sources"]]
-    return _with_engine(config, loaded) if drawn_from else loaded
-
-
-def _with_rendered(
-    config: ml_collections.ConfigDict, loaded: dataset.Dataset, progress: bool
-) -> dataset.Dataset:
-    data = config.data
-    listed = rendered.read(
-        data.rendered,
-        categories=loaded.categories,
-        tilt_sign=data.rendered_tilt,
-        max_per_category=data.rendered_per_category,
-        progress=progress,
-    )
-    more = _decoded(config, listed, progress)
-    return loaded._replace(splits={**loaded.splits, **more.splits}, notes=loaded.notes + more.notes)
-
-
-def _with_engine(config: ml_collections.ConfigDict, loaded: dataset.Dataset) -> dataset.Dataset:
-    made = build_engine(config, loaded)
-    splits = {**loaded.splits, drawn.NAME: drawn.split(made)}
-    return loaded._replace(splits=splits, engine=made)
-
-
-def build_engine(config: ml_collections.ConfigDict, loaded: dataset.Dataset) -> drawn.Engine:
-    """What `config.engine` says of images that are drawn in the step.
-
-    Raises:
-      InputError: no models of a category, ranges or strengths that are none, no backgrounds, or
-        views like those of a split that is not there.
-    """
-    made, names = config.engine, dict(config.engine.names)
-    resolution = config.data.resolution
-    called = [names.get(name, name) for name in loaded.categories]
-    if made.models == "builtin":
-        meshes = drawn.builtin_models(called, per_category=made.per_category, seed=made.seed)
-    else:
-        meshes = drawn.own_models(
-            made.models,
-            called,
-            per_category=made.per_category,
-            max_triangles=made.max_triangles,
-            up=made.up,
-            front=made.front,
-        )
-    size = drawn.background_size(resolution)
-    if made.backgrounds:
-        table = drawn.photo_backgrounds(
-            made.backgrounds, made.num_backgrounds, size, seed=made.seed
-        )
-    else:
-        table = drawn.procedural_backgrounds(made.num_backgrounds, size, seed=made.seed)
-    return drawn.build(
-        meshes,
-        table,
-        _views(made, loaded),
-        look=engine.look(dict(made.look)),
-        supersampling=made.supersampling,
-    )
-
-
-def _views(made: ml_collections.ConfigDict, loaded: dataset.Dataset) -> engine.Views:
-    ranges = views.ranges(
-        azimuth_deg=made.azimuth_deg,
-        elevation_deg=made.elevation_deg,
-        theta_deg=made.theta_deg,
-        distance=made.distance,
-    )
-    limits = views.stack([ranges] * len(loaded.categories))
-    if not made.views_like:
-        return engine.Views(limits)
-    if made.views_like not in loaded.splits:
-        raise InputError(
-            f"config.engine.views_like is '{made.views_like}'; the splits are "
-            + ", ".join(loaded.splits)
-        )
-    like = loaded.splits[made.views_like]
-    densities = []
-    for number, name in enumerate(loaded.categories):
-        own = like.category == number
-        seen = None if like.camera is None else like.camera.distance[own]
-        densities.append(views.fit(like.rotation[own], distance=seen, name=name))
-    return engine.Views(limits, views.stack(densities), made.uniform_share)
-
-
-def _decoded(
-    config: ml_collections.ConfigDict, listed: listing.Listing, progress: bool
-) -> dataset.Dataset:
-    """Crops whose boxes have the pixels that the network sees of them, so few are interpolated."""
-    data = config.data
-    box = round(data.resolution / data.context)
-    return cache.load(
-        listed,
-        resolution=box,
-        margin=data.margin + (data.resolution - box + 1) // 2,
-        max_broken_share=data.max_broken_share,
-        cache_dir=data.cache_dir,
-        progress=progress,
-    )
 
 
 def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) -> Model:

@@ -19,6 +19,7 @@ from catpose.train import (
     optim,
     parallel,
     phases,
+    sources,
     state,
     step,
     workdir,
@@ -56,7 +57,7 @@ def prepare(
       InputError: see `experiment`, `phases` and `sampling`.
     """
     experiment.build_phases(config)  # wrong phases are told before the data takes its time
-    data = experiment.load_dataset(config, progress=progress)
+    data = sources.load_dataset(config, progress=progress)
     run = assemble(config, folder, data, progress=progress)
     workdir.write_categories(folder, data.categories)
     return run
