@@ -83,7 +83,7 @@ def get_config() -> ConfigDict:
     config.model.pose_hidden = (1000, 500)
     config.model.dtype = "float32"
     config.model.normalization = "keras"  # or "torchvision"
-    config.model.pretrained = "none"  # or a file of ImageNet weights
+    config.model.pretrained = "none"  # or a file of ImageNet weights, or "mini"
     config.model.allow_missing = False  # whether what the file lacks may stay random
 
     config.optimizer = ConfigDict({"name": "adam", "weight_decay": 0.0, "clip_norm": 0.0})

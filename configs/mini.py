@@ -44,7 +44,7 @@ def get_config() -> ConfigDict:
     config.phases = [
         phase("tied pose, MSE", 1500, 3e-3, pose_loss="mse", fusion="oracle", tied=True),
         phase("pose, oracle", 4000, 3e-3, fusion="oracle", on_enter="broadcast_pose"),
-        phase("joint", 5000, 2e-3, sources={"train": 48, "drawn": 48}),
+        phase("joint", 3500, 2e-3, sources={"train": 48, "drawn": 48}),
     ]
     config.eval.batch_size = 240
     config.eval.every_steps = 1000

@@ -26,6 +26,8 @@ def main() -> None:
     folder, output = (pathlib.Path(flag.value).expanduser() for flag in (WORKDIR, OUTPUT_DIR))
     workdir.read_config(folder)
     workdir.read_categories(folder)
+    if output.resolve() == folder.resolve():
+        raise InputError("--output_dir is the run's own folder; give another one")
     weights = checkpoint.export(folder, output, best=BEST.value)
     try:
         for name in ("config.json", "categories.json"):

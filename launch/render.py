@@ -41,7 +41,6 @@ def main() -> None:
         folder,
         per_category=PER_CATEGORY.value,
         size=SIZE.value,
-        context=config.data.context,
         seed=SEED.value,
     )
     for path in contact_sheet.of_manifest(folder):

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 import pytest
 
-from catpose.data import batch, dataset
+from catpose.data import batch, dataset, drawn
 from catpose.render.shapes import CATEGORIES
 from catpose.train import experiment, feed, phases, runs, state
+from catpose.train import sources as sources_of
 from configs import base
 
 FOLDER = pathlib.Path(__file__).parent.parent / "configs"
@@ -45,7 +46,12 @@ def fake_run(config, folder):
     sources = {source for phase in config.phases for source in phase.sources}
     splits = dict.fromkeys(sources | {"validation", "test"}, split)
     config.parallel = "jit"
-    return runs.assemble(config, folder, dataset.Dataset(categories, splits), progress=False)
+    data = dataset.Dataset(categories, splits)
+    if drawn.NAME in sources:
+        config.engine.update({"per_category": 1, "num_backgrounds": 1})
+        made = sources_of.build_engine(config, data)
+        data = data._replace(splits={**splits, drawn.NAME: drawn.split(made)}, engine=made)
+    return runs.assemble(config, folder, data, progress=False)
 
 
 def form(leaf):
@@ -102,11 +108,14 @@ def test_steps_fit_together(name, tmp_path):
             shape = run.dataset.splits["validation"].image.shape
             points = run.dataset.splits["validation"].camera.points
             cache = batch.Cache(image=jax.ShapeDtypeStruct(shape, np.uint8), points=points)
+        caches = dict.fromkeys(phase.sources, cache)
+        if drawn.NAME in caches:
+            caches[drawn.NAME] = batch.Cache(assets=run.dataset.engine.assets)
         records = next(feed.batches(run, phase, start))
         assert sum(len(rows.index) for rows in records.values()) == phase.batch_size
         tx = runs.make_tx(run, phase, variables["params"])
         step_fn = runs.compile_phase(run, phase, tx)
-        after, sums = jax.eval_shape(step_fn, before, records, dict.fromkeys(phase.sources, cache))
+        after, sums = jax.eval_shape(step_fn, before, records, caches)
         assert jax.tree.map(form, after) == jax.tree.map(form, before)
         assert bool(phase.pose_weight) == ("pose_loss" in sums)
         assert bool(phase.category_weight) == ("category_loss" in sums)

@@ -259,7 +259,7 @@ def test_backgrounds_are_parts_of_the_photographs(tmp_path):
 
 
 def written(made, folder, per_category=5, **changes):
-    arguments = {"size": SIZE, "context": 1.0, "seed": 0, **changes}
+    arguments = {"size": SIZE, "seed": 0, **changes}
     return render_files.write(
         made, tiny.CATEGORIES, folder, per_category=per_category, progress=False, **arguments
     )
@@ -288,5 +288,13 @@ def test_written_images_are_read_back_and_an_interrupted_folder_is_filled(tmp_pa
     for path in (tmp_path / "whole").glob("**/*.*"):
         other = tmp_path / "cut" / path.relative_to(tmp_path / "whole")
         assert other.read_bytes() == path.read_bytes()
+    # A smaller number takes nothing away.
+    assert written(made, tmp_path / "cut", per_category=1) == 20
     with pytest.raises(InputError, match="images of other settings"):
         written(made, tmp_path / "cut", seed=1)
+    (tmp_path / "cut" / rendered.DESCRIPTION).write_text("{")
+    with pytest.raises(InputError, match="as JSON"):
+        written(made, tmp_path / "cut")
+    (tmp_path / "cut" / rendered.DESCRIPTION).unlink()
+    with pytest.raises(InputError, match="not of launch.render"):
+        written(made, tmp_path / "cut")

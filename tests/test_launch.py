@@ -310,3 +310,45 @@ def test_wrong_predictions(launch, trained, arguments, message):
     (line,) = err.splitlines()
     assert line.startswith("error: ")
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("--config.engine.models=/absent", "there is no folder /absent"),
+        ("--config.engine.backgrounds=/absent", "no photographs in /absent"),
+        ("--config.engine.views_like=train", "views_like is 'train'"),
+        ("--config.engine.look.noise=-1.0", "config.engine.look.noise is -1.0"),
+        ("--config.engine.elevation_deg=(0.0, 99.0)", "goes beyond -90 to 90"),
+        ("--output_dir=/dev/null/x", "cannot write"),
+    ],
+)
+def test_wrong_renders(launch, tmp_path, override, message):
+    small = ["--per_category=1", "--size=16", "--config.engine.per_category=1"]
+    status, _, err = launch(
+        "launch.render",
+        f"--output_dir={tmp_path}",
+        *small,
+        "--config.data.num_images={'train': 0}",
+        override,
+    )
+    assert status == 1, err
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert message in line
+
+
+def test_exporting_a_run(launch, error, trained, tmp_path):
+    _, workdir, _ = trained
+    where = [f"--workdir={workdir}", f"--output_dir={tmp_path / 'small'}"]
+    status, out, err = launch("launch.export", *where)
+    assert (status, err) == (0, "")
+    assert "weights.safetensors" in out
+    photo = workdir.parent / "data" / "images" / "0.jpg"
+    answers = [
+        json.loads(launch("launch.predict", f"--workdir={folder}", f"--image={photo}")[1])
+        for folder in (workdir, tmp_path / "small")
+    ]
+    assert answers[0]["category"] == answers[1]["category"]
+    line = error("launch.export", f"--workdir={tmp_path}", f"--output_dir={tmp_path / 'x'}")
+    assert "no run in" in line

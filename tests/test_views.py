@@ -344,7 +344,7 @@ EYE = np.eye(3)[None]
         ((np.concatenate([EYE, 2 * EYE]),), "mug: annotation 1 is not a rotation matrix"),
         ((np.concatenate([EYE, EYE, -EYE]),), "mug: annotation 2 is not a rotation matrix"),
         ((EYE * np.nan,), "mug: annotation 0 is not a rotation matrix"),
-        ((EYE,), "mug: one annotated view does not tell a bandwidth; give one"),
+        ((EYE,), "mug: one annotated view does not tell a bandwidth; give one, or ranges"),
         ((EYE, 0.0), "mug: bandwidth_deg is 0.0, not at least 0.1"),
         ((EYE, np.nan), "mug: bandwidth_deg is nan, not at least 0.1"),
         ((EYE, 5, np.ones(2)), r"mug: distance must have shape \(1,\) and be finite"),

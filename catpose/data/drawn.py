@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 from PIL import Image
 
-from catpose.data import dataset, photos, shapes, store
+from catpose.data import dataset, photos, rendered, shapes, store
 from catpose.errors import InputError
 from catpose.render import backgrounds, engine, models, padding, rasterizer
 from catpose.render import shapes as families
@@ -114,19 +114,21 @@ def own_models(
     found = models.find(folder, up=up or None, front=front or None)
     result = []
     for name in categories:
-        own = [model for model in found if model.category == name][:per_category]
+        own = [m for m in found if name in (m.category, rendered.SYNSETS.get(m.category))]
+        own = own[:per_category]
         if not own:
             there = sorted({m.category for m in found})
             raise InputError(
-                f"no 3D model of {name} in {folder}; it has {', '.join(there[:8])}"
-                + " ..." * (len(there) > 8)
+                f"no 3D model of {name} in {folder} (config.engine.names says what it is called "
+                f"there); it has {', '.join(there[:8])}" + " ..." * (len(there) > 8)
             )
+        called = [re.sub(r"[^0-9A-Za-z.-]", "-", m.name) for m in own]
         result.append(
             {
-                re.sub(r"[^0-9A-Za-z.-]", "-", m.name): models.load(
+                f"{i}-" * (called.count(called[i]) > 1) + called[i]: models.load(
                     m.path, up=m.up, front=m.front, max_triangles=max_triangles
                 )
-                for m in own
+                for i, m in enumerate(own)
             }
         )
     return result

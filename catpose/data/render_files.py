@@ -13,6 +13,7 @@ import functools
 import json
 import os
 import pathlib
+import re
 from collections.abc import Sequence
 
 import jax
@@ -39,7 +40,6 @@ def write(
     *,
     per_category: int,
     size: int,
-    context: float,
     seed: int,
     progress: bool = True,
 ) -> int:
@@ -54,7 +54,6 @@ def write(
       folder: made where it does not exist.
       per_category: images of each category.
       size: width and height of the images in pixels.
-      context: side of an image over that of the object's box.
       seed: of the pictures.
       progress: show a bar on a terminal.
 
@@ -67,11 +66,12 @@ def write(
     folder = pathlib.Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {"engine": made.key, "size": size, "context": context, "seed": seed}
+        settings = {"engine": made.key, "size": size, "seed": seed}
         _describe(folder, categories, settings)
-        rows = _finished(folder / _MANIFEST)
+        begun, rows = _finished(folder / _MANIFEST)
+        per_category = max(per_category, begun)  # what is there stays
         first = 1 + max((int(row["number"]) for row in rows), default=-1)
-        draw_fn = _drawer(made, size, context)
+        draw_fn = _drawer(made, size)
         assets = jax.device_put(made.assets)
         names = {row["file"] for row in rows}
         with (
@@ -110,25 +110,53 @@ def write(
 
 def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -> None:
     path = folder / rendered.DESCRIPTION
-    said = {"tilt": "fresh", "synsets": {_synset(name): name for name in categories}}
+    synsets = {_synset(name): name for name in categories}
+    if len(synsets) < len(categories) or "" in synsets:
+        raise InputError(
+            "file names tell categories by their letters a to z and digits alone, and by these "
+            f"{', '.join(categories)} are not all different"
+        )
+    said = {"tilt": "fresh", "synsets": synsets}
     said |= {"made_by": "catpose", "settings": settings}
+    if not path.exists() and (folder / _MANIFEST).exists():
+        raise InputError(
+            f"{folder} has a {_MANIFEST} that is not of launch.render; give another folder"
+        )
     if path.exists():
-        before = json.loads(path.read_text())
+        try:
+            before = json.loads(path.read_text())
+        except ValueError as error:
+            raise InputError(f"cannot read {path} as JSON: {error}; empty the folder") from error
+        before = before if isinstance(before, dict) else {}
         for key, value in said.items():
             if before.get(key) != value:
                 raise InputError(
                     f"{folder} holds images of other {key}; give another folder, or empty it"
                 )
-    path.write_text(json.dumps(said, indent=2) + "\n")
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(said, indent=2) + "\n")
+    partial.replace(path)
 
 
-def _finished(manifest: pathlib.Path) -> list[dict[str, str]]:
-    """The manifest's rows, less those of its last round, which may not be whole: it is repeated."""
+def _finished(manifest: pathlib.Path) -> tuple[int, list[dict[str, str]]]:
+    """How many of each category were begun, and the manifest's rows less those of its last round.
+
+    That round may not be whole: it is repeated.
+    """
     if not manifest.exists():
-        return []
-    with manifest.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if (row["number"] or "").isdigit()]
-    last = max((int(row["number"]) for row in rows), default=0) // _ROUND * _ROUND
+        return 0, []
+    try:
+        text = manifest.read_text(encoding="utf-8")
+        # A kill may have cut the last line.
+        table = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+        rows = list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {manifest}: {error}; empty the folder") from error
+    if table.fieldnames and tuple(table.fieldnames) != COLUMNS:
+        raise InputError(f"{manifest} is damaged or not of launch.render; give another folder")
+    rows = [row for row in rows if (row["number"] or "").isdigit()]
+    begun = 1 + max((int(row["number"]) for row in rows), default=-1)
+    last = max(begun - 1, 0) // _ROUND * _ROUND
     rows = [row for row in rows if int(row["number"]) < last]
     partial = manifest.with_suffix(".partial")
     with partial.open("w", newline="") as file:
@@ -136,10 +164,10 @@ def _finished(manifest: pathlib.Path) -> list[dict[str, str]]:
         table.writeheader()
         table.writerows(rows)
     partial.replace(manifest)
-    return rows
+    return begun, rows
 
 
-def _drawer(made: drawn.Engine, size: int, context: float):
+def _drawer(made: drawn.Engine, size: int):
     """(seed, numbers (B,), index (B,), category (B,), assets) -> pictures, compiled."""
 
     @functools.partial(jax.jit, static_argnames="seed")
@@ -147,8 +175,9 @@ def _drawer(made: drawn.Engine, size: int, context: float):
         key = jax.random.key(seed)
         fold = jax.vmap(jax.random.fold_in)
         keys = fold(jax.vmap(lambda k: jax.random.fold_in(key, k))(category), number)
+        # The image is the box: whoever reads it adds the context.
         return drawn.draw(
-            keys, index, category, assets, size=size, context=context, **drawn.arguments(made)
+            keys, index, category, assets, size=size, context=1.0, **drawn.arguments(made)
         )
 
     return draw
@@ -179,4 +208,4 @@ def _round(draw_fn, assets, made, categories, seed, numbers):
 def _synset(category: str) -> str:
     """What file names call a category: its synset, or its own name without what splits names."""
     known = {name: synset for synset, name in rendered.SYNSETS.items()}
-    return known.get(category) or "".join(c for c in category if c.isalnum())
+    return known.get(category) or re.sub("[^0-9A-Za-z]", "", category)

@@ -91,6 +91,13 @@ def look(values: Mapping[str, Any]) -> Look:
                 f"config.engine.look.{name} is {value}; it is "
                 + ("a range (low, high), 0 <= low <= high" if pair else "0 or larger")
             )
+    if 2 * made.box_jitter + made.truncation_most > 0.9:
+        raise InputError(
+            "config.engine.look: twice box_jitter and truncation_most are more than 0.9 together: "
+            "nothing of the object would be left"
+        )
+    if made.texture > 1:
+        raise InputError(f"config.engine.look.texture is {made.texture}; it is 1 at most")
     return made
 
 

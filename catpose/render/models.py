@@ -139,7 +139,7 @@ def find(
     Raises:
         InputError: if there is no such folder, no model in it, or the axes are no axes.
     """
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(folder).expanduser()
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}")
     found = [

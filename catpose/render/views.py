@@ -167,7 +167,9 @@ def fit(
         raise InputError(f"{name}: the distance of annotation {np.argmax(distance < 0)} is < 0")
     if bandwidth_deg is None:
         if count == 1:
-            raise InputError(f"{name}: one annotated view does not tell a bandwidth; give one")
+            raise InputError(
+                f"{name}: one annotated view does not tell a bandwidth; give one, or ranges"
+            )
         bandwidth_deg = BANDWIDTHS_DEG[int(np.argmax(leave_one_out(rotation)))]
     if not bandwidth_deg >= 0.1:
         raise InputError(f"{name}: bandwidth_deg is {bandwidth_deg}, not at least 0.1")

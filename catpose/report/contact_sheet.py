@@ -8,6 +8,9 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from catpose.data import photos
+from catpose.errors import InputError
+
 _GAP = 2  # white pixels between pictures
 
 
@@ -51,7 +54,10 @@ def of_manifest(
             files.setdefault(row["category"], []).append(row["file"])
     paths = []
     for category, own in files.items():
-        images = [np.asarray(Image.open(folder / name)) for name in own[: rows * columns]]
-        paths.append(folder / f"contact_{category}.jpg")
-        Image.fromarray(sheet(images, columns=columns)).save(paths[-1], quality=88)
+        images = [np.asarray(photos.open_image(folder / n)) for n in own[: rows * columns]]
+        paths.append(folder / f"contact_{category.replace('/', '-')}.jpg")
+        try:
+            Image.fromarray(sheet(images, columns=columns)).save(paths[-1], quality=88)
+        except OSError as error:
+            raise InputError(f"cannot write {paths[-1]}: {error.strerror or error}") from error
     return paths

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from catpose.data import rendered
 from catpose.render import models, rasterizer, shapes
 
 Source = Callable[[str], rasterizer.Mesh | None]
@@ -61,7 +62,7 @@ def from_folder(
     """
     first = {}
     for model in models.find(folder, up=up, front=front):
-        first.setdefault(model.category, model)
+        first.setdefault(rendered.SYNSETS.get(model.category, model.category), model)
 
     @functools.cache
     def source(category: str) -> rasterizer.Mesh | None:

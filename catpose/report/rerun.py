@@ -5,6 +5,7 @@ import pathlib
 import jax
 import numpy as np
 
+from catpose.data import drawn
 from catpose.errors import InputError
 from catpose.models import fusion as fusions
 from catpose.report import labels, predictions
@@ -62,7 +63,7 @@ def predict(
             f"the data has the categories {', '.join(data.categories)}, and the run in {folder} "
             f"has {', '.join(categories)}"
         )
-    if split not in data.splits:
+    if split not in data.splits or split == drawn.NAME:
         raise InputError(
             f"the data of the run in {folder} has no split '{split}'; "
             f"it has {', '.join(data.splits)} (--split=NAME)"

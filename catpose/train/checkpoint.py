@@ -69,12 +69,14 @@ def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, np.nda
       InputError: the run in `folder` has none.
     """
     exported = folder / WEIGHTS
-    if exported.is_file():
+    if exported.is_file() and not (folder / "checkpoints").is_dir():
         arrays = safetensors.numpy.load_file(exported)
         return int(arrays.pop("step")), arrays
     with open_manager(folder / "checkpoints", read_only=True) as manager:
         step = manager.best_step() if best else manager.latest_step()
         if step is None:
+            if best and manager.latest_step() is not None:
+                raise InputError(f"{folder} has no validated checkpoint; leave out --best")
             raise InputError(f"{folder} has no checkpoint yet; train first")
         return step, read(manager, step)
 
@@ -94,7 +96,7 @@ def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool) -> pathlib
     """
     step, arrays = read_run(folder, best=best)
     kept = {
-        path: array.astype(np.float16 if array.ndim > 1 else np.float32)
+        path: array.astype(np.float16 if path.endswith(".kernel") else np.float32)
         for path, array in arrays.items()
         if path.startswith(("params.", "batch_stats."))
     }

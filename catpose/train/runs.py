@@ -88,7 +88,7 @@ def _check(run: Run) -> None:
     parallel.check_mode(run.config.parallel)
     parallel.check_batch(run.config.eval.batch_size, "config.eval.batch_size")
     for name in run.config.eval.splits:
-        if name not in run.dataset.splits and name not in SPLITS:
+        if name == drawn.NAME or (name not in run.dataset.splits and name not in SPLITS):
             raise InputError(
                 f"config.eval.splits has the unknown split '{name}'; known: {', '.join(SPLITS)}"
             )
@@ -124,7 +124,9 @@ def _check_augment(run: Run, phase: phases.Phase, source: str) -> None:
 
 
 def _check_drawn(run: Run, phase: phases.Phase, count: int) -> None:
-    drawn.check_count(count, len(run.dataset.categories), jax.device_count())
+    # Under jit the step sees the whole batch, under pmap each device its own part.
+    parts = jax.device_count() if run.config.parallel == "pmap" else 1
+    drawn.check_count(count, len(run.dataset.categories), parts)
     if phase.cached_features:
         raise InputError(
             f"phase '{phase.name}' has cached_features, but images that are drawn in the step are "

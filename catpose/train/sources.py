@@ -1,6 +1,7 @@
 """From a config to the images that a run trains on and is evaluated on."""
 
 import ml_collections
+import numpy as np
 
 from catpose.data import (
     builtin,
@@ -15,6 +16,8 @@ from catpose.data import (
 )
 from catpose.errors import InputError
 from catpose.render import engine, views
+
+_NEAREST = 1.2  # half diagonals of an object from its middle to the eye
 
 
 def load_dataset(
@@ -56,11 +59,11 @@ def load_dataset(
             f"config.data.kind is '{data.kind}'; it can be shapes, manifest, "
             + " or ".join(releases.RELEASES)
         )
-    if only in loaded.splits:
-        return loaded
     if data.num_train and "train" in loaded.splits:
         fewer = dataset.fewer(loaded.splits["train"], data.num_train, seed=config.seed)
         loaded = loaded._replace(splits={**loaded.splits, "train": fewer})
+    if only in loaded.splits:
+        return loaded
     if data.rendered:
         loaded = _with_rendered(config, loaded, progress)
     drawn_from = [phase["sources"] for phase in config.phases if drawn.NAME in phase["sources"]]
@@ -96,6 +99,15 @@ def build_engine(config: ml_collections.ConfigDict, loaded: dataset.Dataset) -> 
         views like those of a split that is not there.
     """
     made, names = config.engine, dict(config.engine.names)
+    least = {"per_category": 1, "num_backgrounds": 1, "supersampling": 1, "seed": 0}
+    for name, low in least.items():
+        if made[name] < low:
+            raise InputError(f"config.engine.{name} is {made[name]}; it is {low} or larger")
+    if not made.distance[0] >= _NEAREST:
+        raise InputError(
+            f"config.engine.distance is {tuple(made.distance)}; nearer than {_NEAREST} half "
+            "diagonals the eye is in the object"
+        )
     resolution = config.data.resolution
     called = [names.get(name, name) for name in loaded.categories]
     if made.models == "builtin":
@@ -141,12 +153,22 @@ def _views(made: ml_collections.ConfigDict, loaded: dataset.Dataset) -> engine.V
             + ", ".join(loaded.splits)
         )
     like = loaded.splits[made.views_like]
+    distance = None if like.camera is None else _in_half_diagonals(like.camera)
     densities = []
     for number, name in enumerate(loaded.categories):
         own = like.category == number
-        seen = None if like.camera is None else like.camera.distance[own]
+        seen = None if distance is None else distance[own]
         densities.append(views.fit(like.rotation[own], distance=seen, name=name))
     return engine.Views(limits, views.stack(densities), made.uniform_share)
+
+
+def _in_half_diagonals(seen: dataset.Camera) -> np.ndarray:
+    """Distances in half diagonals of the objects' own models, the engine's unit; NaN if unknown."""
+    if not len(seen.points):
+        return np.full(seen.distance.shape, np.nan)
+    half = np.linalg.norm(np.ptp(seen.points, axis=1), axis=-1) / 2
+    distance = np.where(seen.model >= 0, seen.distance / half[seen.model], np.nan)
+    return np.where(distance > _NEAREST, distance, np.nan)
 
 
 def _decoded(

@@ -102,7 +102,10 @@ def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
     path = folder / "config.json"
     if not path.is_file():
         raise InputError(f"no run in {folder}: it has no config.json; train first")
-    return ml_collections.ConfigDict(json.loads(path.read_text())["config"])
+    config = ml_collections.ConfigDict(json.loads(path.read_text())["config"])
+    if "symmetry" not in config.data:  # of a run from before there was this key
+        config.data.symmetry = ml_collections.ConfigDict()
+    return config
 
 
 def write_categories(folder: pathlib.Path, categories: tuple[str, ...]) -> None:
