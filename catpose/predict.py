@@ -138,7 +138,7 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     folder = workdir.find(folder)
     config = workdir.read_config(folder)
     categories = workdir.read_categories(folder)
-    model = experiment.build_model(config, categories)
+    model = experiment.build_model(config, categories, workdir.read_keys(folder))
     step, variables = experiment.read_variables(folder, model, best=best)
     run_phases = experiment.build_phases(config)
     phase, _ = phases.at_step(run_phases, step)

@@ -68,7 +68,11 @@ def get_config() -> ConfigDict:
     config.engine.look = ConfigDict(engine.Look()._asdict())  # how pictures differ
 
     config.model = ConfigDict()
-    config.model.pose = "axis_angle"
+    config.model.pose = "axis_angle"  # a name in catpose/poses/__init__.py
+    # What differs from the defaults of the pose's make function, where it has one. On the command
+    # line: --config.model.pose_settings="{'num_bins': 8}"
+    config.model.pose_settings = ConfigDict()
+    config.model.pose_keys = 0  # bin_delta: rotations fitted to "train"; 0: those of the cube
     config.model.blocks = (3, 4, 6, 3)
     config.model.width = 64
     config.model.block = "bottleneck"

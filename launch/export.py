@@ -30,8 +30,9 @@ def main() -> None:
         raise InputError("--output_dir is the run's own folder; give another one")
     weights = checkpoint.export(folder, output, best=BEST.value)
     try:
-        for name in ("config.json", "categories.json"):
-            shutil.copyfile(folder / name, output / name)
+        for name in ("config.json", "categories.json", workdir.KEYS):
+            if (folder / name).is_file():
+                shutil.copyfile(folder / name, output / name)
     except OSError as error:
         raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
     print(f"{weights}: {weights.stat().st_size / 1e6:.2f} MB")

@@ -1,7 +1,37 @@
 """Pose representations, by the name that a config gives."""
 
-from catpose.poses import axis_angle
+from catpose.poses import (
+    axis_angle,
+    bin_delta,
+    euler,
+    euler_bins,
+    fine_bins,
+    matrix_fisher,
+    multibin,
+    quaternion,
+    sixd,
+    svd,
+)
 
 POSES = {
     "axis_angle": axis_angle.AXIS_ANGLE,
+    "quaternion": quaternion.QUATERNION,
+    "euler": euler.EULER,
+    "euler_camera": euler.EULER_CAMERA,
+    "euler_paper": euler.EULER_PAPER,
+    "sixd": sixd.SIXD,
+    "svd": svd.SVD,
+    "matrix_fisher": matrix_fisher.MATRIX_FISHER,
+    "euler_bins": euler_bins.EULER_BINS,
+    "fine_bins": fine_bins.FINE_BINS,
+    "multibin": multibin.MULTIBIN,
+    "bin_delta": bin_delta.BIN_DELTA,
+}
+
+# Those that have settings: the functions that make them.
+MAKERS = {
+    "euler_bins": euler_bins.make,
+    "fine_bins": fine_bins.make,
+    "multibin": multibin.make,
+    "bin_delta": bin_delta.make,
 }

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import pose
+from catpose.poses import pose, vectors
 
 
 def activate(raw: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
@@ -41,32 +41,11 @@ def geodesic(
     return losses.geodesic(so3.exp(omega), target_rotation)
 
 
-def fuse(
-    outputs: Float[Array, "batch networks 3"], weights: Float[Array, "batch networks"]
-) -> Float[Array, "batch 3"]:
-    """Weighted sum of the axis-angle vectors of the K pose networks.
-
-    With one-hot weights it is exactly the vector of the selected network (top-1 and oracle).
-
-    Args:
-      outputs: axis-angle vectors in radians.
-      weights: weight of each network, summing to 1 over the networks.
-
-    Returns:
-      Axis-angle vectors in radians.
-
-    Reference: equations (1) and (2) of the paper.
-    """
-    # Not a matmul: the default precision of an accelerator would round the angles.
-    dtype = jnp.promote_types(jnp.result_type(outputs, weights), jnp.float32)
-    return jnp.sum(outputs.astype(dtype) * weights.astype(dtype)[..., None], axis=1)
-
-
 AXIS_ANGLE = pose.Pose(
     name="axis_angle",
     num_outputs=3,
     activate=activate,
     to_rotation=so3.exp,
     losses={"geodesic": geodesic, "mse": losses.axis_angle_mse},
-    fuse=fuse,
+    fuse=vectors.weighted_sum,
 )

@@ -47,7 +47,9 @@ def predict(
         raise InputError(f"unknown fusion '{fusion}'; known: {', '.join(fusions.FUSIONS)}")
     config = workdir.read_config(folder)
     categories = workdir.read_categories(folder)
-    frame = config.frame
+    # Before the frame changes: a pose of angles is made for the frame it has learned in.
+    model = experiment.build_model(config, categories, workdir.read_keys(folder))
+    model, frame = model._replace(frame="camera"), config.frame
     # As if it had learned in "camera", so that nothing converts what the network says: a rotation
     # in "paper" that is turned into "camera" and back is not always the same (see viewpoint).
     config.frame = "camera"
@@ -68,7 +70,6 @@ def predict(
             f"the data of the run in {folder} has no split '{split}'; "
             f"it has {', '.join(data.splits)} (--split=NAME)"
         )
-    model = experiment.build_model(config, categories)
     run = runs.Run(config, folder, data, model, experiment.build_phases(config), {}, True)
     parallel.check_batch(config.eval.batch_size, "config.eval.batch_size")
     step, variables = experiment.read_variables(folder, run.model, best=best)

@@ -13,9 +13,9 @@ import numpy as np
 
 from catpose.data import augment
 from catpose.errors import InputError
-from catpose.geometry import symmetry
+from catpose.geometry import symmetry, viewpoint
 from catpose.models import networks, pretrained
-from catpose.poses import POSES
+from catpose.poses import MAKERS, POSES, dictionary
 from catpose.poses.pose import Pose
 from catpose.train import checkpoint, phases, workdir
 
@@ -31,6 +31,8 @@ class Model(NamedTuple):
       context: side of the crop over that of the box, see `catpose.data.augment.view_image`.
       normalization: see `catpose.data.augment.normalize`.
       frame: the frame of learning.
+      keys: (M, 3, 3) the dictionary that `pose` was made of, in `frame`; None where it is not a
+        fitted one.
       symmetry: (K,) orders (see `catpose.geometry.symmetry`) that losses and errors respect; None
         where no category has one.
     """
@@ -42,18 +44,77 @@ class Model(NamedTuple):
     context: float
     normalization: str
     frame: str
+    keys: np.ndarray | None
     symmetry: np.ndarray | None
 
 
-def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) -> Model:
-    """The network that `config.model` describes, for these categories.
+def fit_keys(config: ml_collections.ConfigDict, rotation: np.ndarray) -> np.ndarray | None:
+    """The dictionary of `config.model.pose_keys` rotations, in the frame of learning.
+
+    Args:
+      config: of the run.
+      rotation: (N, 3, 3) of the training split, frame "camera".
+
+    Returns:
+      (M, 3, 3) float32; None where none is asked for.
+
+    Raises:
+      InputError: fewer different rotations than that.
+    """
+    if not config.model.pose_keys:
+        return None
+    rotation = viewpoint.convert_frame(jnp.asarray(rotation), "camera", config.frame)
+    try:
+        return dictionary.fit(np.asarray(rotation), config.model.pose_keys, seed=config.seed)[0]
+    except ValueError as error:
+        raise InputError(f"config.model.pose_keys: {error}") from error
+
+
+def build_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None = None) -> Pose:
+    """The representation that `config.model` describes.
+
+    Args:
+      config: of the run.
+      keys: what `fit_keys` returned when the run began.
+
+    Raises:
+      InputError: an unknown name, or settings that it does not have.
+    """
+    name, settings = config.model.pose, dict(config.model.pose_settings)
+    if name not in POSES:
+        raise InputError(f"config.model.pose is '{name}'; it can be {', '.join(POSES)}")
+    if config.model.pose_keys and name != "bin_delta":
+        raise InputError(f"config.model.pose_keys is of bin_delta, not of '{name}'")
+    if name not in MAKERS:
+        if settings:
+            raise InputError(f"config.model.pose_settings: '{name}' has no settings")
+        return POSES[name]
+    if name != "bin_delta":
+        settings["frame"] = config.frame
+    elif not config.model.pose_keys:
+        settings["keys"] = dictionary.cube()
+    elif keys is None:
+        raise InputError("the run's key rotations are missing: its folder has no pose_keys.npy")
+    else:
+        settings["keys"] = keys
+    try:
+        return MAKERS[name](**settings)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"config.model.pose_settings: {error}") from error
+
+
+def build_model(
+    config: ml_collections.ConfigDict,
+    categories: tuple[str, ...],
+    keys: np.ndarray | None = None,
+) -> Model:
+    """The network that `config.model` describes, for these categories; keys as for `build_pose`.
 
     Raises:
       InputError: a value that no network has.
     """
     model = config.model
-    if model.pose not in POSES:
-        raise InputError(f"config.model.pose is '{model.pose}'; it can be {', '.join(POSES)}")
+    pose = build_pose(config, keys)
     if model.normalization not in augment.NORMALIZATIONS:
         raise InputError(
             f"config.model.normalization is '{model.normalization}'; "
@@ -62,7 +123,7 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
     try:
         network = networks.integrated(
             num_categories=len(categories),
-            pose=POSES[model.pose],
+            pose=pose,
             blocks=tuple(model.blocks),
             width=model.width,
             block=model.block,
@@ -82,12 +143,13 @@ def build_model(config: ml_collections.ConfigDict, categories: tuple[str, ...]) 
     orders = symmetry.orders(dict(config.data.symmetry), categories)
     return Model(
         network,
-        POSES[model.pose],
+        pose,
         categories,
         config.data.resolution,
         config.data.context,
         model.normalization,
         config.frame,
+        keys,
         orders if (orders != 1).any() else None,
     )
 

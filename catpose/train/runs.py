@@ -60,6 +60,7 @@ def prepare(
     data = sources.load_dataset(config, progress=progress)
     run = assemble(config, folder, data, progress=progress)
     workdir.write_categories(folder, data.categories)
+    workdir.write_keys(folder, run.model.keys)
     return run
 
 
@@ -75,7 +76,12 @@ def assemble(
     Raises:
       InputError: see `prepare`.
     """
-    model = experiment.build_model(config, data.categories)
+    keys = workdir.read_keys(folder)
+    if keys is None and config.model.pose_keys:
+        if "train" not in data.splits:
+            raise InputError("config.model.pose_keys are fitted to a split 'train'; there is none")
+        keys = experiment.fit_keys(config, data.splits["train"].rotation)
+    model = experiment.build_model(config, data.categories, keys)
     run = Run(config, folder, data, model, experiment.build_phases(config), {}, progress)
     _check(run)
     return run

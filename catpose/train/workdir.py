@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 import ml_collections
+import numpy as np
 
 from catpose.errors import InputError
 
@@ -19,6 +20,7 @@ LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "n
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
 # Where results do not depend on a key, it may change between runs on one workdir.
 FREE = ("data.cache_dir",)
+KEYS = "pose_keys.npy"
 
 
 @contextlib.contextmanager
@@ -45,6 +47,7 @@ def opened(
     else:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
             content = {
                 "config": described,
                 "versions": {name: metadata.version(name) for name in LIBRARIES},
@@ -105,6 +108,8 @@ def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict(json.loads(path.read_text())["config"])
     if "symmetry" not in config.data:  # of a run from before there was this key
         config.data.symmetry = ml_collections.ConfigDict()
+    if "pose_settings" not in config.model:
+        config.model.pose_settings, config.model.pose_keys = ml_collections.ConfigDict(), 0
     return config
 
 
@@ -123,6 +128,18 @@ def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
     if not path.is_file():
         raise InputError(f"the run in {folder} has not begun to train")
     return tuple(json.loads(path.read_text()))
+
+
+def write_keys(folder: pathlib.Path, keys: np.ndarray | None) -> None:
+    """Keeps the dictionary of key rotations that the run's poses are made of, if there is one."""
+    if keys is not None:
+        np.save(folder / KEYS, keys)
+
+
+def read_keys(folder: pathlib.Path) -> np.ndarray | None:
+    """What `write_keys` kept; None where there is no dictionary."""
+    path = folder / KEYS
+    return np.load(path) if path.is_file() else None
 
 
 def commit() -> str:

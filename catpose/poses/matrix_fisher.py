@@ -1,0 +1,265 @@
+"""Nine numbers: the parameter F of a matrix Fisher distribution, p(R) = exp(tr F'R) / c(F).
+
+Densities are with respect to the uniform distribution, which has density 1 and is F = 0. With
+F = U diag(s) V' by two rotations (`svd.proper`) the mode is U V' and s says how sure it is:
+s_i + s_j, for large values, is the inverse variance in radians of turning about the third axis.
+
+The normalising constant is the integral over u in [-1, 1] of
+I0((s1 - s2)(1 - u) / 2) I0((s1 + s2)(1 + u) / 2) exp(s3 u) / 2. It is computed relative to the
+largest exp(tr F'R), so nothing overflows, and by a tanh-sinh quadrature, whose points crowd
+towards both ends as the integrand does for small and large s. Its derivative, the mean rotation,
+is another such integral.
+
+References: Mohlin, Bianchi and Sullivan, Probabilistic Orientation Estimation with Matrix Fisher
+Distributions, 2020; Lee, Bayesian Attitude Estimation with the Matrix Fisher Distribution on
+SO(3), 2018 (the integral); Kent, Ganeiber and Mardia, A New Unified Approach for the Simulation of
+a Wide Class of Directional Distributions, 2018 (samples).
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from catpose.geometry import so3
+from catpose.poses import pose, svd, vectors
+
+_MAX_ROUNDS = 200  # of rejection, each with a chance above 0.4: no sample is left after them
+
+
+def _tanh_sinh(num_points, end):
+    """v = 1 - u and 2 - v without cancellation, and weights, (3, points), for [0, 2]."""
+    t = np.linspace(-end, end, num_points)
+    v = 2 / (1 + np.exp(-np.pi * np.sinh(t)))
+    rest = 2 / (1 + np.exp(np.pi * np.sinh(t)))
+    return np.stack([v, rest, v * rest / 2 * np.pi * np.cosh(t) * (t[1] - t[0])])
+
+
+_POINTS = _tanh_sinh(num_points=121, end=3.3)
+
+
+def _integrals(values):
+    """log c(F) - (s1 + s2 + s3), (...,), and its derivative with respect to s, (..., 3).
+
+    The derivative is written out: that of `i0e` is wrong at 0, where the two singular values
+    that make its argument are equal.
+    """
+    shape = (*values.shape[:-1], _POINTS.shape[1])
+    v, rest, weight = (jnp.broadcast_to(row.astype(values.dtype), shape) for row in _POINTS)
+    s1, s2, s3 = (values[..., i, None] for i in range(3))
+    x, y = (s1 - s2) / 2 * v, (s1 + s2) / 2 * rest
+    i0x, i0y = jax.scipy.special.i0e(x), jax.scipy.special.i0e(y)
+    density = weight / 2 * i0x * i0y * jnp.exp(-jnp.maximum(s2 + s3, 0) * v)
+    total = jnp.sum(density, axis=-1, keepdims=True)
+    density = density / total
+
+    def mean(of):
+        return jnp.sum(density * of, axis=-1)
+
+    # With A and B the derivatives by the halves of s1 - s2 and s1 + s2, those by s1, s2 and s3 are
+    # A + B, B - A and the mean of u; 1 is subtracted from B and u before rounding can.
+    a = mean(v * jax.scipy.special.i1e(x) / i0x) / 2
+    b = -mean(v + rest * (i0y - jax.scipy.special.i1e(y)) / i0y) / 2
+    return jnp.log(total[..., 0]), jnp.stack([b + a, b - a, -mean(v)], axis=-1)
+
+
+def _compose(left, values, right):
+    """U diag(s) V'."""
+    return so3.multiply(left * values[..., None, :], jnp.swapaxes(right, -1, -2))
+
+
+@jax.custom_jvp
+def _relative_log_constant(parameter):
+    """log c(F) - max over R of tr F'R; its gradient is the mean rotation minus the mode."""
+    return _integrals(svd.proper(parameter)[1])[0]
+
+
+@_relative_log_constant.defjvp
+def _relative_log_constant_jvp(primals, tangents):
+    (parameter,), (tangent,) = primals, tangents
+    left, values, right = svd.proper(parameter)
+    result, derivative = _integrals(values)
+    return result, jnp.sum(_compose(left, derivative, right) * tangent, axis=(-2, -1))
+
+
+def _mode(parameter):
+    return svd.nearest_rotation(jax.lax.stop_gradient(parameter))
+
+
+@jax.jit
+def log_constant(parameter: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
+    """Logarithm of the normalising constant c(F), the mean of exp(tr F'R) over all rotations.
+
+    Args:
+      parameter: F, in float32 or float64.
+
+    Returns:
+      log c(F), at least 0; its gradient is `mean(F)`, also where singular values are equal.
+    """
+    # The mode is a constant here: at the maximum over R the gradient through R is zero.
+    largest = jnp.sum(parameter * _mode(parameter), axis=(-2, -1))
+    return largest + _relative_log_constant(parameter)
+
+
+@jax.jit
+def mean(parameter: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"]:
+    """Mean of the matrices R, U diag(d log c / d s) V': not itself a rotation.
+
+    Args:
+      parameter: F, in float32 or float64.
+
+    Returns:
+      Matrices, 0 for F = 0 and near the mode for large singular values.
+    """
+    left, values, right = svd.proper(parameter)
+    return _compose(left, 1 + _integrals(values)[1], right)
+
+
+@jax.jit
+def log_density(
+    parameter: Float[Array, "*#batch 3 3"], rotation: Float[Array, "*#batch 3 3"]
+) -> Float[Array, "*#batch"]:
+    """Logarithm of the density, 0 everywhere for the uniform distribution F = 0.
+
+    Args:
+      parameter: F.
+      rotation: rotation matrices; leading axes broadcast against those of F.
+
+    Returns:
+      Log densities with respect to the uniform distribution (for density in radians cubed
+      subtract log(8 pi^2)). The gradient with respect to F is R - mean(F), finite everywhere.
+
+    Reference: Mohlin et al. 2020.
+    """
+    dtype = jnp.promote_types(jnp.result_type(parameter, rotation), jnp.float32)
+    shape = np.broadcast_shapes(parameter.shape, rotation.shape)
+    parameter, rotation = (
+        jnp.broadcast_to(jnp.asarray(x, dtype), shape) for x in (parameter, rotation)
+    )
+    # Not tr F'R - log c(F): where F is large these are large and nearly equal.
+    fall = jnp.sum(parameter * (rotation - _mode(parameter)), axis=(-2, -1))
+    return fall - _relative_log_constant(parameter)
+
+
+def mixture_log_density(
+    parameters: Float[Array, "*batch networks 3 3"],
+    weights: Float[Array, "*batch networks"],
+    rotation: Float[Array, "*batch 3 3"],
+) -> Float[Array, "*batch"]:
+    """Logarithm of the weighted sum of densities, which keeps every network's mode.
+
+    The alternative to `POSES["matrix_fisher"].fuse`, whose result is one distribution again.
+
+    Args:
+      parameters: F of each network.
+      weights: of each network, summing to 1.
+      rotation: rotation matrices.
+
+    Returns:
+      Log densities with respect to the uniform distribution.
+    """
+    each = log_density(parameters, rotation[..., None, :, :])
+    return jax.scipy.special.logsumexp(each, axis=-1, b=weights)
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def sample(
+    key: Array, parameter: Float[Array, "*batch 3 3"], shape: tuple[int, ...] = ()
+) -> Float[Array, "..."]:
+    """Independent rotations from the distribution.
+
+    Their quaternions in the axes of U and V have a Bingham distribution, which is drawn by
+    rejection from an angular central Gaussian one; exact, with about two trials per sample.
+
+    Args:
+      key: a key of jax.random.
+      parameter: F, (*batch, 3, 3).
+      shape: leading axes of the samples from each F.
+
+    Returns:
+      Rotation matrices, (*shape, *batch, 3, 3).
+
+    Reference: Kent, Ganeiber and Mardia 2018.
+    """
+    left, values, right = svd.proper(
+        jnp.asarray(parameter, jnp.promote_types(parameter.dtype, jnp.float32))
+    )
+    s1, s2, s3 = (values[..., i] for i in range(3))
+    # tr F'R = s1 + s2 + s3 - sum of rates q^2 for the quaternion q.
+    rates = 2 * jnp.stack([jnp.zeros_like(s1), s2 + s3, s1 + s3, s1 + s2], axis=-1)
+    rates = jnp.maximum(rates, 0)
+
+    # Any b in (0, 4] is right; the root of sum 1 / (b + 2 rate) = 1 rejects least. Newton's
+    # method rises to it from 1.
+    def newton(_, b):
+        inverse = 1 / (b[..., None] + 2 * rates)
+        return b + (jnp.sum(inverse, axis=-1) - 1) / jnp.sum(inverse**2, axis=-1)
+
+    b = jnp.minimum(jax.lax.fori_loop(0, 10, newton, jnp.ones_like(s1)), 4)
+    leading = (*shape, *s1.shape)
+    scales = jnp.broadcast_to(jax.lax.rsqrt(1 + 2 * rates / b[..., None]), (*leading, 4))
+    rates, b = jnp.broadcast_to(rates, (*leading, 4)), jnp.broadcast_to(b, leading)
+
+    def propose(state):
+        index, quaternion, accepted = state
+        normal_key, uniform_key = jax.random.split(jax.random.fold_in(key, index))
+        candidate = scales * jax.random.normal(normal_key, scales.shape, scales.dtype)
+        squared = candidate**2 / jnp.sum(candidate**2, axis=-1, keepdims=True)
+        fall = jnp.sum(rates * squared, axis=-1)
+        log_chance = 2 * jnp.log((b + 2 * fall) / 4) + (4 - b) / 2 - fall
+        uniform = jax.random.uniform(uniform_key, leading, scales.dtype)
+        quaternion = jnp.where(accepted[..., None], quaternion, candidate)
+        return index + 1, quaternion, accepted | (jnp.log(uniform) < log_chance)
+
+    def unfinished(state):
+        return (state[0] < _MAX_ROUNDS) & ~jnp.all(state[2])
+
+    start = (0, jnp.zeros_like(scales), jnp.zeros(leading, bool))
+    quaternion = jax.lax.while_loop(unfinished, propose, start)[1]
+    inner = so3.rotation_from_quaternion(quaternion)
+    left, right = (jnp.broadcast_to(side, inner.shape) for side in (left, right))
+    return so3.multiply(so3.multiply(left, inner), jnp.swapaxes(right, -1, -2))
+
+
+def activate(raw: Float[Array, "*batch 9"]) -> Float[Array, "*batch 9"]:
+    """The outputs as they are: a network whose last layer starts small starts near uniform.
+
+    Args:
+      raw: outputs of the last linear layer.
+
+    Returns:
+      F, row by row.
+    """
+    return jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32))
+
+
+def nll(
+    outputs: Float[Array, "*batch 9"], target_rotation: Float[Array, "*batch 3 3"]
+) -> Float[Array, "*batch"]:
+    """Negative log-likelihood of the target.
+
+    Args:
+      outputs: F, row by row.
+      target_rotation: true rotation matrices.
+
+    Returns:
+      Nats with respect to the uniform distribution: 0 for F = 0, negative where the network knows
+      more, without a lower bound.
+
+    Reference: Mohlin et al. 2020.
+    """
+    return -log_density(svd.as_matrix(outputs), target_rotation)
+
+
+# The weighted sum of F is the distribution proportional to the weighted geometric mean of the
+# densities: networks that disagree give one that is unsure, not one with several modes.
+MATRIX_FISHER = pose.Pose(
+    name="matrix_fisher",
+    num_outputs=9,
+    activate=activate,
+    to_rotation=svd.to_rotation,
+    losses={"nll": nll},
+    fuse=vectors.weighted_sum,
+)
