@@ -16,7 +16,6 @@ from catpose.poses import (
     fine_bins,
     multibin,
 )
-from catpose.train import feed, runs, state
 
 NAMES = ("euler_bins", "fine_bins", "multibin", "bin_delta")
 
@@ -531,15 +530,4 @@ def test_two_training_steps(name, loss, tmp_path):
     )
     settings = tiny.config([phase], pose=name)
     settings.data.cache_dir = str(tmp_path)
-    run = tiny.run(settings, tmp_path)
-    (phase,) = run.phases
-    current = runs.initial_state(run)
-    tx = runs.make_tx(run, phase, current.params)
-    current = state.enter_phase(current, phase, tx)
-    step_fn, records = runs.compile_phase(run, phase, tx), feed.batches(run, phase, 0)
-    cache = {source: feed.cache(run, source, phase, current) for source in phase.sources}
-    for _ in range(2):
-        current, sums = step_fn(current, next(records), cache)
-        assert np.isfinite(sums["pose_loss"])
-        assert 0 < sums["grad_norm"] < np.inf
-    assert int(current.step) == 2
+    tiny.take_two_steps(tiny.run(settings, tmp_path))

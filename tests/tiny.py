@@ -4,7 +4,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from catpose.data import dataset
-from catpose.train import runs
+from catpose.train import feed, runs, state
 from configs import base
 
 CATEGORIES = ("ant", "bee", "cat", "dog")
@@ -65,3 +65,18 @@ def run(settings: ConfigDict, folder, splits: dict[str, dataset.Split] | None = 
     if splits is None:
         splits = {"train": split(48, 0), "validation": split(24, 1), "test": split(20, 2)}
     return runs.assemble(settings, folder, dataset.Dataset(CATEGORIES, splits), progress=False)
+
+
+def take_two_steps(run: runs.Run) -> None:
+    """Two real updates of a run's only phase; its pose loss and gradient must be finite."""
+    (phase,) = run.phases
+    current = runs.initial_state(run)
+    tx = runs.make_tx(run, phase, current.params)
+    current = state.enter_phase(current, phase, tx)
+    step_fn, records = runs.compile_phase(run, phase, tx), feed.batches(run, phase, 0)
+    cache = {source: feed.cache(run, source, phase, current) for source in phase.sources}
+    for _ in range(2):
+        current, sums = step_fn(current, next(records), cache)
+        assert np.isfinite(sums["pose_loss"])
+        assert 0 < sums["grad_norm"] < np.inf
+    assert int(current.step) == 2

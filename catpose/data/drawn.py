@@ -193,7 +193,7 @@ def build(
     meshes = [list(some.values()) for some in models_by_name]
 
     def size(category: Sequence[rasterizer.Mesh]) -> int:
-        most = max(padding.pad([mesh], multiple=1).triangles.shape[1] for mesh in category)
+        most = padding.pad(category, multiple=1).triangles.shape[1]
         return int(np.searchsorted(_SIZES, most))
 
     sizes = [size(category) for category in meshes]

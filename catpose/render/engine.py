@@ -7,7 +7,7 @@ Reference: Su, Qi, Li and Guibas, Render for CNN, 2015, section 4: views like th
 random light, backgrounds of real scenes, crops that are loose or cut the object.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -79,14 +79,9 @@ def look(values: Mapping[str, Any]) -> Look:
         raise InputError(f"config.engine.look.{unknown[0]} is not one of {', '.join(Look._fields)}")
     made = Look(**{k: v if np.isscalar(v) else tuple(v) for k, v in values.items()})
     for name, default in Look()._asdict().items():
-        value = getattr(made, name)
-        pair = isinstance(default, tuple)
-        low, high = (
-            (value if len(np.shape(value)) == 1 and len(value) == 2 else (1, 0))
-            if pair
-            else (value, value)
-        )
-        if not 0 <= low <= high:
+        value, pair = getattr(made, name), isinstance(default, tuple)
+        bounds = np.ravel(value)
+        if len(bounds) != 1 + pair or not 0 <= bounds[0] <= bounds[-1]:
             raise InputError(
                 f"config.engine.look.{name} is {value}; it is "
                 + ("a range (low, high), 0 <= low <= high" if pair else "0 or larger")
@@ -148,25 +143,23 @@ class _Numbers:
         return low + (high - low) * (some if count else some[:, 0])
 
 
+def _each(draw_fn: Callable, keys: Array, *rows: Array) -> Any:
+    """What a function that draws a batch from one key draws for each example from its own."""
+    one = jax.vmap(lambda key, *row: draw_fn(key, *(value[None] for value in row)))
+    return jax.tree.map(lambda leaf: leaf[:, 0], one(keys, *rows))
+
+
 def _sampled_views(keys: Array, seen: Views, category: Int[Array, "B"]) -> views.Views:
-    def ranged(key: Array, one: Array) -> views.Views:
-        return views.sample_ranges(key, seen.limits, one[None])
-
-    drawn = jax.vmap(ranged)(keys, category)
-    drawn = jax.tree.map(lambda leaf: leaf[:, 0], drawn)
+    ranged = _each(lambda key, one: views.sample_ranges(key, seen.limits, one), keys, category)
     if seen.density is None:
-        return drawn
-
-    def annotated(key: Array, one: Array) -> views.Views:
-        return views.sample(key, seen.density, one[None])
-
-    like = jax.tree.map(lambda leaf: leaf[:, 0], jax.vmap(annotated)(_folded(keys, 1), category))
+        return ranged
+    like = _each(lambda key, one: views.sample(key, seen.density, one), _folded(keys, 1), category)
     anywhere = jax.vmap(jax.random.uniform)(_folded(keys, 2)) < seen.share
 
     def choose(a: Array, b: Array) -> Array:
         return jnp.where(anywhere.reshape(-1, *[1] * (a.ndim - 1)), a, b)
 
-    return jax.tree.map(choose, drawn, like)
+    return jax.tree.map(choose, ranged, like)
 
 
 def _framed(
@@ -320,8 +313,9 @@ def draw(
     behind = jnp.where(plain, numbers.between(0, 1)[:, None, None, None], behind)
     texture = None
     if look.texture:
-        pattern = jax.vmap(lambda key: textures.sample(key, 1, strength=look.texture))
-        texture = jax.tree.map(lambda leaf: leaf[:, 0], pattern(_folded(keys, 3)))
+        texture = _each(
+            lambda key: textures.sample(key, 1, strength=look.texture), _folded(keys, 3)
+        )
     picture = device.render(
         meshes,
         view,
