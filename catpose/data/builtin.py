@@ -21,7 +21,7 @@ def load(
     """The splits of `shapes`, each from objects and backgrounds of its own.
 
     Args:
-      num_images: by split ("pretrain", "train", "validation", "test"); 0 leaves a split out.
+      num_images: by split (see `shapes.generate`); 0 leaves a split out.
       seed: of everything drawn; another seed gives other objects.
       resolution: side of the images in pixels.
       cache_dir: see `store.cache_dir`.

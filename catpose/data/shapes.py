@@ -20,10 +20,17 @@ from jaxtyping import Float, UInt8
 
 from catpose.render import scene, shapes
 
-SPLITS = ("train", "validation", "test", "pretrain")
-_STREAMS = (*SPLITS, "drawn")  # the last is of the objects that are drawn while training
-_BACKGROUND_FAMILY = {"train": "seen", "pretrain": "seen", "validation": "unseen", "test": "unseen"}
-_VIEWS_PER_OBJECT = {"train": 4, "pretrain": 4, "validation": 1, "test": 1}
+# "drawn" is of the objects that are drawn while training.
+_STREAMS = ("train", "validation", "test", "pretrain", "drawn", "rendered")
+SPLITS = tuple(name for name in _STREAMS if name != "drawn")
+_BACKGROUND_FAMILY = {
+    "train": "seen",
+    "validation": "unseen",
+    "test": "unseen",
+    "pretrain": "seen",
+    "rendered": "plain",
+}
+_VIEWS_PER_OBJECT = {"train": 4, "validation": 1, "test": 1, "pretrain": 4, "rendered": 4}
 # Objects of each category in one piece of work; a worker takes about a second over it.
 _OBJECTS_PER_CHUNK = 10
 
@@ -136,12 +143,12 @@ def generate(
 
     Args:
         num_images: any number; the categories differ by one image at most.
-        split: "train", "validation", "test" or "pretrain"; validation and test have backgrounds
-            of a family that the other two never show.
+        split: "train", "validation", "test", "pretrain" or "rendered"; validation and test have
+            backgrounds of a family that no other shows, "rendered" has plain ones.
         seed: 0 or greater.
         resolution: width and height of an image in pixels.
-        views_per_object: images of an object before the next one is made; None: 4 in "train" and
-            "pretrain", 1 in "validation" and "test".
+        views_per_object: images of an object before the next one is made; None: 1 in "validation"
+            and "test", 4 elsewhere.
         num_workers: processes to draw in; 0 draws in this one, None takes what the machine has.
         progress: shows a bar if standard error is a terminal.
 

@@ -2,14 +2,14 @@
 
 Two families, so that a test can show backgrounds of a kind that no training image has: they share
 the colour field but not the clutter ("seen": rectangles, ellipses, lines; "unseen": triangles,
-rings, bands).
+rings, bands). A third, "plain", is one colour, as behind renders of a model alone.
 """
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageDraw
 
-FAMILIES = ("seen", "unseen")
+FAMILIES = ("seen", "unseen", "plain")
 
 
 def background(
@@ -20,7 +20,7 @@ def background(
     Args:
         generator: the only source of chance.
         size: width and height in pixels.
-        family: "seen" or "unseen".
+        family: "seen", "unseen" or "plain".
 
     Returns:
         Colours in [0, 1], float32.
@@ -30,6 +30,9 @@ def background(
     """
     if family not in FAMILIES:
         raise ValueError(f"background family {family!r} is not one of {FAMILIES}")
+    if family == "plain":
+        colour = np.clip(generator.uniform(0.1, 0.9) + generator.normal(0, 0.05, 3), 0, 1)
+        return np.full((size, size, 3), colour, np.float32)
     cells = int(generator.integers(2, 6))
     field = generator.uniform(0.25, 0.9) + generator.normal(0, 0.1, 3)
     field = field + generator.normal(0, generator.uniform(0.03, 0.14), (cells, cells, 3))
