@@ -18,7 +18,7 @@ from catpose.errors import InputError
 from catpose.geometry import viewpoint
 from catpose.models import fusion
 from catpose.report import axes, exemplars, overlay
-from catpose.train import experiment, phases, workdir
+from catpose.train import experiment, phases, start, workdir
 
 Photo = str | pathlib.Path | bytes | Image.Image | np.ndarray
 Box = Sequence[float | int] | np.ndarray | None
@@ -139,7 +139,7 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     config = workdir.read_config(folder)
     categories = workdir.read_categories(folder)
     model = experiment.build_model(config, categories, workdir.read_keys(folder))
-    step, variables = experiment.read_variables(folder, model, best=best)
+    step, variables = start.read_variables(folder, model, best=best)
     run_phases = experiment.build_phases(config)
     phase, _ = phases.at_step(run_phases, step)
     name = phases.answering_fusion(run_phases)

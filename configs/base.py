@@ -44,7 +44,7 @@ def get_config() -> ConfigDict:
     config.data.cache_dir = ""  # empty: catpose in the user's cache folder
     config.data.seed = 0  # shapes: of the objects
     config.data.num_images = ConfigDict(  # shapes
-        {"pretrain": 0, "train": 0, "validation": 0, "test": 0}
+        {"pretrain": 0, "train": 0, "rendered": 0, "validation": 0, "test": 0}
     )
 
     # Phases whose `sources` name "drawn" train on images of 3D models, drawn inside the step.
@@ -68,10 +68,13 @@ def get_config() -> ConfigDict:
     config.engine.look = ConfigDict(engine.Look()._asdict())  # how pictures differ
 
     config.model = ConfigDict()
+    config.model.architecture = "integrated"  # "shared", "sequential", "independent" (figure 2)
+    config.model.trunk = "resnet"  # or "vgg_m", with width 96
     config.model.pose = "axis_angle"  # a name in catpose/poses/__init__.py
     # What differs from the defaults of the pose's make function, where it has one. On the command
     # line: --config.model.pose_settings="{'num_bins': 8}"
     config.model.pose_settings = ConfigDict()
+    config.model.pose_fusion = "outputs"  # eq. 1; "karcher": weighted mean of the rotations
     config.model.pose_keys = 0  # bin_delta: rotations fitted to "train"; 0: those of the cube
     config.model.blocks = (3, 4, 6, 3)
     config.model.width = 64
@@ -87,7 +90,8 @@ def get_config() -> ConfigDict:
     config.model.pose_hidden = (1000, 500)
     config.model.dtype = "float32"
     config.model.normalization = "keras"  # or "torchvision"
-    config.model.pretrained = "none"  # or a file of ImageNet weights, or "mini"
+    # "none", a file of ImageNet weights, the folder of a run (its ResNet's stages), or "mini".
+    config.model.pretrained = "none"
     config.model.allow_missing = False  # whether what the file lacks may stay random
 
     config.optimizer = ConfigDict({"name": "adam", "weight_decay": 0.0, "clip_norm": 0.0})

@@ -8,7 +8,7 @@ from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from catpose.models import fusion, networks
+from catpose.models import fusion, networks, parts
 from catpose.poses import axis_angle
 
 K = 3
@@ -36,7 +36,7 @@ STAGE5 = SMALL | {"blocks": (1, 1, 1, 1), "pool_grid": 0, "pool_channels": 3}
 
 
 def shapes_of(**settings):
-    network = networks.integrated(**settings)
+    network = networks.build(**settings)
     return jax.eval_shape(lambda key: network.init_fn(key, IMAGE), jax.random.key(0))
 
 
@@ -47,7 +47,7 @@ def count(tree):
 @functools.cache
 def small(name):
     """A network, variables that are nowhere 0 or 1 all over, and 8 images of 16 x 16."""
-    network = networks.integrated(**{"pooled": POOLED, "stage5": STAGE5}[name])
+    network = networks.build(**{"pooled": POOLED, "stage5": STAGE5}[name])
     generator = np.random.default_rng(0)
     image = jnp.asarray(generator.normal(size=(8, 16, 16, 3)), jnp.float32)
     variables = network.init_fn(jax.random.key(0), image)
@@ -164,12 +164,12 @@ def test_given_features_leave_the_feature_network_alone(name):
 
 def test_pooling_averages_cells_row_by_row():
     x = np.random.default_rng(0).normal(size=(2, 4, 6, 3)).astype(np.float32)
-    pooled = networks.average_cells(jnp.asarray(x), 2)
+    pooled = parts.average_cells(jnp.asarray(x), 2)
     expected = [x[:, r : r + 2, c : c + 3].mean((1, 2)) for r in (0, 2) for c in (0, 3)]
     np.testing.assert_allclose(pooled, np.concatenate(expected, -1), rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(networks.average_cells(jnp.asarray(x), 0), x.reshape(2, -1))
+    np.testing.assert_array_equal(parts.average_cells(jnp.asarray(x), 0), x.reshape(2, -1))
     with pytest.raises(ValueError, match="does not divide"):
-        networks.average_cells(jnp.asarray(x), 4)
+        parts.average_cells(jnp.asarray(x), 4)
 
 
 @pytest.mark.parametrize("trains", [(), *[(group,) for group in networks.GROUPS]])
@@ -224,7 +224,7 @@ def test_dropout_needs_a_key_and_a_training_head():
 
 
 def test_low_precision_keeps_heads_in_float32():
-    network = networks.integrated(**POOLED, dtype=jnp.bfloat16)
+    network = networks.build(**POOLED, dtype=jnp.bfloat16)
     _, variables, image = small("pooled")
     low, stats = jax.jit(network.apply_fn, static_argnames="batch_norm_train")(
         variables, image, batch_norm_train=frozenset(networks.GROUPS)
@@ -244,7 +244,7 @@ def test_eight_devices_are_one(parallel):
     """Gradients, statistics and outputs in float64, with masked rows that differ per device."""
     _, variables, image = small("pooled")
     with jax.enable_x64(True):
-        network = networks.integrated(**POOLED, dtype=jnp.float64)
+        network = networks.build(**POOLED, dtype=jnp.float64)
         variables, image = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, jnp.float64), (variables, jnp.tile(image, (2, 1, 1, 1)))
         )
@@ -309,7 +309,7 @@ def test_eight_devices_are_one(parallel):
 )
 def test_wrong_settings_are_explained(changes, message):
     with pytest.raises(ValueError, match=message):
-        networks.integrated(**POOLED | changes)
+        networks.build(**POOLED | changes)
 
 
 def test_unknown_groups_are_explained():

@@ -132,11 +132,6 @@ def test_batch_size_counts_the_sources_in_use():
         ({"sources": {"train": 0}}, "at least one step and one source"),
         ({"views": ("identity", "upside_down")}, "unknown view 'upside_down'; known: identity"),
         ({"train": ("pose_networks",), "cached_features": True}, "needs views"),
-        ({"train": ("pose_networks",), "batch_norm": ("feature_network",)}, "is frozen"),
-        (
-            {"train": ("feature_network/stage2",), "batch_norm": ("feature_network",)},
-            "is frozen, even in part",
-        ),
     ],
 )
 def test_wrong_phases_are_told(changes, message):

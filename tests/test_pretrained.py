@@ -23,7 +23,7 @@ TORCH = SMALL | {"blocks": (2, 1, 1, 1), "width": 4, "variant": "v1.5"}
 
 
 def start(**settings):
-    return networks.integrated(**settings).init_fn(KEY, IMAGE)
+    return networks.build(**settings).init_fn(KEY, IMAGE)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def keras_folder(tmp_path_factory):
 def test_keras_resnet50(keras_folder):
     """All five stages, over the cut between feature and category network."""
     golden = np.load(keras_folder / "logits.npz")
-    network = networks.integrated(**SMALL | {"num_categories": 5}, variant="v1", split_stage=4)
+    network = networks.build(**SMALL | {"num_categories": 5}, variant="v1", split_stage=4)
     variables, report = pretrained.load_pretrained(
         keras_folder / "resnet.h5", network.init_fn(KEY, IMAGE)
     )

@@ -16,7 +16,7 @@ def feature_maps(settings, image, path, stages):
     """Maps of a network with a file's weights, by stage."""
     maps = {}
     for stage in stages:
-        network = networks.integrated(
+        network = networks.build(
             num_categories=2,
             pose=axis_angle.AXIS_ANGLE,
             pose_hidden=(),
@@ -94,7 +94,7 @@ def test_max_pool_is_reduce_window():
 
 def test_parameter_paths():
     """Phases, checkpoints and pretrained weights match on these names."""
-    network = networks.integrated(
+    network = networks.build(
         num_categories=2, pose=axis_angle.AXIS_ANGLE, blocks=(1, 1, 1, 1), width=8, variant="v1"
     )
     image = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)

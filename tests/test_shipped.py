@@ -10,7 +10,7 @@ import tiny
 import catpose
 from catpose.errors import InputError
 from catpose.render import scene, shapes
-from catpose.train import checkpoint, experiment, loop, runs, workdir
+from catpose.train import checkpoint, experiment, loop, runs, start, workdir
 from configs import quickstart
 
 LIMIT = 5_000_000  # bytes
@@ -69,19 +69,19 @@ def test_a_run_starts_from_the_shipped_features(tmp_path):
     settings = quickstart.get_config()
     settings.data.num_images = {"pretrain": 0, "train": 12, "validation": 0, "test": 0}
     run = runs.prepare(settings, tmp_path, progress=False)
-    variables, line = experiment.initial_variables(settings, run.model, jax.random.key(0))
+    variables, line = start.initial_variables(settings, run.model, jax.random.key(0))
     assert "mini" in line
     _, shipped = checkpoint.read_run(workdir.find("mini"), best=False)
     own = variables["params"]["feature_network"]["stem"]["conv"]["kernel"]
     np.testing.assert_array_equal(own, shipped["params.feature_network.stem.conv.kernel"])
     settings.model.normalization = "none"
     with pytest.raises(InputError, match="normalization = torchvision, not none"):
-        experiment.initial_variables(
+        start.initial_variables(
             settings, experiment.build_model(settings, shapes.CATEGORIES), jax.random.key(0)
         )
     settings.model.normalization = "torchvision"
     settings.model.width = 16
     with pytest.raises(InputError, match="has shape"):
-        experiment.initial_variables(
+        start.initial_variables(
             settings, experiment.build_model(settings, shapes.CATEGORIES), jax.random.key(0)
         )

@@ -1,25 +1,48 @@
 """Whole networks as pure functions: nothing outside this package sees flax.
 
 Every network has the same three top-level parameter groups, the paper's words, on which phases
-match: feature_network, category_network and pose_networks.
+match: feature_network, category_network and pose_networks. The four architectures of figure 2 are
+the same parts, composed in two ways each:
+
+                 category from             pose networks
+    integrated   the shared features       one for each category
+    shared       the shared features       one for all
+    sequential   a network of its own      one for each category
+    independent  a network of its own      one for all
 
 Reference: Mahendran, Ali and Vidal, sections 3.1 to 3.3 and figure 2.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
-from flax import linen as nn
 from jax import lax
 from jax import numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
-from catpose.models import initial, norm, pose_nets, resnet
+from catpose.models import initial, parts, pose_nets, resnet, vgg_m
 
 GROUPS = ("feature_network", "category_network", "pose_networks")
+COLLECTIONS = ("params", "batch_stats")
 CATEGORY_HEADS = ("stage5", "pooled")
+TRUNKS = ("resnet", "vgg_m")
+# Where a second feature network is, of the architectures that have one.
+OWN_FEATURES = "category_network/own_features"
+
+
+class _Composition(NamedTuple):
+    own_features: bool  # the category network reads the image by itself
+    agnostic: bool  # one pose network serves all categories
+
+
+ARCHITECTURES: Mapping[str, _Composition] = {
+    "integrated": _Composition(own_features=False, agnostic=False),
+    "shared": _Composition(own_features=False, agnostic=True),
+    "sequential": _Composition(own_features=True, agnostic=False),
+    "independent": _Composition(own_features=True, agnostic=True),
+}
 
 
 class Outputs(NamedTuple):
@@ -59,102 +82,23 @@ class Network(NamedTuple):
 
     feature_fn(variables, image) -> the output of the feature network on running statistics,
     without gradient: the pooled (B, F) where the category network reads pooled features, else the
-    (B, h, w, C) of the split stage.
+    (B, h, w, C) of the split stage. Where the category network has features of its own, (B, F + G):
+    both networks' pooled features side by side.
+
+    feature_paths: beginnings of the paths of the parameters that feature_fn reads.
     """
 
     init_fn: Callable[..., dict]
     apply_fn: Callable[..., tuple[Outputs, dict]]
     feature_fn: Callable[..., Array]
+    feature_paths: tuple[str, ...]
 
 
-class FeatureNetwork(nn.Module):
-    """A ResNet up to the split stage, and the pooling for the pose networks."""
-
-    resnet: resnet.Architecture
-    split_stage: int
-    pool_grid: int
-    pool_channels: int
-
-    @nn.compact
-    def __call__(
-        self,
-        image: Float[Array, "batch height width 3"] | None,
-        feature_map: Float[Array, "batch h w c"] | None = None,
-        *,
-        use_running: bool,
-        axis_name: str | None = None,
-    ) -> tuple[Float[Array, "batch h w c"], Float[Array, "batch features"]]:
-        """The map of the split stage, computed unless given, and the pooled features."""
-        if feature_map is None:
-            feature_map = resnet.Stem(self.resnet, name="stem")(
-                image, use_running=use_running, axis_name=axis_name
-            )
-            for number in range(resnet.FIRST_STAGE, self.split_stage + 1):
-                stage = resnet.Stage(self.resnet, number, name=f"stage{number}")
-                feature_map = stage(feature_map, use_running=use_running, axis_name=axis_name)
-        x = feature_map
-        if self.pool_channels:
-            reduce = resnet.Conv(
-                self.pool_channels, use_bias=True, dtype=self.resnet.dtype, name="reduce"
-            )
-            x = reduce(x)
-        return feature_map, average_cells(x, self.pool_grid)
-
-
-class CategoryNetwork(nn.Module):
-    """Logits, from the map of the split stage or from the pooled features."""
-
-    resnet: resnet.Architecture
-    split_stage: int
-    kind: str
-    num_categories: int
-    hidden: tuple[int, ...]
-    dropout: float
-
-    @nn.compact
-    def __call__(
-        self,
-        feature_map: Float[Array, "batch h w c"] | None,
-        pooled: Float[Array, "batch features"],
-        *,
-        use_running: bool,
-        key: Key[Array, " batch"] | None = None,
-        axis_name: str | None = None,
-    ) -> Float[Array, "batch categories"]:
-        """Logits, at least float32; dropout acts where each image has a key."""
-        dtype = self.resnet.dtype
-        if self.kind == "stage5":
-            x = feature_map
-            for number in range(self.split_stage + 1, resnet.LAST_STAGE + 1):
-                stage = resnet.Stage(self.resnet, number, name=f"stage{number}")
-                x = stage(x, use_running=use_running, axis_name=axis_name)
-            x = average_cells(x, 1)
-        else:
-            standardise = norm.BatchNorm(name="bn0")
-            x = standardise(pooled, use_running=use_running, axis_name=axis_name)
-        for i, units in enumerate(self.hidden, start=1):
-            x = nn.Dense(
-                units,
-                use_bias=False,
-                dtype=dtype,
-                kernel_init=initial.glorot(),
-                name=f"linear{i}",
-            )(x)
-            normalise = norm.BatchNorm(name=f"bn{i}")
-            x = nn.relu(normalise(x, use_running=use_running, axis_name=axis_name))
-            if key is not None and self.dropout:
-                x = drop(jax.vmap(jax.random.fold_in, (0, None))(key, i), x, self.dropout)
-        return nn.Dense(
-            self.num_categories,
-            dtype=jnp.promote_types(dtype, jnp.float32),
-            kernel_init=initial.glorot(),
-            name="logits",
-        )(x)
-
-
-def integrated(
+def build(
     *,
     num_categories: int,
+    architecture: str = "integrated",
+    trunk: str = "resnet",
     pose: Any,
     blocks: Sequence[int] = (3, 4, 6, 3),
     width: int = 64,
@@ -170,10 +114,13 @@ def integrated(
     pose_hidden: Sequence[int] = (1000, 500),
     dtype: Any = jnp.float32,
 ) -> Network:
-    """The paper's network: shared features, a category network and K pose networks.
+    """A network of figure 2; by default the paper's own.
 
     Args:
       num_categories: K, at least 1.
+      architecture: a name in `ARCHITECTURES`.
+      trunk: "resnet", or "vgg_m", for which `width` counts and, of the rest about ResNets, nothing;
+        its category head is "pooled".
       pose: the pose representation, a catpose.poses.pose.Pose; its num_outputs and activate are
         read.
       blocks: residual blocks of stages 2, 3, 4 and 5; those that no part uses may be left out.
@@ -186,7 +133,9 @@ def integrated(
         paper's global average, 0 keeps every position.
       pool_channels: channels of a 1x1 convolution before that average; 0 for none.
       category_head: "stage5" for the remaining stages on the whole map and a linear layer;
-        "pooled" for batch normalisation of the pooled features and a perceptron.
+        "pooled" for batch normalisation of the pooled features and a perceptron. A category
+        network with features of its own has all stages with "stage5", and with "pooled" what the
+        feature network has.
       head_hidden: hidden layers of the category network before its last linear layer.
       head_dropout: probability in [0, 1) of dropping a unit of those hidden layers.
       pose_hidden: hidden layers of each pose network.
@@ -198,24 +147,47 @@ def integrated(
     Raises:
       ValueError: an argument is outside its range.
     """
-    architecture = resnet.architecture(
-        blocks=blocks, width=width, block=block, variant=variant, stem=stem, dtype=dtype
-    )
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"architecture is one of {tuple(ARCHITECTURES)}, not {architecture!r}")
     if category_head not in CATEGORY_HEADS:
         raise ValueError(f"category_head is one of {CATEGORY_HEADS}, not {category_head!r}")
-    last = resnet.LAST_STAGE if category_head == "stage5" else split_stage
-    if not resnet.FIRST_STAGE <= split_stage <= resnet.LAST_STAGE:
-        raise ValueError(f"split_stage is between 2 and 5, not {split_stage}")
-    if len(blocks) < last - resnet.FIRST_STAGE + 1:
-        raise ValueError(f"blocks={tuple(blocks)} ends before stage {last}")
+    composition = ARCHITECTURES[architecture]
+    if trunk == "vgg_m":
+        described = vgg_m.Architecture(width, dtype, vgg_m.units(width))
+        if category_head != "pooled":
+            raise ValueError("VGG-M has no stages to be split at: category_head is 'pooled'")
+    elif trunk == "resnet":
+        described = resnet.architecture(
+            blocks=blocks, width=width, block=block, variant=variant, stem=stem, dtype=dtype
+        )
+        last = resnet.LAST_STAGE if category_head == "stage5" else split_stage
+        if not resnet.FIRST_STAGE <= split_stage <= resnet.LAST_STAGE:
+            raise ValueError(f"split_stage is between 2 and 5, not {split_stage}")
+        if len(blocks) < last - resnet.FIRST_STAGE + 1:
+            raise ValueError(f"blocks={tuple(blocks)} ends before stage {last}")
+    else:
+        raise ValueError(f"trunk is one of {TRUNKS}, not {trunk!r}")
 
-    feature_network = FeatureNetwork(architecture, split_stage, pool_grid, pool_channels)
-    category_network = CategoryNetwork(
-        architecture, split_stage, category_head, num_categories, tuple(head_hidden), head_dropout
+    feature_network = parts.FeatureNetwork(described, split_stage, pool_grid, pool_channels)
+    own_features = None
+    if composition.own_features:
+        own_features = feature_network.clone()
+        if category_head == "stage5":
+            own_features = parts.FeatureNetwork(described, resnet.LAST_STAGE, 1, 0)
+    category_network = parts.CategoryNetwork(
+        own_features,
+        described if trunk == "resnet" else None,
+        split_stage,
+        category_head,
+        num_categories,
+        tuple(head_hidden),
+        head_dropout,
+        dtype,
     )
     pose_networks = pose_nets.PoseNetworks(
         num_categories, pose.num_outputs, pose.activate, tuple(pose_hidden), dtype
     )
+    kept_networks = pose_networks.clone(num_networks=1 if composition.agnostic else num_categories)
 
     def init_fn(key, image):
         shape, image_dtype = image.shape, image.dtype
@@ -228,12 +200,14 @@ def integrated(
             )
             variables = (
                 feature_variables,
-                category_network.init(key, feature_map, pooled, use_running=True),
-                pose_networks.init(key, pooled, use_running=True),
+                category_network.init(
+                    key, jnp.zeros(shape, image_dtype), feature_map, pooled, use_running=True
+                ),
+                kept_networks.init(key, pooled, use_running=True),
             )
             params, batch_stats = (
                 {group: v.get(collection, {}) for group, v in zip(GROUPS, variables, strict=True)}
-                for collection in ("params", "batch_stats")
+                for collection in COLLECTIONS
             )
             return {"params": initial.draw(key, params), "batch_stats": batch_stats}
 
@@ -255,7 +229,7 @@ def integrated(
         batch_stats = dict(variables["batch_stats"])
 
         def run(group, module, *args, **kwargs):
-            own = {name: variables[name].get(group, {}) for name in ("params", "batch_stats")}
+            own = {name: variables[name].get(group, {}) for name in COLLECTIONS}
             kwargs |= {"use_running": group not in batch_norm_train, "axis_name": axis_name}
             if kwargs["use_running"]:
                 return module.apply(own, *args, **kwargs)
@@ -263,8 +237,11 @@ def integrated(
             batch_stats[group] = updated.get("batch_stats", {})
             return result
 
+        own_pooled = None
         if features is None:
             feature_map, pooled = run("feature_network", feature_network, image)
+        elif composition.own_features:
+            feature_map, (pooled, own_pooled) = None, divide(variables, features)
         else:
             feature_map, pooled = pool_given(variables, features)
         if "category_network" not in batch_norm_train:
@@ -274,14 +251,16 @@ def integrated(
         category_logits = run(
             "category_network",
             category_network,
+            image,
             feature_map,
             pooled,
+            own_pooled,
             key=key,
         )
-        if tied:
+        if tied or composition.agnostic:
             pose_outputs, batch_stats["pose_networks"] = pose_nets.apply_tied(
                 pose_networks,
-                {name: variables[name]["pose_networks"] for name in ("params", "batch_stats")},
+                {name: variables[name]["pose_networks"] for name in COLLECTIONS},
                 pooled,
                 use_running="pose_networks" not in batch_norm_train,
                 axis_name=axis_name,
@@ -298,35 +277,24 @@ def integrated(
         own = {"params": lax.stop_gradient(variables["params"].get("feature_network", {}))}
         return feature_network.apply(own, None, features, use_running=True)
 
+    def divide(variables, features):
+        first = variables["params"]["pose_networks"]["linear1" if pose_hidden else "output"]
+        return jnp.split(features, [first["kernel"].shape[1]], axis=1)
+
     def feature_fn(variables, image):
-        own = {name: variables[name]["feature_network"] for name in ("params", "batch_stats")}
+        own = {name: variables[name].get("feature_network", {}) for name in COLLECTIONS}
         feature_map, pooled = feature_network.apply(own, image, use_running=True)
+        if composition.own_features:
+            second = {
+                name: variables[name].get("category_network", {}).get("own_features", {})
+                for name in COLLECTIONS
+            }
+            _, own_pooled = own_features.apply(second, image, use_running=True)
+            return lax.stop_gradient(jnp.concatenate([pooled, own_pooled], axis=1))
         return lax.stop_gradient(pooled if category_head == "pooled" else feature_map)
 
-    return Network(init_fn, apply_fn, feature_fn)
-
-
-def average_cells(x: Float[Array, "batch h w c"], grid: int) -> Float[Array, "batch features"]:
-    """Average over grid x grid cells of equal size, flattened row by row; 0 keeps every position.
-
-    Raises:
-      ValueError: the map does not divide into that many cells.
-    """
-    batch, height, width, channels = x.shape
-    if grid == 0:
-        return x.reshape(batch, height * width * channels)
-    if height % grid or width % grid:
-        raise ValueError(f"a {height} x {width} map does not divide into {grid} x {grid} cells")
-    cells = x.reshape(batch, grid, height // grid, grid, width // grid, channels)
-    return cells.mean((2, 4)).reshape(batch, grid * grid * channels)
-
-
-def drop(
-    key: Key[Array, " batch"], x: Float[Array, "batch units"], rate: float
-) -> Float[Array, "batch units"]:
-    """Dropout, each row by its own key: zero with probability `rate`, else over 1 - rate."""
-    keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))(key)
-    return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))
+    feature_paths = ("feature_network", *((OWN_FEATURES,) if composition.own_features else ()))
+    return Network(init_fn, apply_fn, feature_fn, feature_paths)
 
 
 def param_counts(variables: dict) -> dict[str, int]:

@@ -76,7 +76,7 @@ def load_pretrained(
     Args:
       path: .npz, .h5, .safetensors, .pth or .pt, see catpose.models.weight_files.
       variables: of a network; its feature_network, and its category_network where that has
-        stages, are filled. Everything else comes back as it is.
+        stages or a feature network of its own, are filled. Everything else comes back as it is.
       allow_missing: keep the values of `variables` where the file lacks a name.
 
     Returns:
@@ -128,7 +128,7 @@ def load_pretrained(
 
 def file_name_of(path: tuple[tree_util.DictKey, ...], is_torch: bool) -> str | None:
     """The name in a file of the leaf at a path of the variables; None where files have none."""
-    _, group, *rest = (part.key for part in path)
+    _, group, *rest = (part.key for part in path if part.key != "own_features")
     if group == "pose_networks" or not re.fullmatch(r"stem|stage\d", rest[0]):
         return None
     *block, layer, leaf = rest

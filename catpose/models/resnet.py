@@ -87,20 +87,21 @@ def architecture(
 
 
 class Conv(nn.Module):
-    """Convolution with a square kernel and symmetric padding of half its size."""
+    """Convolution with a square kernel and symmetric padding, of half its size unless given."""
 
     num_outputs: int
     size: int = 1
     stride: int = 1
     use_bias: bool = False
     dtype: Any = jnp.float32
+    padding: int | None = None
 
     @nn.compact
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 d"]:
         """Convolve in the compute type."""
         shape = (self.size, self.size, x.shape[-1], self.num_outputs)
         kernel = self.param("kernel", initial.he, shape, jnp.float32)
-        side = (self.size // 2, self.size // 2)
+        side = (self.size // 2 if self.padding is None else self.padding,) * 2
         y = conv_lib.conv(
             x.astype(self.dtype),
             kernel.astype(self.dtype),
@@ -185,13 +186,15 @@ class Block(nn.Module):
         return nn.relu(y + x)
 
 
-def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-    """3x3 max-pool at stride 2 with padding 1, rows first and then columns.
+def max_pool(
+    x: Float[Array, "b h w c"], padding: tuple[int, int] = (1, 1)
+) -> Float[Array, "b h2 w2 c"]:
+    """3x3 max-pool at stride 2, padded before and after, rows first and then columns.
 
     As maxima of shifted maps and not as lax.reduce_window, whose gradient is ten times slower on
     CPU. Equal maxima share the gradient.
     """
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-jnp.inf)
+    x = jnp.pad(x, ((0, 0), padding, padding, (0, 0)), constant_values=-jnp.inf)
     height, width = (2 * ((size - 3) // 2) + 1 for size in x.shape[1:3])
     x = functools.reduce(jnp.maximum, [x[:, i : i + height : 2] for i in range(3)])
     return functools.reduce(jnp.maximum, [x[:, :, i : i + width : 2] for i in range(3)])

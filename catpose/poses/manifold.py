@@ -8,7 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from catpose import losses
 from catpose.geometry import so3
+from catpose.poses import compare
+from catpose.poses.pose import Pose
 
 _NUM_STEPS = 12
 
@@ -44,3 +47,33 @@ def karcher(
         return so3.multiply(mean, so3.exp(jnp.sum(weights * so3.log(relative), axis=1)))
 
     return jax.lax.fori_loop(0, _NUM_STEPS, step, start)
+
+
+def on_the_group(pose: Pose) -> Pose:
+    """The same networks, fused by `karcher` instead of in the representation's own space.
+
+    What the networks put out is then a rotation each, nine numbers row by row, and the loss is the
+    geodesic one: losses of the representation's own say nothing about a mean of rotations.
+
+    Args:
+      pose: any representation; as many numbers as before come out of its networks.
+    """
+
+    def activate(raw):
+        return _flat(pose.to_rotation(pose.activate(raw)))
+
+    def fuse(outputs, weights):
+        return _flat(karcher(_matrices(outputs), weights))
+
+    geodesic = compare.decoded(_matrices, losses.geodesic)
+    return pose._replace(
+        activate=activate, to_rotation=_matrices, losses={"geodesic": geodesic}, fuse=fuse
+    )
+
+
+def _flat(rotation):
+    return rotation.reshape(*rotation.shape[:-2], 9)
+
+
+def _matrices(outputs):
+    return outputs.reshape(*outputs.shape[:-1], 3, 3)

@@ -9,7 +9,17 @@ from catpose.data import drawn
 from catpose.errors import InputError
 from catpose.models import fusion as fusions
 from catpose.report import labels, predictions
-from catpose.train import experiment, feed, parallel, phases, runs, sources, state, workdir
+from catpose.train import (
+    experiment,
+    feed,
+    parallel,
+    phases,
+    runs,
+    sources,
+    start,
+    state,
+    workdir,
+)
 
 
 def default_fusion(folder: pathlib.Path, category: str) -> str:
@@ -70,9 +80,9 @@ def predict(
             f"the data of the run in {folder} has no split '{split}'; "
             f"it has {', '.join(data.splits)} (--split=NAME)"
         )
-    run = runs.Run(config, folder, data, model, experiment.build_phases(config), {}, True)
+    run = runs.Run(config, folder, data, model, experiment.build_phases(config), {}, {}, True)
     parallel.check_batch(config.eval.batch_size, "config.eval.batch_size")
-    step, variables = experiment.read_variables(folder, run.model, best=best)
+    step, variables = start.read_variables(folder, run.model, best=best)
     phase, _ = phases.at_step(run.phases, step)
     trained = state.create(jax.random.key(0), variables)
     evaluation = feed.evaluate_split(run, split, phase, trained)

@@ -3,10 +3,8 @@
 The config stops here and at the loop: below, functions take arrays, numbers and functions.
 """
 
-import pathlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
@@ -14,10 +12,10 @@ import numpy as np
 from catpose.data import augment
 from catpose.errors import InputError
 from catpose.geometry import symmetry, viewpoint
-from catpose.models import networks, pretrained
-from catpose.poses import MAKERS, POSES, dictionary
+from catpose.models import networks
+from catpose.poses import MAKERS, POSES, dictionary, manifold
 from catpose.poses.pose import Pose
-from catpose.train import checkpoint, phases, workdir
+from catpose.train import phases
 
 
 class Model(NamedTuple):
@@ -71,7 +69,7 @@ def fit_keys(config: ml_collections.ConfigDict, rotation: np.ndarray) -> np.ndar
 
 
 def build_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None = None) -> Pose:
-    """The representation that `config.model` describes.
+    """The representation that `config.model` describes, and how it is fused.
 
     Args:
       config: of the run.
@@ -80,6 +78,20 @@ def build_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None = None
     Raises:
       InputError: an unknown name, or settings that it does not have.
     """
+    kinds = {"outputs": lambda pose: pose, "karcher": manifold.on_the_group}
+    kind = config.model.pose_fusion
+    if kind not in kinds:
+        raise InputError(f"config.model.pose_fusion is '{kind}'; it can be {', '.join(kinds)}")
+    pose = _named_pose(config, keys)
+    if kind == "karcher" and "geodesic" not in pose.losses:
+        raise InputError(
+            f"config.model.pose_fusion is 'karcher', which learns by the geodesic loss; "
+            f"'{pose.name}' has no such loss"
+        )
+    return kinds[kind](pose)
+
+
+def _named_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None) -> Pose:
     name, settings = config.model.pose, dict(config.model.pose_settings)
     if name not in POSES:
         raise InputError(f"config.model.pose is '{name}'; it can be {', '.join(POSES)}")
@@ -121,8 +133,10 @@ def build_model(
             f"it can be {', '.join(augment.NORMALIZATIONS)}"
         )
     try:
-        network = networks.integrated(
+        network = networks.build(
             num_categories=len(categories),
+            architecture=model.architecture,
+            trunk=model.trunk,
             pose=pose,
             blocks=tuple(model.blocks),
             width=model.width,
@@ -152,87 +166,6 @@ def build_model(
         keys,
         orders if (orders != 1).any() else None,
     )
-
-
-def initial_variables(
-    config: ml_collections.ConfigDict, model: Model, key: Any
-) -> tuple[dict[str, Any], str]:
-    """Random weights, and over them the pretrained ones that `config.model.pretrained` names.
-
-    Of a network that comes with catpose it is the feature network. A relative path counts from the
-    current folder, else from `config.data.root`.
-
-    Returns:
-      The variables, and a line that says what was loaded and which names did not match.
-
-    Raises:
-      InputError: no such file, weights of another network, or another normalisation than theirs.
-    """
-    shape = (1, model.resolution, model.resolution, 3)
-    variables = model.network.init_fn(key, jax.ShapeDtypeStruct(shape, jnp.float32))
-    if config.model.pretrained == "none":
-        return variables, "random initial weights"
-    if config.model.pretrained in workdir.shipped():
-        return _with_shipped_features(config, model, variables)
-    path = pathlib.Path(config.model.pretrained).expanduser()
-    beside = pathlib.Path(config.data.root).expanduser() / path
-    if not path.is_file() and not beside.is_file():
-        raise InputError(
-            f"no pretrained weights at {path} nor {beside}; "
-            "set --config.model.pretrained to a file, or to none"
-        )
-    wanted = pretrained.normalization_of(config.model.variant)
-    if model.normalization != wanted:
-        raise InputError(
-            f"pretrained weights of variant {config.model.variant} want "
-            f"config.model.normalization = {wanted}, not {model.normalization}"
-        )
-    try:
-        variables, found = pretrained.load_pretrained(
-            path if path.is_file() else beside,
-            variables,
-            allow_missing=config.model.allow_missing,
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    line = f"{path.name}: {len(found.loaded)} arrays loaded"
-    for kind, names in (("missing, left random", found.missing), ("unused", found.surplus)):
-        if names:
-            line += f"; {len(names)} {kind}: {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
-    return variables, line
-
-
-def _with_shipped_features(
-    config: ml_collections.ConfigDict, model: Model, variables: dict[str, Any]
-) -> tuple[dict[str, Any], str]:
-    name, group = config.model.pretrained, phases.FEATURE_NETWORK
-    folder = workdir.find(name)
-    wanted = workdir.read_config(folder).model.normalization
-    if model.normalization != wanted:
-        raise InputError(
-            f"the weights '{name}' want config.model.normalization = {wanted}, "
-            f"not {model.normalization}"
-        )
-    _, arrays = checkpoint.read_run(folder, best=False)
-    filled = dict(variables)
-    for kind in ("params", "batch_stats"):
-        own = checkpoint.restore(arrays, variables[kind][group], f"{kind}.{group}")
-        filled[kind] = {**variables[kind], group: own}
-    return filled, f"the feature network of {name}; random weights elsewhere"
-
-
-def read_variables(
-    folder: pathlib.Path, model: Model, *, best: bool = False
-) -> tuple[int, dict[str, Any]]:
-    """Step and variables of a run, or of a network that comes with catpose.
-
-    Raises:
-      InputError: no checkpoint there, or one of another network.
-    """
-    shape = jax.ShapeDtypeStruct((1, model.resolution, model.resolution, 3), jnp.float32)
-    target = jax.eval_shape(model.network.init_fn, jax.random.key(0), shape)
-    step, arrays = checkpoint.read_run(folder, best=best)
-    return step, {name: checkpoint.restore(arrays, target[name], name) for name in target}
 
 
 def build_phases(config: ml_collections.ConfigDict) -> tuple[phases.Phase, ...]:

@@ -65,7 +65,7 @@ def cache(run: runs.Run, split: str, phase: phases.Phase, current: state.TrainSt
                 points=None if data.camera is None else parallel.replicate(data.camera.points),
             )
         return run.memo[split]
-    weights = feature_digest(current)
+    weights = feature_digest(run, current)
     key = (split, phase.views, weights)
     if key not in run.memo:
         views = [_view_features(run, split, view, current, weights) for view in phase.views]
@@ -73,10 +73,14 @@ def cache(run: runs.Run, split: str, phase: phases.Phase, current: state.TrainSt
     return run.memo[key]
 
 
-def feature_digest(current: state.TrainState) -> str:
-    """Hash of the feature network's weights and statistics."""
-    group = "feature_network"
-    leaves = jax.tree.leaves((current.params[group], current.batch_stats[group]))
+def feature_digest(run: runs.Run, current: state.TrainState) -> str:
+    """Hash of the weights and statistics that make features."""
+    leaves = [
+        leaf
+        for tree in (current.params, current.batch_stats)
+        for path, leaf in phases.by_path(tree).items()
+        if path.startswith(tuple(f"{start}/" for start in run.model.network.feature_paths))
+    ]
     return store.digest(*map(np.asarray, leaves))
 
 
@@ -140,8 +144,8 @@ def evaluate_split(
     plain = dataclasses.replace(phase, views=("identity",))
     margin = run.dataset.splits[split].margin
     compiled = ("predict", phase.tied, margin)
-    if compiled not in run.memo:
-        run.memo[compiled] = evaluate.compile_predict(
+    if compiled not in run.programs:
+        run.programs[compiled] = evaluate.compile_predict(
             run.model.network.apply_fn,
             pose=run.model.pose,
             tied=phase.tied,
@@ -163,7 +167,7 @@ def evaluate_split(
             {"params": current.params, "batch_stats": current.batch_stats},
             run.dataset.splits[split],
             cache(run, split, plain, current),
-            predict_fn=run.memo[compiled],
+            predict_fn=run.programs[compiled],
             batch_size=run.config.eval.batch_size,
             orders=run.model.symmetry,
             progress_fn=bar.update,

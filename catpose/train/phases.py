@@ -15,8 +15,10 @@ import jax
 from catpose.data import augment
 from catpose.errors import InputError
 from catpose.models import fusion as fusions
+from catpose.models import networks
 
 FEATURE_NETWORK, POSE_NETWORKS = "feature_network", "pose_networks"
+_STORED = (FEATURE_NETWORK + "/", networks.OWN_FEATURES + "/")  # what stored features stand for
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,12 +148,6 @@ def _phase(i: int, entry: dict[str, Any]) -> tuple[str, Phase]:
             )
     if phase.cached_features and not phase.views:
         raise InputError(f"{where} has cached_features, so it needs views, 'identity' at least")
-    for group in phase.batch_norm:
-        if group not in phase.train:
-            raise InputError(
-                f"{where}.batch_norm names {group}, but `train` does not: what is frozen, even in "
-                "part, runs on its running statistics"
-            )
     return start, phase
 
 
@@ -213,7 +209,8 @@ def labels(params: Mapping[str, Any], phase: Phase) -> dict[str, str]:
     """By path: "train" where a pattern of the phase covers it, "freeze" elsewhere.
 
     Raises:
-      InputError: a pattern that covers no parameter; features both cached and trained.
+      InputError: a pattern that covers no parameter; features both cached and trained; batch
+        statistics of a group that is frozen in part.
     """
     used = dict.fromkeys(phase.train, False)
     result = {}
@@ -221,10 +218,18 @@ def labels(params: Mapping[str, Any], phase: Phase) -> dict[str, str]:
         covering = [p for p in phase.train if re.match(rf"(?:{p})(?:/|$)", path)]
         used.update(dict.fromkeys(covering, True))
         result[path] = "train" if covering else "freeze"
-        if covering and phase.cached_features and path.startswith(FEATURE_NETWORK + "/"):
+        if covering and phase.cached_features and path.startswith(_STORED):
             raise InputError(
                 f"phase '{phase.name}' trains {path}, so cached_features must be False"
             )
+    for group in phase.batch_norm:
+        for path, mark in result.items():
+            rests = phase.cached_features and path.startswith(_STORED)  # it is not even run
+            if path.startswith(group + "/") and mark == "freeze" and not rests:
+                raise InputError(
+                    f"phase '{phase.name}' names {group} in batch_norm, but does not train {path}: "
+                    "what is frozen, even in part, runs on its running statistics"
+                )
     for pattern, was_used in used.items():
         if not was_used:
             raise InputError(

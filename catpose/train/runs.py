@@ -6,6 +6,7 @@ import sys
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from catpose.train import (
     parallel,
     phases,
     sources,
+    start,
     state,
     step,
     workdir,
@@ -35,8 +37,13 @@ class Run(NamedTuple):
       dataset: images and labels.
       model: network and representation.
       phases: in order.
-      memo: what is made once: images and features in device memory, compiled predictions.
+      memo: what is made once: images and features in device memory.
+      programs: compiled steps and predictions. Runs that differ in their seeds and weights alone
+        may share them.
       progress: whether to show bars (on a terminal).
+      after: the folder of a finished run with which this one has its first phases in common, and
+        everything else but what is evaluated: this one goes on from its last state, and becomes
+        what it would have become alone. None for a run that begins at the beginning.
     """
 
     config: ml_collections.ConfigDict
@@ -45,7 +52,9 @@ class Run(NamedTuple):
     model: experiment.Model
     phases: tuple[phases.Phase, ...]
     memo: dict[Any, Any]
+    programs: dict[Any, Any]
     progress: bool
+    after: pathlib.Path | None = None
 
 
 def prepare(
@@ -82,7 +91,7 @@ def assemble(
             raise InputError("config.model.pose_keys are fitted to a split 'train'; there is none")
         keys = experiment.fit_keys(config, data.splits["train"].rotation)
     model = experiment.build_model(config, data.categories, keys)
-    run = Run(config, folder, data, model, experiment.build_phases(config), {}, progress)
+    run = Run(config, folder, data, model, experiment.build_phases(config), {}, {}, progress)
     _check(run)
     return run
 
@@ -155,9 +164,15 @@ def pools(run: Run, split: str) -> sampling.Pools:
 
 
 def initial_state(run: Run) -> state.TrainState:
-    """The state before the first phase: random weights, pretrained ones over them."""
+    """The state before the first phase: random weights, pretrained ones over them.
+
+    Or the last state of `run.after`.
+    """
     key = jax.random.key(run.config.seed)
-    variables, line = experiment.initial_variables(run.config, run.model, key)
+    if run.after is not None:
+        step, variables = start.read_variables(run.after, run.model)
+        return state.create(key, variables)._replace(step=jnp.int32(step))
+    variables, line = start.initial_variables(run.config, run.model, key)
     if run.progress:
         tqdm.write(line, file=sys.stderr)
     return state.create(key, variables)
@@ -188,6 +203,9 @@ def make_tx(run: Run, phase: phases.Phase, params: Any) -> Any:
 
 def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
     """The phase's data-parallel step: (state, records, cache) -> (state, metrics)."""
+    key = ("step", repr(phase))
+    if key in run.programs:
+        return run.programs[key]
     prepare_fn = functools.partial(
         batch.prepare,
         augment=augment.Augment(**phase.augment),
@@ -207,4 +225,5 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
         loss_fn=step.phase_loss(run.model.pose, phase, run.model.symmetry),
         tx=tx,
     )
-    return parallel.compile_step(step_fn, run.config.parallel)
+    run.programs[key] = parallel.compile_step(step_fn, run.config.parallel)
+    return run.programs[key]

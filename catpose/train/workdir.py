@@ -21,17 +21,29 @@ SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of network
 # Where results do not depend on a key, it may change between runs on one workdir.
 FREE = ("data.cache_dir",)
 KEYS = "pose_keys.npy"
+# Keys that runs of older versions do not have, with the values that they stood for.
+_YOUNGER = {
+    "data": {"symmetry": {}},
+    "model": {
+        "pose_settings": {},
+        "pose_keys": 0,
+        "architecture": "integrated",
+        "trunk": "resnet",
+        "pose_fusion": "outputs",
+    },
+}
 
 
 @contextlib.contextmanager
 def opened(
-    folder: pathlib.Path, config: ml_collections.ConfigDict
+    folder: pathlib.Path, config: ml_collections.ConfigDict, *, free: tuple[str, ...] = FREE
 ) -> Iterator[Callable[[], float]]:
     """Makes the folder the config's own, or checks that it already is.
 
     Args:
       folder: made where it does not exist.
       config: resolved; written to `config.json` with versions and commit.
+      free: keys, or sections, that may differ from those that the run began with.
 
     Yields:
       A function that tells the seconds spent on this run, those of earlier processes included.
@@ -43,7 +55,7 @@ def opened(
     described = json.loads(config.to_json())
     path = folder / "config.json"
     if _has_begun(folder):
-        _compare(folder, json.loads(path.read_text())["config"], described)
+        _compare(folder, json.loads(path.read_text())["config"], described, free)
     else:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -106,10 +118,10 @@ def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
     if not path.is_file():
         raise InputError(f"no run in {folder}: it has no config.json; train first")
     config = ml_collections.ConfigDict(json.loads(path.read_text())["config"])
-    if "symmetry" not in config.data:  # of a run from before there was this key
-        config.data.symmetry = ml_collections.ConfigDict()
-    if "pose_settings" not in config.model:
-        config.model.pose_settings, config.model.pose_keys = ml_collections.ConfigDict(), 0
+    for section, younger in _YOUNGER.items():
+        for key, value in younger.items():
+            if key not in config[section]:
+                config[section][key] = ml_collections.ConfigDict(value) if value == {} else value
     return config
 
 
@@ -150,10 +162,10 @@ def commit() -> str:
     return result.stdout.strip()
 
 
-def _compare(folder: pathlib.Path, old: Any, new: Any) -> None:
+def _compare(folder: pathlib.Path, old: Any, new: Any, free: tuple[str, ...]) -> None:
     before, now = _flatten(old), _flatten(new)
     for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key) and key not in FREE:
+        if before.get(key) != now.get(key) and not key.startswith(free):
             raise InputError(
                 f"{folder} was made with config.{key} = {before.get(key, 'absent')}, now it is "
                 f"{now.get(key, 'absent')}; give another --workdir, or the old value"
