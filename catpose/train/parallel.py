@@ -5,6 +5,7 @@ Both take the un-stacked state and the whole batch, and give back the same numbe
 """
 
 import functools
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,17 @@ def replicate(tree: Any) -> Any:
     """The tree on every device, un-stacked; new buffers, safe to donate."""
     sharding = NamedSharding(mesh(), PartitionSpec())
     return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), sharding), tree)
+
+
+def keep_compilations(folder: pathlib.Path) -> None:
+    """Keeps compiled programs on disk, so that the same step is never compiled twice.
+
+    Args:
+      folder: made where it does not exist, private: programs in it are run.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def memory_for_data() -> int:

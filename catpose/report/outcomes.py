@@ -1,0 +1,102 @@
+"""Per-image results of trained networks, kept beside their weights."""
+
+import os
+import pathlib
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from catpose import metrics
+from catpose.data.dataset import Dataset
+from catpose.models import fusion as fusions
+from catpose.train import chain, feed, start, state
+
+
+class Outcome(NamedTuple):
+    """What a trained network makes of a split of N images of K categories.
+
+    Attributes:
+      category: (N,) true categories.
+      probabilities: (N, K).
+      error_deg: by fusion, (N,) geodesic errors in degrees.
+      azimuth_error_deg: by fusion, (N,).
+      network_error_deg: (N, K) errors of each category's own pose network.
+    """
+
+    category: np.ndarray
+    probabilities: np.ndarray
+    error_deg: dict[str, np.ndarray]
+    azimuth_error_deg: dict[str, np.ndarray]
+    network_error_deg: np.ndarray
+
+
+def path(link: chain.Link, split: str) -> pathlib.Path:
+    """Where a link's outcome on a split is."""
+    return link.folder / f"outcome-{split}.npz"
+
+
+def evaluate(
+    link: chain.Link,
+    data: Dataset,
+    split: str,
+    *,
+    programs: dict[str, dict[Any, Any]],
+    progress: bool = True,
+) -> None:
+    """Evaluates a trained link on a split of its data, and keeps the outcome.
+
+    Args:
+      link: of a chain.
+      data: what its config names.
+      split: which images.
+      programs: see `chain.assemble`.
+      progress: show bars on a terminal.
+    """
+    run = chain.assemble(link, data, programs=programs, progress=progress)
+    _, variables = start.read_variables(link.folder, run.model)
+    trained = state.create(jax.random.key(0), variables)
+    found = feed.evaluate_split(run, split, run.phases[-1], trained)
+    arrays = {
+        "category": found.category,
+        "probabilities": found.probabilities,
+        "network_error_deg": found.network_error_deg,
+    }
+    for name in fusions.FUSIONS:
+        arrays[f"error_deg.{name}"] = found.error_deg[name]
+        arrays[f"azimuth_error_deg.{name}"] = found.azimuth_error_deg[name]
+    partial = path(link, split).with_suffix(".partial.npz")
+    np.savez(partial, **arrays)
+    os.replace(partial, path(link, split))
+
+
+def read(link: chain.Link, split: str) -> Outcome:
+    """What `evaluate` kept."""
+    with np.load(path(link, split)) as file:
+        arrays = dict(file)
+
+    def by_fusion(field: str) -> dict[str, np.ndarray]:
+        return {name: arrays[f"{field}.{name}"] for name in fusions.FUSIONS}
+
+    return Outcome(
+        arrays["category"],
+        arrays["probabilities"],
+        by_fusion("error_deg"),
+        by_fusion("azimuth_error_deg"),
+        arrays["network_error_deg"],
+    )
+
+
+def summarize(outcome: Outcome, fusion: str) -> dict[str, Any]:
+    """The figures of `metrics.summarize` for one fusion, and those of Table 13 as "topk"."""
+    weight = np.ones(len(outcome.category))
+    table = metrics.Table(
+        category=outcome.category,
+        predicted_category=outcome.probabilities.argmax(-1),
+        error_deg=outcome.error_deg[fusion],
+        azimuth_error_deg=outcome.azimuth_error_deg[fusion],
+        weight=weight,
+    )
+    figures = metrics.summarize(table, outcome.probabilities.shape[1])
+    topk = metrics.topk(outcome.network_error_deg, outcome.probabilities, outcome.category, weight)
+    return figures | {"topk": topk}

@@ -1,0 +1,110 @@
+"""Trains and evaluates what the paper's tables compare, and writes them beside the paper's.
+
+python -m launch.tables --table=all --data=shapes --preset=small --workdir=runs/tables
+python -m launch.tables --table=9 --data=cars3d --preset=small --seeds=3 --workdir=runs/cars
+
+What tables and rows have in common is trained once: a run is named by the hash of what determines
+it. Finished runs are used again, and an interrupted command goes on where it was.
+"""
+
+import pathlib
+import time
+from typing import Any
+
+from absl import flags
+
+from catpose.errors import InputError
+from launch import command
+
+TABLE = flags.DEFINE_list("table", ["all"], "3 to 13, several with commas, all, representations")
+DATA = flags.DEFINE_enum("data", "shapes", ["shapes", "cars3d", "pascal3d"], "what to train on")
+PRESET = flags.DEFINE_enum("preset", "small", ["smoke", "small", "full"], "how long")
+SEEDS = flags.DEFINE_integer("seeds", None, "how many, from 0 on; 3, 1 of smoke", lower_bound=1)
+WORKDIR = flags.DEFINE_string("workdir", None, "where runs and pages go; runs/tables-DATA-PRESET")
+SPLIT = flags.DEFINE_string("split", "", "evaluated images; test, and validation of cars3d")
+
+
+def main() -> None:
+    """Trains what is missing, seed by seed, and writes the pages."""
+    from catpose.data import store
+    from catpose.report import campaign, results_page, study
+    from catpose.train import parallel
+    from configs import tables
+
+    chosen = _chosen(tuple(study.READINGS))
+    which = f"{DATA.value},{PRESET.value}"
+    rows = list(dict.fromkeys(row for table in chosen for row in study.rows_of(table)))
+    absent = {row: why for row in rows if (why := tables.why_not(DATA.value, PRESET.value, row))}
+    rows = [row for row in rows if row not in absent]
+    if not rows:
+        raise InputError(f"--data={DATA.value}: {'; '.join(sorted(set(absent.values())))}")
+    parallel.keep_compilations(store.cache_dir() / "xla")
+    root = pathlib.Path(WORKDIR.value or f"runs/tables-{DATA.value}-{PRESET.value}")
+    split = SPLIT.value or ("validation" if DATA.value == "cars3d" else "test")
+    seeds = SEEDS.value or (1 if PRESET.value == "smoke" else 3)
+    own = campaign.Campaign(
+        root,
+        split,
+        seeds,
+        lambda row: tables.get_config(f"{which},{row}", begins="row:"),
+        {"data": {}, "programs": {}},
+    )
+    began = time.monotonic()
+    for seed in range(seeds):
+        for row in rows:
+            campaign.train(own, row, seed)
+    found = campaign.collect(own, rows, absent)
+    extra = {}
+    if "representations" in chosen:
+        extra[study.REPRESENTATIONS.caption] = campaign.representations(own, found)
+        print(extra[study.REPRESENTATIONS.caption])
+    extra["Parameters"] = campaign.parameters(own, rows)
+    numbers = [table for table in chosen if isinstance(table, int)]
+    page = results_page.write(
+        found,
+        numbers,
+        root,
+        # All tables make the page of results; some make one of their own.
+        name="results" if "all" in TABLE.value else "tables_" + "_".join(TABLE.value),
+        title=f"The paper's tables on {DATA.value}",
+        preface=_preface(own, rows[0], time.monotonic() - began),
+        extra=extra,
+    )
+    if numbers:
+        print(results_page.terminal(found, numbers))
+    print(f"results: {page}")
+
+
+def _chosen(known: tuple[int, ...]) -> list[int | str]:
+    found: list[int | str] = []
+    for name in TABLE.value:
+        if name == "all":
+            found += known
+        elif name == "representations":
+            found.append(name)
+        elif name.isdigit() and int(name) in known:
+            found.append(int(name))
+        else:
+            raise InputError(f"--table={name}; it can be 3 to 13, all or representations")
+    return list(dict.fromkeys(found))
+
+
+def _preface(own: Any, row: str, seconds: float) -> str:
+    import jax
+
+    from catpose.report import layout
+    from catpose.train import workdir
+
+    return (
+        f"Made by `python -m launch.tables --table={','.join(TABLE.value)} --data={DATA.value} "
+        f"--preset={PRESET.value} --seeds={own.seeds}` at {workdir.commit()} on "
+        f"{jax.devices()[0].device_kind}, in the frame '{own.config_fn(row).frame}'; this call "
+        f"took {layout.duration(seconds)}, without what was trained before. Ours are figures of "
+        f"the {own.split} images, means over {own.seeds} seeds ± standard deviation. "
+        "Differences are of the first row that a claim names minus the second, with 95 % intervals "
+        "and one-sided p-values over seeds and images (catpose/report/paired.py)."
+    )
+
+
+if __name__ == "__main__":
+    command.run(main)
