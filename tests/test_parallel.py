@@ -140,6 +140,7 @@ def test_sgd_equals_one_device(mode, one):
             np.testing.assert_array_equal(copy, copies[0], err_msg=path)
 
 
+@pytest.mark.slow
 def test_adam_in_float64_equals_one_device():
     with jax.enable_x64():
         wanted_gradient, wanted, _ = trained("one", **ADAM)

@@ -109,6 +109,7 @@ def test_wrong_input_is_told_in_one_line(tmp_path, arguments, message):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_papers_recipe_takes_two_steps_of_each_phase(built, tmp_path):
     """On real and rendered images, with the jitter of poses."""
     folder, _, _ = built
