@@ -8,7 +8,6 @@ it. Finished runs are used again, and an interrupted command goes on where it wa
 """
 
 import pathlib
-import time
 from typing import Any
 
 from absl import flags
@@ -49,7 +48,6 @@ def main() -> None:
         lambda row: tables.get_config(f"{which},{row}", begins="row:"),
         {"data": {}, "programs": {}},
     )
-    began = time.monotonic()
     for seed in range(seeds):
         for row in rows:
             campaign.train(own, row, seed)
@@ -67,7 +65,7 @@ def main() -> None:
         # All tables make the page of results; some make one of their own.
         name="results" if "all" in TABLE.value else "tables_" + "_".join(TABLE.value),
         title=f"The paper's tables on {DATA.value}",
-        preface=_preface(own, rows[0], time.monotonic() - began),
+        preface=_preface(own, rows),
         extra=extra,
     )
     if numbers:
@@ -89,17 +87,19 @@ def _chosen(known: tuple[int, ...]) -> list[int | str]:
     return list(dict.fromkeys(found))
 
 
-def _preface(own: Any, row: str, seconds: float) -> str:
+def _preface(own: Any, rows: list[str]) -> str:
     import jax
 
-    from catpose.report import layout
+    from catpose.report import campaign, layout
     from catpose.train import workdir
+
+    seconds = campaign.total_seconds(own, rows)
 
     return (
         f"Made by `python -m launch.tables --table={','.join(TABLE.value)} --data={DATA.value} "
         f"--preset={PRESET.value} --seeds={own.seeds}` at {workdir.commit()} on "
-        f"{jax.devices()[0].device_kind}, in the frame '{own.config_fn(row).frame}'; this call "
-        f"took {layout.duration(seconds)}, without what was trained before. Ours are figures of "
+        f"{jax.devices()[0].device_kind}, in the frame '{own.config_fn(rows[0]).frame}'; "
+        f"training took {layout.duration(seconds)} in all. Ours are figures of "
         f"the {own.split} images, means over {own.seeds} seeds ± standard deviation. "
         "Differences are of the first row that a claim names minus the second, with 95 % intervals "
         "and one-sided p-values over seeds and images (catpose/report/paired.py)."

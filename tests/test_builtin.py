@@ -80,6 +80,6 @@ def test_the_code_that_draws_is_part_of_the_key(tmp_path, monkeypatch):
 
 
 def test_an_unknown_split_is_told_in_one_line(tmp_path):
-    message = "^config.data.num_images names 'val'; .*train, validation, test, pretrain$"
+    message = "^config.data.num_images names 'val'; .*train, validation, test, pretrain, rendered$"
     with pytest.raises(InputError, match=message):
         builtin.load(num_images={"val": 12}, cache_dir=str(tmp_path), **SMALL)

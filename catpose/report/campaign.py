@@ -118,6 +118,18 @@ def collect(campaign: Campaign, rows: Sequence[str], absent: Mapping[str, str]) 
     return results.Results(categories, every, absent)
 
 
+def total_seconds(campaign: Campaign, rows: Sequence[str]) -> float:
+    """Time that all training of these rows took, links that rows share counted once."""
+    folders = set()
+    for row in rows:
+        for seed in range(campaign.seeds):
+            folders |= {link.folder for link in links(campaign, row, seed)}
+    first = {_first(campaign.config_fn(row)) for row in rows} - {""}
+    folders |= {link.folder for row in first for link in links(campaign, row, 0)}
+    files = (folder / "seconds" for folder in folders)
+    return sum(float(file.read_text()) for file in files if file.is_file())
+
+
 def seconds(campaign: Campaign, row: str) -> float:
     """Time that a row's steps took, mean over the seeds; nothing is counted but the steps.
 
@@ -151,7 +163,10 @@ def parameters(campaign: Campaign, rows: Sequence[str]) -> str:
     named: dict[str, list[str]] = {}
     for row in rows:
         named.setdefault(json.dumps(counts(campaign, row)), []).append(row)
-    ours = {", ".join(same): json.loads(found) for found, same in named.items()}
+    ours = {
+        ", ".join(same[:3]) + ", ..." * (len(same) > 3): json.loads(found)
+        for found, same in named.items()
+    }
     papers = papers_counts()
     twelve, one = (papers[name]["pose_networks"] for name in (_INTEGRATED, _AGNOSTIC_12K))
     parts = [
