@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from catpose.report import layout, outcomes, paired, paper, study, tables
 
+SUMMARIES = (7, 13)  # tables whose columns are no categories
 DIGITS = {"pose-err": (1, 2), "cat-acc": (2, 4)}  # of a category's figure, and of their mean
 
 
@@ -101,7 +102,10 @@ def block_markdown(results: Results, number: int, metric: str) -> str:
     for line in lines(results, number, metric):
         labels = list(line.labels)
         if line.ours:
-            rows.append([*labels, "ours", *_cells(line.ours, one, mean)])
+            cells = _cells(line.ours, one, mean)
+            if number in SUMMARIES:
+                cells = [spread(column, mean) for column in zip(*line.ours, strict=True)]
+            rows.append([*labels, "ours", *cells])
             labels = [""] * len(labels)
         elif line.absent:
             gaps.append(f"{' '.join(line.labels)}: {line.absent}.")

@@ -58,11 +58,11 @@ def _marks(
 ) -> list[tuple[str, float, float, float]]:
     """Label, ours, its deviation over seeds, and the paper's."""
     columns = paper.TABLES[number].columns
-    shown = range(len(columns)) if number in (7, 13) else [len(columns) - 1]
+    shown = range(len(columns)) if number in results.SUMMARIES else [len(columns) - 1]
     marks = []
     for line in lines:
         for column in shown:
-            own = [seed[column if number in (7, 13) else -1] for seed in line.ours]
+            own = [seed[column if number in results.SUMMARIES else -1] for seed in line.ours]
             label = " ".join([*line.labels, *([columns[column]] if len(shown) > 1 else [])])
             mean = statistics.fmean(own) if own else np.nan
             deviation = statistics.stdev(own) if len(own) > 1 else 0.0

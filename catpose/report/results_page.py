@@ -114,7 +114,7 @@ def terminal(found: results.Results, numbers: Sequence[int]) -> str:
             for line in lines:
                 digits = results.DIGITS.get(metric, (4, 4))[1]
                 # Tables 7 and 13 have no mean; their first figure stands for them.
-                at = 0 if number in (7, 13) else -1
+                at = 0 if number in results.SUMMARIES else -1
                 own = results.spread([seed[at] for seed in line.ours], digits) if line.ours else "–"
                 published = layout.number(line.published[at], digits)
                 rows.append([str(number), metric, " ".join(line.labels), own, published])
