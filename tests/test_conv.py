@@ -100,7 +100,7 @@ def test_larger_maps_are_convolutions_on_cpu_too():
     assert "stablehlo.convolution" in lowered("3x3 of more channels", "cpu")
 
 
-@pytest.mark.parametrize("case", ["1x1", "3x3 on a small map"])
+@pytest.mark.parametrize("case", ["1x1", "3x3 on a small map", "3x3 of more channels, strided"])
 def test_devices_share_a_batch(case):
     x, kernel, stride, padding = arrays(case, np.float32, batch=8)
     # A factor per image, so that exchanged images would show.

@@ -35,6 +35,7 @@ LAYERS = (
     ("catpose.train.loop",),
     ("catpose.train.chain",),
     ("catpose.report",),
+    ("catpose.bench",),
     ("catpose.predict", "catpose.export"),
     ("configs",),
     ("launch",),

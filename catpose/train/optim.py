@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax.flatten_util
 import optax
 
 from catpose.errors import InputError
 from catpose.train import phases
+
+_LONG = 1 << 14  # numbers of a leaf that is copied at a cost
 
 
 def schedule(rate: phases.LearningRate, steps: int) -> optax.Schedule:
@@ -57,8 +60,7 @@ def make(
     optimizers = {"adam": optax.scale_by_adam, "sgd": optax.identity}
     if name not in optimizers:
         raise InputError(f"unknown optimizer '{name}'; known: {', '.join(optimizers)}")
-    # Flat: one vector instead of a hundred leaves compiles and runs several times faster.
-    moments = optax.flatten(
+    moments = _packed(
         optax.chain(
             optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity(),
             optimizers[name](),
@@ -69,6 +71,32 @@ def make(
     chain = [moments, decay, rate] if decay else [moments, rate]
     marks = {path: mark for path, mark in phases.labels(params, phase).items() if mark == "train"}
     return optax.partition({"train": optax.chain(*chain), "freeze": optax.set_to_zero()}, marks)
+
+
+def _packed(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The transformation on fewer leaves: the short ones, joined, are one vector.
+
+    A hundred short leaves compile and run several times faster so. Long ones stay as they are:
+    joining them would copy every gradient and every update once more. (`optax.flatten` joins all:
+    of ResNet-50 and twelve pose networks, 42 million numbers.)
+    """
+
+    def pack(tree: Mapping[str, Any]) -> tuple[Any, Any]:
+        long = {path: leaf for path, leaf in tree.items() if leaf.size > _LONG}
+        short = {path: leaf for path, leaf in tree.items() if leaf.size <= _LONG}
+        vector, unravel = jax.flatten_util.ravel_pytree(short)
+        return (long, vector), unravel
+
+    def init(params: Mapping[str, Any]) -> Any:
+        return inner.init(pack(params)[0])
+
+    def update(updates: Mapping[str, Any], state: Any, params: Any = None) -> tuple[Any, Any]:
+        packed, unravel = pack(updates)
+        packed_params = None if params is None else pack(params)[0]
+        (long, vector), state = inner.update(packed, state, packed_params)
+        return long | unravel(vector), state
+
+    return optax.GradientTransformation(init, update)
 
 
 def _kernels(tree: Mapping[str, Any]) -> dict[str, bool]:

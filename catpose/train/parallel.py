@@ -87,10 +87,14 @@ def compile_step(step_fn: Callable, mode: str) -> Callable[[Any, Any, Any], tupl
         )
         count = jax.device_count()
 
-        def run(state: Any, records: Any, cache: Any) -> tuple[Any, Any]:
-            divided = jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), records)
-            return mapped(state, divided, cache)
+        def divided(records: Any) -> Any:
+            return jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), records)
 
+        def run(state: Any, records: Any, cache: Any) -> tuple[Any, Any]:
+            return mapped(state, divided(records), cache)
+
+        # As what jit returns has it, for those who read the compiled program.
+        run.lower = lambda state, records, cache: mapped.lower(state, divided(records), cache)
         return run
     whole = NamedSharding(mesh(), PartitionSpec())
     divided = NamedSharding(mesh(), PartitionSpec(AXIS))

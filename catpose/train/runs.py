@@ -206,7 +206,21 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
     key = ("step", repr(phase))
     if key in run.programs:
         return run.programs[key]
-    prepare_fn = functools.partial(
+    step_fn = functools.partial(
+        step.train_step,
+        phase=phase,
+        prepare_fn=prepare_fn(run, phase),
+        apply_fn=step.phase_apply(run.model.network.apply_fn, phase, len(run.model.categories)),
+        loss_fn=step.phase_loss(run.model.pose, phase, run.model.symmetry),
+        tx=tx,
+    )
+    run.programs[key] = parallel.compile_step(step_fn, run.config.parallel)
+    return run.programs[key]
+
+
+def prepare_fn(run: Run, phase: phases.Phase) -> Any:
+    """What makes the phase's batches inside its step, see `step.train_step`."""
+    return functools.partial(
         batch.prepare,
         augment=augment.Augment(**phase.augment),
         views=phase.views,
@@ -217,13 +231,3 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
         frame=run.model.frame,
         drawing=None if run.dataset.engine is None else drawn.arguments(run.dataset.engine),
     )
-    step_fn = functools.partial(
-        step.train_step,
-        phase=phase,
-        prepare_fn=prepare_fn,
-        apply_fn=step.phase_apply(run.model.network.apply_fn, phase, len(run.model.categories)),
-        loss_fn=step.phase_loss(run.model.pose, phase, run.model.symmetry),
-        tx=tx,
-    )
-    run.programs[key] = parallel.compile_step(step_fn, run.config.parallel)
-    return run.programs[key]

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -109,39 +108,19 @@ def train_step(
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     prepare_key, network_key = jax.random.split(key)
     batch = prepare_fn(prepare_key, records, cache)
-
-    def across(tree: Any) -> Any:
-        return jax.lax.psum(tree, axis_name) if axis_name else tree
-
-    pose_count, category_count = across((batch.pose_weight.sum(), batch.category_weight.sum()))
-
-    def objective(trained: Mapping[str, Array]) -> tuple[Array, Any]:
-        variables = {
-            "params": phases.seen(state.params, trained),
-            "batch_stats": state.batch_stats,
-        }
-        outputs, batch_stats = apply_fn(variables, batch, network_key, axis_name)
-        pose, category = loss_fn(outputs, batch)
-        pose_mean = category_mean = jnp.zeros(())
-        sums = {}
-        # A loss that the phase leaves out is not computed at all.
-        if phase.pose_weight:
-            sums["pose_loss"] = (pose * batch.pose_weight).sum()
-            pose_mean = phase.pose_weight * sums["pose_loss"] / jnp.maximum(pose_count, 1e-6)
-        if phase.category_weight:
-            sums["category_loss"] = (category * batch.category_weight).sum()
-            category_mean = sums["category_loss"] / jnp.maximum(category_count, 1e-6)
-            right = outputs.category_logits.argmax(-1) == batch.category
-            sums["correct"] = (right * batch.category_weight).sum()
-        total = losses.joint(pose_mean, category_mean, category_weight=phase.category_weight)
-        return total, (sums, batch_stats)
-
     trained = phases.trainable(state.params, phase)
-    gradient, (sums, batch_stats) = jax.grad(objective, has_aux=True)(trained)
-    # As one vector, so that one all-reduce carries it.
-    flat, unravel = jax.flatten_util.ravel_pytree(gradient)
-    flat, sums = across((flat, sums))
-    gradient = unravel(flat)
+    gradient, (sums, counts, batch_stats) = jax.grad(objective, has_aux=True)(
+        trained,
+        state,
+        batch,
+        network_key,
+        phase=phase,
+        apply_fn=apply_fn,
+        loss_fn=loss_fn,
+        axis_name=axis_name,
+    )
+    # Leaf by leaf: XLA carries all of them in one all-reduce, and one long vector would be copied.
+    gradient, sums = _across((gradient, sums), axis_name)
     updates, opt_state = tx.update(gradient, state.opt_state, trained)
     new_state = state._replace(
         step=state.step + 1,
@@ -150,5 +129,58 @@ def train_step(
         batch_stats=batch_stats,
         opt_state=opt_state,
     )
+    # Products of vectors: squares would be written to memory first.
+    squares = [jnp.vdot(leaf, leaf, precision="highest") for leaf in jax.tree.leaves(gradient)]
+    return new_state, {**sums, **counts, "grad_norm": jnp.sqrt(sum(squares))}
+
+
+def objective(
+    trained: Mapping[str, Array],
+    state: TrainState,
+    batch: Batch,
+    key: Array,
+    *,
+    phase: phases.Phase,
+    apply_fn: Callable,
+    loss_fn: Callable,
+    axis_name: str | None = None,
+) -> tuple[Float[Array, ""], tuple[dict[str, Array], dict[str, Array], Any]]:
+    """What the phase minimises on a batch; on one of many devices, that device's summand of it.
+
+    Args:
+      trained: the parameters to differentiate by, see `phases.trainable`.
+      state: has the others.
+      batch: what the network and the losses see.
+      key: of the network's own random numbers.
+      phase: see `train_step`, as for the others.
+      apply_fn: see `phase_apply`.
+      loss_fn: see `phase_loss`.
+      axis_name: of the mapped axis over devices, or None.
+
+    Returns:
+      The loss, and (sums of this device, weights of the global batch, new batch statistics).
+    """
+    pose_count, category_count = _across(
+        (batch.pose_weight.sum(), batch.category_weight.sum()), axis_name
+    )
+    variables = {"params": phases.seen(state.params, trained), "batch_stats": state.batch_stats}
+    outputs, batch_stats = apply_fn(variables, batch, key, axis_name)
+    pose, category = loss_fn(outputs, batch)
+    pose_mean = category_mean = jnp.zeros(())
+    sums = {}
+    # A loss that the phase leaves out is not computed at all.
+    if phase.pose_weight:
+        sums["pose_loss"] = (pose * batch.pose_weight).sum()
+        pose_mean = phase.pose_weight * sums["pose_loss"] / jnp.maximum(pose_count, 1e-6)
+    if phase.category_weight:
+        sums["category_loss"] = (category * batch.category_weight).sum()
+        category_mean = sums["category_loss"] / jnp.maximum(category_count, 1e-6)
+        right = outputs.category_logits.argmax(-1) == batch.category
+        sums["correct"] = (right * batch.category_weight).sum()
+    total = losses.joint(pose_mean, category_mean, category_weight=phase.category_weight)
     counts = {"pose_count": pose_count, "category_count": category_count}
-    return new_state, {**sums, **counts, "grad_norm": jnp.linalg.norm(flat)}
+    return total, (sums, counts, batch_stats)
+
+
+def _across(tree: Any, axis_name: str | None) -> Any:
+    return jax.lax.psum(tree, axis_name) if axis_name else tree

@@ -1,0 +1,54 @@
+"""What the device can do at best, measured: arithmetic in matrix products, and memory traffic."""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+from jax import numpy as jnp
+
+
+class Limits(NamedTuple):
+    """The device's two roofs.
+
+    Attributes:
+      flops: floating-point operations per second of large matrix products.
+      bytes: read and written per second by a large copy.
+    """
+
+    flops: float
+    bytes: float
+
+
+def measure(dtype: str, *, seconds: float = 1.0) -> Limits:
+    """Measures both roofs on the first device.
+
+    Args:
+      dtype: of the matrix products.
+      seconds: how long each is repeated; the fastest repeat counts.
+    """
+    accelerator = jax.default_backend() != "cpu"
+    side = 8192 if accelerator else 2048
+    matrix = jnp.full((side, side), 0.5, jnp.dtype(dtype))
+    product = jax.jit(jnp.matmul)
+    rate = 2 * side**3 / _fastest(lambda: product(matrix, matrix), seconds)
+    size = 1 << (28 if accelerator else 26)
+    box = [jnp.zeros(size, jnp.float32)]
+    # Donated, so that no new memory is asked of the system, which would be what is measured.
+    add = jax.jit(lambda x: x + 1, donate_argnums=0)
+
+    def copy() -> Any:
+        box[0] = add(box[0])
+        return box[0]
+
+    return Limits(rate, 2 * 4 * size / _fastest(copy, seconds))
+
+
+def _fastest(call: Callable[[], Any], seconds: float) -> float:
+    jax.block_until_ready(call())
+    best, until = float("inf"), time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        begin = time.perf_counter()
+        jax.block_until_ready(call())
+        best = min(best, time.perf_counter() - begin)
+    return best

@@ -1,0 +1,190 @@
+"""What is timed: the steps of every kind of phase, their parts, inference and evaluation.
+
+They are the programs of training and evaluation themselves, on images that mean nothing.
+"""
+
+import functools
+import pathlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from catpose.data import batch as batches
+from catpose.data import dataset, drawn
+from catpose.render import shapes
+from catpose.train import evaluate, feed, parallel, phases, runs, sources, state, step
+
+
+class Program(NamedTuple):
+    """A compiled program, ready to be called.
+
+    Attributes:
+      call: starts it once and returns its arrays.
+      images: how many it handles.
+      compile_seconds: tracing and compilation, without a cache.
+      flops: of one call, by XLA's own cost analysis; NaN where it says nothing.
+      bytes: read and written by one call, likewise.
+      memory: bytes of its arguments, results and temporary arrays.
+    """
+
+    call: Callable[[], Any]
+    images: int
+    compile_seconds: float
+    flops: float
+    bytes: float
+    memory: int
+
+
+def noise(num_categories: int, size: int, resolution: int) -> dataset.Dataset:
+    """Images and rotations that mean nothing, as a dataset."""
+    generator = np.random.default_rng(0)
+    axes, _ = np.linalg.qr(generator.normal(size=(size, 3, 3)))
+    split = dataset.Split(
+        image=generator.integers(0, 256, (size, resolution, resolution, 3), np.uint8),
+        category=np.arange(size, dtype=np.int32) % num_categories,
+        rotation=(axes * np.linalg.det(axes)[:, None, None]).astype(np.float32),
+        names=np.arange(size).astype(str),
+        key=f"noise {num_categories} {size} {resolution}",
+    )
+    names = tuple(f"category {number}" for number in range(num_categories))
+    return dataset.Dataset(names, {"train": split})
+
+
+def assemble(config: Any, num_categories: int, size: int) -> runs.Run:
+    """A run on noise; where a phase draws its images, on the built-in models."""
+    if any(drawn.NAME in phase["sources"] for phase in config.phases):
+        data = noise(len(shapes.CATEGORIES), size, config.data.resolution)
+        data = data._replace(categories=shapes.CATEGORIES)
+        made = sources.build_engine(config, data)
+        data = data._replace(splits={**data.splits, drawn.NAME: drawn.split(made)}, engine=made)
+    else:
+        data = noise(num_categories, size, config.data.resolution)
+    return runs.assemble(config, pathlib.Path("unused"), data, progress=False)
+
+
+def train_steps(run: runs.Run) -> dict[str, Program]:
+    """Each phase's whole step, by the phase's name, from stored examples to new parameters."""
+    return {phase.name: _whole(run, phase) for phase in run.phases}
+
+
+def parts(run: runs.Run, phase: phases.Phase) -> dict[str, Program]:
+    """A phase's step on a batch in memory ("step"), and its parts.
+
+    "input" makes the batch, "forward" is the loss alone, "gradient" the loss and its gradient. What
+    "step" takes beyond "gradient" is the update.
+    """
+    at = runs.initial_state(run)
+    tx = runs.make_tx(run, phase, at.params)
+    at = parallel.replicate(state.enter_phase(at, phase, tx))
+    cache = {name: feed.cache(run, name, phase, at) for name in phase.sources}
+    records = next(feed.batches(run, phase, 0))
+    prepare = functools.partial(runs.prepare_fn(run, phase), jax.random.key(0))
+    made = jax.block_until_ready(jax.jit(prepare)(records, cache))
+    bound = {
+        "phase": phase,
+        "apply_fn": step.phase_apply(
+            run.model.network.apply_fn, phase, len(run.model.categories)
+        ),
+        "loss_fn": step.phase_loss(run.model.pose, phase, run.model.symmetry),
+    }  # fmt: skip
+    key = jax.random.key(0)
+
+    def forward(at: state.TrainState, batch: batches.Batch) -> Any:
+        trained = phases.trainable(at.params, phase)
+        total, (sums, _, batch_stats) = step.objective(trained, at, batch, key, **bound)
+        return total, sums, batch_stats
+
+    def gradient(at: state.TrainState, batch: batches.Batch) -> Any:
+        trained = phases.trainable(at.params, phase)
+        return jax.grad(step.objective, has_aux=True)(trained, at, batch, key, **bound)
+
+    images = phase.batch_size
+    found = {
+        "input": _program(prepare, (records, cache), images),
+        "forward": _program(forward, (at, made), images),
+        "gradient": _program(gradient, (at, made), images),
+    }
+    update = functools.partial(
+        step.train_step, prepare_fn=lambda key, records, cache: cache["made"], tx=tx, **bound
+    )
+    found["step"] = _stepping(jax.jit(update, donate_argnums=0), at, ({}, {"made": made}), images)
+    return found
+
+
+def inference(run: runs.Run, count: int) -> dict[str, Program]:
+    """The network alone on images in memory, and evaluation with all its fusions."""
+    at = runs.initial_state(run)
+    variables = parallel.replicate({"params": at.params, "batch_stats": at.batch_stats})
+    side = run.model.resolution
+    image = jnp.zeros((count, side, side, 3), jnp.float32)
+
+    def apply(variables: Mapping[str, Any], image: Any) -> Any:
+        outputs = run.model.network.apply_fn(variables, image)[0]
+        return outputs.category_logits, outputs.pose_outputs
+
+    split = run.dataset.splits["train"]
+    records = {"eval": batches.records(split, np.arange(count))}
+    cache = {"eval": batches.Cache(image=parallel.replicate(split.image))}
+    predict = evaluate.compile_predict(
+        run.model.network.apply_fn,
+        pose=run.model.pose,
+        tied=False,
+        resolution=side,
+        margin=split.margin,
+        context=run.model.context,
+        normalization=run.model.normalization,
+        frame=run.model.frame,
+    )
+    return {
+        "inference": _program(apply, (variables, image), count),
+        "evaluation": _program(predict, (variables, records, cache), count),
+    }
+
+
+def _whole(run: runs.Run, phase: phases.Phase) -> Program:
+    at = runs.initial_state(run)
+    tx = runs.make_tx(run, phase, at.params)
+    at = parallel.replicate(state.enter_phase(at, phase, tx))
+    cache = {name: feed.cache(run, name, phase, at) for name in phase.sources}
+    records = next(feed.batches(run, phase, 0))
+    step_fn = runs.compile_phase(run, phase, tx)
+    return _stepping(step_fn, at, (records, cache), phase.batch_size)
+
+
+def _stepping(step_fn: Any, at: state.TrainState, others: tuple, images: int) -> Program:
+    """A step that takes the state of the step before, whose buffers it may use again."""
+    box = [jax.tree.map(jnp.copy, at)]
+    compiled, seconds = _compiled(step_fn, (at, *others))
+
+    def call() -> Any:
+        box[0], sums = compiled(box[0], *others)
+        return box[0], sums
+
+    return _described(call, compiled, images, seconds)
+
+
+def _program(function: Callable, arguments: tuple, images: int) -> Program:
+    jitted = function if hasattr(function, "lower") else jax.jit(function)
+    compiled, seconds = _compiled(jitted, arguments)
+    return _described(lambda: compiled(*arguments), compiled, images, seconds)
+
+
+def _compiled(jitted: Any, arguments: tuple) -> tuple[Any, float]:
+    begin = time.perf_counter()
+    compiled = jitted.lower(*arguments).compile()
+    return compiled, time.perf_counter() - begin
+
+
+def _described(call: Callable[[], Any], compiled: Any, images: int, seconds: float) -> Program:
+    cost = compiled.cost_analysis() or {}
+    memory = compiled.memory_analysis()
+    taken = 0
+    if memory is not None:
+        taken = memory.argument_size_in_bytes + memory.output_size_in_bytes
+        taken += memory.temp_size_in_bytes - memory.alias_size_in_bytes
+    costs = (float(cost.get(name, np.nan)) for name in ("flops", "bytes accessed"))
+    return Program(call, images, seconds, *costs, taken)

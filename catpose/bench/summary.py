@@ -1,0 +1,99 @@
+"""What was measured, as JSON, as a table and as a picture under the device's two roofs."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib import ticker
+
+from catpose.bench import limits as roofs
+from catpose.bench import programs, timing
+from catpose.report import layout, page
+
+
+def record(program: programs.Program, times: timing.Times, limits: roofs.Limits) -> dict[str, Any]:
+    """The figures of one program.
+
+    `compute_share` and `bandwidth_share` are of the device's limits. XLA counts the bytes that
+    every operation reads and writes, so caches may carry a program beyond the measured bandwidth.
+    """
+    seconds = times.median
+    rates = sorted(program.images / s for s in times.seconds)
+    return {
+        "images": program.images,
+        "img_s": round(statistics.median(rates), 2),
+        "img_s_range": [round(rates[0], 2), round(rates[-1], 2)],
+        "seconds": seconds,
+        "compile_seconds": round(program.compile_seconds, 2),
+        "gflop": _finite(program.flops / 1e9),
+        "gbyte": _finite(program.bytes / 1e9),
+        "memory_bytes": program.memory,
+        "compute_share": _finite(program.flops / seconds / limits.flops),
+        "bandwidth_share": _finite(program.bytes / seconds / limits.bytes),
+    }
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def markdown(records: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row for each program."""
+    head = ["program", "images/s", "from", "to", "ms", "compile s", "GFLOP", "GB", "memory MB",
+            "of compute", "of bandwidth"]  # fmt: skip
+    rows = []
+    for name, found in records.items():
+        low, high = found["img_s_range"]
+        rows.append([
+            name,
+            *(layout.number(value, 1) for value in (found["img_s"], low, high)),
+            layout.number(found["seconds"] * 1e3, 1),
+            layout.number(found["compile_seconds"], 1),
+            layout.number(found["gflop"], 1),
+            layout.number(found["gbyte"], 2),
+            layout.number(found["memory_bytes"] / 1e6, 0),
+            layout.number(found["compute_share"], 3),
+            layout.number(found["bandwidth_share"], 3),
+        ])  # fmt: skip
+    return layout.markdown(head, rows, 1)
+
+
+def roofline(
+    records: Mapping[str, Mapping[str, Any]], limits: roofs.Limits, path: page.Path, where: str
+) -> None:
+    """Draws every program's arithmetic rate over its intensity, under the device's roofs.
+
+    Args:
+      records: of `record`, by name; those that XLA does not count are left out.
+      limits: of the device.
+      path: the PNG to write.
+      where: what the title adds, such as the device.
+    """
+    counted = {name: found for name, found in records.items()
+               if found["gflop"] and found["gbyte"]}  # fmt: skip
+    intensities = [found["gflop"] / found["gbyte"] for found in counted.values()]
+    ridge = limits.flops / limits.bytes
+    low, high = min([ridge, *intensities]) / 3, max([ridge, *intensities]) * 3
+    with page.sheet(path, 7.5, 4.6, "Rate under the device's roofs", where) as figure:
+        panel = figure.subplots()
+        panel.plot(
+            [low, ridge, high],
+            [low * limits.bytes / 1e9, limits.flops / 1e9, limits.flops / 1e9],
+            color=page.INK,
+            lw=1.4,
+        )
+        for index, (name, found) in enumerate(counted.items()):
+            rate = found["gflop"] / found["seconds"]
+            marker, color = "os^D"[index // len(page.PALETTE)], page.color_of(name, index)
+            panel.plot(found["gflop"] / found["gbyte"], rate, marker, color=color, label=name)
+        panel.set(
+            xlim=(low, high),
+            xlabel="floating-point operations per byte",
+            ylabel="GFLOP/s",
+        )
+        panel.loglog()
+        for axis in (panel.xaxis, panel.yaxis):  # plain numbers: these sheets parse no formulas
+            axis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+            axis.set_minor_formatter(ticker.NullFormatter())
+        panel.legend(loc="lower right", fontsize=7)

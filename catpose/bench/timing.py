@@ -1,0 +1,66 @@
+"""Timing of several programs in turn, so that a machine whose speed drifts is fair to all."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+
+
+class Times(NamedTuple):
+    """Seconds of one call, once for each repeat, in the order in which they were measured."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one."""
+        return statistics.median(self.seconds)
+
+
+def alternate(
+    timers: Mapping[str, Callable[[int], float]],
+    *,
+    repeats: int,
+    seconds: float,
+    progress_fn: Callable[[str], Any] = lambda name: None,
+) -> dict[str, Times]:
+    """Times all programs in turn: each once, then each again.
+
+    Args:
+      timers: by name, number of calls -> seconds that they took, the last call's result awaited.
+      repeats: how often each one's turn comes.
+      seconds: about how long a turn takes; a turn is at least two calls.
+      progress_fn: told each name after its turn.
+    """
+    calls = {}
+    for name, timer in timers.items():
+        timer(1)  # the first call is slower
+        calls[name] = max(2, math.ceil(seconds / max(timer(1), 1e-9)))
+    found: dict[str, list[float]] = {name: [] for name in timers}
+    for _ in range(repeats):
+        for name, timer in timers.items():
+            found[name].append(timer(calls[name]) / calls[name])
+            progress_fn(name)
+    return {name: Times(tuple(values)) for name, values in found.items()}
+
+
+def timer(call: Callable[[], Any]) -> Callable[[int], float]:
+    """The timer of a function that starts work on the device and returns its arrays."""
+
+    def run(count: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(count):
+            result = call()
+        jax.block_until_ready(result)
+        return time.perf_counter() - begin
+
+    return run
+
+
+def ratio(ours: Times, theirs: Times) -> float:
+    """How many times as fast we are: the median over repeats, each beside its neighbour in time."""
+    pairs = zip(theirs.seconds, ours.seconds, strict=True)
+    return statistics.median(slow / fast for slow, fast in pairs)

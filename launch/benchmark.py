@@ -1,0 +1,175 @@
+"""Measures how fast training and inference are here, part by part, and beside PyTorch.
+
+python -m launch.benchmark --network=resnet50 --resolution=64 --batch=32 --peer=torch
+python -m launch.benchmark --network=quickstart --json=speed.json
+
+All programs are timed in turn, several times; figures are medians. The peer is the same network in
+PyTorch (tests/peers/torch_network.py; pip install -e '.[peers]'), a process of its own; ratios are
+ours over theirs, medians of neighbouring turns.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import sys
+
+from absl import flags
+
+from catpose.errors import InputError
+from launch import command
+
+NETWORK = flags.DEFINE_enum("network", "quickstart", ["resnet50", "quickstart"], "which network")
+RESOLUTION = flags.DEFINE_integer("resolution", 64, "side of the images", lower_bound=32)
+BATCH = flags.DEFINE_integer("batch", 48, "images of a step", lower_bound=2)
+CATEGORIES = flags.DEFINE_integer("categories", 12, "how many pose networks", lower_bound=1)
+DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "compute type")
+PEER = flags.DEFINE_enum("peer", "none", ["none", "torch"], "what to run beside")
+PEER_PYTHON = flags.DEFINE_string("peer_python", sys.executable, "interpreter that has the peer")
+ONLY = flags.DEFINE_list("only", [], "names of programs to time; empty: all")
+REPEATS = flags.DEFINE_integer("repeats", 5, "turns of each program", lower_bound=1)
+SECONDS = flags.DEFINE_float("seconds", 1.0, "about how long a turn takes", lower_bound=0.0)
+JSON = flags.DEFINE_string("json", "", "file for the figures; the picture lies beside it")
+
+SCRIPT = pathlib.Path(__file__).parent.parent / "tests/peers/torch_network.py"
+
+
+def main() -> None:
+    """Compiles everything, times it in turn, prints a table."""
+    if PEER.value != "none":
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs some too
+    import jax
+    from tqdm import tqdm
+
+    from catpose.bench import limits, peer, summary, timing
+    from catpose.report import layout
+    from configs import benchmark
+
+    config = benchmark.get_config(f"{NETWORK.value},{DTYPE.value}", RESOLUTION.value, BATCH.value)
+    chosen = [*benchmark.KINDS, "input", "forward", "gradient", "step", "inference", "evaluation"]
+    for name in ONLY.value:
+        if name not in chosen:
+            raise InputError(f"--only={name}; it can be {', '.join(chosen)}")
+    chosen = ONLY.value or chosen
+    roof = limits.measure(DTYPE.value)
+    made = _programs(config, chosen)
+    with contextlib.ExitStack() as stack:
+        timers = {name: timing.timer(program.call) for name, program in made.items()}
+        version = ""
+        if PEER.value != "none":
+            other = stack.enter_context(
+                peer.started(SCRIPT, PEER_PYTHON.value, _settings(config, CATEGORIES.value))
+            )
+            version = other.version
+            # Each beside the one of ours that it is compared with.
+            beside = {"step": "train", "inference": "infer"}
+            timers = {
+                key: timer
+                for name, own in timers.items()
+                for key, timer in ((name, own), *(
+                    [(f"torch {beside[name]}", other.timers[beside[name]])]
+                    if name in beside else []
+                ))
+            }  # fmt: skip
+        bar = stack.enter_context(
+            tqdm(total=len(timers) * REPEATS.value, unit="turn", disable=None)
+        )
+        times = timing.alternate(
+            timers,
+            repeats=REPEATS.value,
+            seconds=SECONDS.value,
+            progress_fn=lambda name: bar.update(),
+        )
+    records = {name: summary.record(program, times[name], roof) for name, program in made.items()}
+    found = {
+        "network": NETWORK.value,
+        "resolution": RESOLUTION.value,
+        "batch": BATCH.value,
+        "categories": CATEGORIES.value,
+        "dtype": DTYPE.value,
+        "device": jax.devices()[0].device_kind,
+        "processors": len(os.sched_getaffinity(0)),
+        "jax": jax.__version__,
+        "peer": version and f"{PEER.value} {version}",
+        "limits": {"gflop_s": roof.flops / 1e9, "gbyte_s": roof.bytes / 1e9},
+        "peak_memory_bytes": _peak_memory(),
+        "programs": records,
+    }
+    for key, own, theirs in (("train", "step", "train"), ("infer", "inference", "infer")):
+        if own in records:
+            found[f"{key}_img_s"] = records[own]["img_s"]
+            found["compile_seconds"] = records[own]["compile_seconds"]
+        if f"torch {theirs}" in times:
+            other_times = times[f"torch {theirs}"]
+            found[f"{key}_img_s_torch"] = round(BATCH.value / other_times.median, 2)
+            found[f"{key}_ratio_to_torch"] = round(timing.ratio(times[own], other_times), 3)
+    print(summary.markdown(records))
+    print(
+        f"\n{found['device']}, {found['processors']} processors, jax {found['jax']}: "
+        f"{roof.flops / 1e9:.0f} GFLOP/s, {roof.bytes / 1e9:.1f} GB/s at best; "
+        f"most memory {layout.number(found['peak_memory_bytes'] / 1e9, 2)} GB"
+    )
+    for key in ("train", "infer"):
+        if f"{key}_ratio_to_torch" in found:
+            print(
+                f"{key}: {found[f'{key}_img_s']:.1f} images/s, {found['peer']} "
+                f"{found[f'{key}_img_s_torch']:.1f}, ratio {found[f'{key}_ratio_to_torch']:.2f}"
+            )
+    if JSON.value:
+        path = pathlib.Path(JSON.value)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found, indent=1) + "\n")
+        picture = path.with_suffix(".png")
+        where = f"{NETWORK.value}, {RESOLUTION.value} px, batch {BATCH.value}, {found['device']}"
+        summary.roofline(records, roof, picture, where)
+        print(f"results: {path}, {picture}")
+
+
+def _programs(config, chosen: list[str]):
+    from catpose.bench import programs
+    from configs import benchmark
+
+    found = {}
+    for kind in benchmark.KINDS:
+        own = config.copy_and_resolve_references()
+        own.phases = [phase for phase in config.phases if phase["name"] == kind]
+        run = None
+        if kind in chosen or kind == benchmark.KINDS[0]:
+            run = programs.assemble(own, CATEGORIES.value, 2 * BATCH.value)
+        if kind in chosen:
+            found |= programs.train_steps(run)
+        if kind == benchmark.KINDS[0]:
+            if {"input", "forward", "gradient", "step"} & set(chosen):
+                found |= programs.parts(run, run.phases[0])
+            if {"inference", "evaluation"} & set(chosen):
+                found |= programs.inference(run, BATCH.value)
+    return {name: found[name] for name in found if name in chosen}
+
+
+def _settings(config, num_categories: int) -> dict:
+    model = config.model
+    names = ("blocks", "width", "block", "stem", "split_stage", "pool_grid", "pool_channels",
+             "pose_hidden")  # fmt: skip
+    network = {name: model[name] for name in names}
+    return {
+        "network": network,
+        "num_categories": num_categories,
+        "resolution": RESOLUTION.value,
+        "batch": BATCH.value,
+        "dtype": DTYPE.value,
+        "clip_norm": config.optimizer.clip_norm,
+    }
+
+
+def _peak_memory() -> int:
+    import resource
+
+    import jax
+
+    stats = jax.local_devices()[0].memory_stats() or {}
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return int(stats.get("peak_bytes_in_use", own))
+
+
+if __name__ == "__main__":
+    command.run(main)
