@@ -21,6 +21,8 @@ def get_config() -> ConfigDict:
     config.log_steps = 50
     config.checkpoint_steps = 1000
     config.tensorboard = False
+    # A batch whose loss or gradient is not a number changes nothing; so many in a row end the run.
+    config.max_skipped = 10
 
     config.data = ConfigDict()
     config.data.kind = "manifest"  # or "pascal3d", "objectnet3d", "shapes"

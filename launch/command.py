@@ -1,4 +1,4 @@
-"""Start-up that all commands share: flags, quiet libraries, one-line errors."""
+"""Start-up that all commands share: flags, quiet libraries, one-line errors, signals."""
 
 import logging
 import pathlib
@@ -10,10 +10,14 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from catpose.errors import InputError
+from catpose.train import stopping
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Parses the flags and calls `main()`; wrong input ends in one line and exit status 1."""
+    """Parses the flags and calls `main()`; wrong input ends in one line and exit status 1.
+
+    SIGTERM and SIGINT end it where nothing is lost, with exit status 143 and 130.
+    """
     logging.getLogger("jax").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.ERROR)
 
@@ -21,9 +25,13 @@ def run(main: Callable[[], None]) -> NoReturn:
         if len(argv) > 1:
             fail(f"unexpected argument '{argv[1]}'; options begin with --")
         try:
-            main()
+            with stopping.handled():
+                main()
         except InputError as error:
             fail(str(error))
+        except stopping.Stopped as stop:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            sys.exit(stop.exit_status)
 
     app.run(guarded, flags_parser=_parse)
 

@@ -22,6 +22,7 @@ _NO_MATTER = (
     "name",
     "log_steps",
     "checkpoint_steps",
+    "max_skipped",
     "tensorboard",
     "eval",
     "data.cache_dir",

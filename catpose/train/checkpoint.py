@@ -5,6 +5,7 @@ knowing which phase's optimiser it was saved with, and a mismatch can be told by
 """
 
 import pathlib
+import shutil
 from typing import Any
 
 import jax
@@ -44,6 +45,18 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
         read_only=read_only,
     )
     return ocp.CheckpointManager(folder.absolute(), options=options)
+
+
+def check_room(folder: pathlib.Path, state: Any) -> None:
+    """Raises InputError where the disk of `folder` has no room for the checkpoints of a run."""
+    # The one before and the best stay until the next is whole.
+    needed = 3 * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"{folder} has {free / 1e9:.2f} GB free, and the checkpoints of this run take up to "
+            f"{needed / 1e9:.2f} GB; make room, or give another --workdir"
+        )
 
 
 def save(manager: ocp.CheckpointManager, step: int, state: Any, score: float | None) -> None:

@@ -3,6 +3,8 @@
 The order inside the loop is what makes a resumed run equal an uninterrupted one: at each step,
 first enter the phase (if this is its first step), then evaluate and save, then update. A
 checkpoint of step n is the state before update n, with everything that phase's entry did.
+
+A signal to stop waits for the end of the step, and then the state is saved: no step is lost.
 """
 
 import time
@@ -11,8 +13,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
+from catpose.errors import InputError
 from catpose.train import (
     checkpoint,
+    diagnosis,
     evaluate,
     feed,
     parallel,
@@ -20,6 +24,7 @@ from catpose.train import (
     progress,
     runs,
     state,
+    stopping,
     writer,
 )
 
@@ -53,13 +58,19 @@ class Session(NamedTuple):
 
 
 def train(run: runs.Run) -> Result:
-    """Trains from the workdir's latest checkpoint, or from the beginning, to the last step."""
-    with checkpoint.open_manager(run.workdir / "checkpoints") as manager:
+    """Trains from the workdir's latest checkpoint, or from the beginning, to the last step.
+
+    Raises:
+      Stopped: a signal asked for it (see `stopping`); the latest state is saved.
+      InputError: no room for checkpoints, or `config.max_skipped` batches in a row were no good.
+    """
+    with checkpoint.open_manager(run.workdir / "checkpoints") as manager, stopping.deferred():
         saved = manager.latest_step()
         if saved is None:
             current = runs.initial_state(run)
         else:
             current = runs.restore_state(run, checkpoint.read(manager, saved), saved)
+        checkpoint.check_room(run.workdir, current)
         log = writer.opened(run.workdir, step=saved, tensorboard=run.config.tensorboard)
         with log as write_fn:
             session = Session(run, manager, write_fn, saved)
@@ -92,6 +103,7 @@ def _train_phase(
     step_fn = runs.compile_phase(run, phase, tx)
     records = feed.batches(run, phase, at)
     log = progress.Log(session.write_fn, phase, start, config.log_steps)
+    streak = progress.Streak(config.max_skipped)
     clock = progress.Clock()
     with tqdm(
         total=phase.steps,
@@ -106,12 +118,20 @@ def _train_phase(
             if (saves or evaluates) and at != session.saved:
                 clock.pause()
                 _score_and_save(session, phase, current, evaluates=evaluates)
+            if stopping.asked():
+                if at not in (session.saved, session.manager.latest_step()):
+                    _score_and_save(session, phase, current, evaluates=False)
+                session.manager.wait_until_finished()
+                stopping.raise_if_asked()
             current, sums = step_fn(current, next(records), cache)
             at += 1
             clock.tick(sums)
             bar.update()
             line = log.add(at, sums, clock, last=at == stop)
-            if line:
+            bad = streak.add(line["skipped"] if line else [])
+            if bad:
+                raise InputError(diagnosis.message(run, phase, current, bad))
+            if line and "loss" in line:
                 bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
     seconds = round(time.monotonic() - began, 2)
     record = {"step": at, "phase": phase.name, "phase_seconds": seconds}

@@ -58,12 +58,15 @@ class Log:
         self._pending.append(sums)
         if at % self._every and not last:
             return None
-        means = _means(jax.device_get(self._pending), self._phase)
-        self._pending = []
+        pending, self._pending = jax.device_get(self._pending), []
+        first = at + 1 - len(pending)
+        skipped = [first + i for i, sums in enumerate(pending) if sums["skipped"]]
+        means = _means([sums for sums in pending if not sums["skipped"]], self._phase)
         line = {
             "step": at,
             "phase": self._phase.name,
             **means,
+            "skipped": skipped,
             "learning_rate": float(self._rate(at - 1 - self._start)),
             "images_per_second": self.speed(clock),
         }
@@ -71,8 +74,29 @@ class Log:
         return line
 
 
+class Streak:
+    """Notices when too many batches in a row were no good."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._row = limit, []
+
+    def add(self, steps: list[int]) -> list[int]:
+        """Adds the next skipped steps; `limit` in a row, or nothing."""
+        for step in steps:
+            follows = bool(self._row) and step == self._row[-1] + 1
+            self._row = [*self._row, step] if follows else [step]
+            if len(self._row) >= self._limit:
+                return self._row
+        return []
+
+
 def _means(sums: list[dict[str, Any]], phase: phases.Phase) -> dict[str, float]:
-    """Weighted means over several steps, each step's losses being sums with their weights."""
+    """Weighted means over several steps, each step's losses being sums with their weights.
+
+    Nothing of no steps.
+    """
+    if not sums:
+        return {}
     total = {name: float(np.sum([s[name] for s in sums])) for name in sums[0]}
     means = {"grad_norm": total["grad_norm"] / len(sums)}
     if "pose_loss" in total:

@@ -88,7 +88,7 @@ def train_step(
     tx: optax.GradientTransformation,
     axis_name: str | None = None,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
-    """One update.
+    """One update; none where the loss or the gradient of the batch is not a number.
 
     Args:
       state: see `TrainState`; `opt_state` belongs to this phase.
@@ -103,7 +103,8 @@ def train_step(
 
     Returns:
       The next state, and sums over the global batch: pose_loss and category_loss with their
-      weights pose_count and category_count, correct (weighted right categories), grad_norm.
+      weights pose_count and category_count, correct (weighted right categories), grad_norm; and
+      skipped: 1 where the batch was no good, the others then 0.
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     prepare_key, network_key = jax.random.split(key)
@@ -121,17 +122,25 @@ def train_step(
     )
     # Leaf by leaf: XLA carries all of them in one all-reduce, and one long vector would be copied.
     gradient, sums = _across((gradient, sums), axis_name)
+    # Products of vectors: squares would be written to memory first.
+    squares = [jnp.vdot(leaf, leaf, precision="highest") for leaf in jax.tree.leaves(gradient)]
+    sums = {**sums, **counts, "grad_norm": jnp.sqrt(sum(squares))}
+    good = jnp.isfinite(jnp.stack(list(sums.values()))).all()
+
+    def unless_bad(new: Any, old: Any) -> Any:
+        return jax.tree.map(lambda new, old: jnp.where(good, new, old), new, old)
+
     updates, opt_state = tx.update(gradient, state.opt_state, trained)
+    moved = unless_bad(optax.apply_updates(trained, updates), trained)
     new_state = state._replace(
         step=state.step + 1,
         # Frozen leaves are not even added to: x + 0 is not always x (-0.0).
-        params=phases.merge(state.params, optax.apply_updates(trained, updates), phase),
-        batch_stats=batch_stats,
-        opt_state=opt_state,
+        params=phases.merge(state.params, moved, phase),
+        batch_stats=unless_bad(batch_stats, state.batch_stats),
+        opt_state=unless_bad(opt_state, state.opt_state),
     )
-    # Products of vectors: squares would be written to memory first.
-    squares = [jnp.vdot(leaf, leaf, precision="highest") for leaf in jax.tree.leaves(gradient)]
-    return new_state, {**sums, **counts, "grad_norm": jnp.sqrt(sum(squares))}
+    sums = unless_bad(sums, jax.tree.map(jnp.zeros_like, sums))
+    return new_state, {**sums, "skipped": 1.0 - good}
 
 
 def objective(

@@ -1,6 +1,7 @@
 """The folder of a run: whose it is, whether it is finished, how long it took."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -19,8 +20,9 @@ from catpose.errors import InputError
 LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
 # Where results do not depend on a key, it may change between runs on one workdir.
-FREE = ("data.cache_dir",)
+FREE = ("data.cache_dir", "max_skipped")
 KEYS = "pose_keys.npy"
+LOCK = ".lock"  # held by the process that trains
 # Keys that runs of older versions do not have, with the values that they stood for.
 _YOUNGER = {
     "data": {"symmetry": {}},
@@ -50,15 +52,36 @@ def opened(
 
     Raises:
       InputError: the folder of another config's run that has begun to train (the first differing
-        key is named), or no way to write.
+        key is named), no way to write, or another process that is at it.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    with lock:  # closing gives it back, and so does the end of the process, whatever ends it
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is at work on {folder}; wait for it, or give another --workdir"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        with _described(folder, config, free) as clock:
+            yield clock
+
+
+@contextlib.contextmanager
+def _described(
+    folder: pathlib.Path, config: ml_collections.ConfigDict, free: tuple[str, ...]
+) -> Iterator[Callable[[], float]]:
     described = json.loads(config.to_json())
     path = folder / "config.json"
     if _has_begun(folder):
         _compare(folder, json.loads(path.read_text())["config"], described, free)
     else:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
             content = {
                 "config": described,

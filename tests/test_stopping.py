@@ -1,0 +1,198 @@
+"""Signals while a run is at work, and batches that are no good."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from catpose.errors import InputError
+from catpose.train import checkpoint, feed, loop, runs, state, stopping, workdir, writer
+
+
+def settings(**changes):
+    config = tiny.config([tiny.phase("first", 4), tiny.phase("second", 3)])
+    config.parallel = "jit"
+    config.log_steps = 2
+    config.update(changes)
+    return config
+
+
+def send(number):
+    os.kill(os.getpid(), number)
+
+
+def same(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_signal_outside_of_work_ends_at_once():
+    with stopping.handled(), pytest.raises(stopping.Stopped) as stop:
+        send(signal.SIGTERM)
+    assert stop.value.exit_status == 143
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_inside_of_work_it_waits_and_a_second_one_does_not():
+    done = []
+
+    def work(signals):
+        with stopping.handled(), stopping.deferred():
+            for number in signals:
+                send(number)
+            done.append(signals)
+            assert stopping.asked()
+
+    with pytest.raises(stopping.Stopped) as stop:
+        work([signal.SIGINT])
+    assert stop.value.exit_status == 130
+    with pytest.raises(stopping.Stopped):
+        work([signal.SIGINT, signal.SIGTERM])
+    assert done == [[signal.SIGINT]]
+    assert not stopping.asked()
+
+
+def test_other_threads_leave_signals_alone():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def work():
+        with stopping.handled():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return loop.train(tiny.run(settings(), tmp_path_factory.mktemp("whole"))).last
+
+
+@pytest.mark.parametrize("moment", ["first step", "step", "last of a phase", "last", "evaluation"])
+def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
+    at = {"first step": 0, "step": 2, "last of a phase": 3, "last": 6, "evaluation": 4}[moment]
+    config = settings()
+    if moment == "evaluation":
+        config.eval.every_steps = 4
+    run = tiny.run(config, tmp_path)
+    compiled, evaluated, taken = runs.compile_phase, feed.evaluate_split, []
+
+    def compile_phase(*arguments):
+        step_fn = compiled(*arguments)
+
+        def step(current, records, cache):
+            if moment != "evaluation" and int(current.step) == at:
+                send(signal.SIGTERM)
+            taken.append(int(current.step))
+            return step_fn(current, records, cache)
+
+        return step
+
+    def evaluate(*arguments):
+        if moment == "evaluation" and taken[-1:] == [at - 1]:
+            send(signal.SIGTERM)
+        return evaluated(*arguments)
+
+    monkeypatch.setattr(runs, "compile_phase", compile_phase)
+    monkeypatch.setattr(feed, "evaluate_split", evaluate)
+    with stopping.handled(), pytest.raises(stopping.Stopped):
+        loop.train(run)
+    expected = at if moment == "evaluation" else at + 1
+    assert taken == list(range(expected))
+    with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:
+        assert manager.latest_step() == expected
+    same(loop.train(run).last, whole)
+    assert taken == list(range(7))
+
+
+@pytest.fixture(scope="module")
+def phase_with_a_bad_example(tmp_path_factory):
+    run = tiny.run(settings(), tmp_path_factory.mktemp("bad"))
+    phase = run.phases[0]
+    at = runs.initial_state(run)
+    tx = runs.make_tx(run, phase, at.params)
+    at = state.enter_phase(at, phase, tx)
+    cache = {name: feed.cache(run, name, phase, at) for name in phase.sources}
+    return run, phase, tx, at, cache
+
+
+@pytest.mark.parametrize("mode", ["pmap", "jit"])
+def test_a_batch_without_numbers_changes_nothing(mode, phase_with_a_bad_example):
+    run, phase, tx, at, cache = phase_with_a_bad_example
+    run.config.parallel = mode
+    step_fn = runs.compile_phase(run._replace(programs={}), phase, tx)
+    records = next(feed.batches(run, phase, 0))
+    rotation = np.array(records["train"].rotation)
+    rotation[3] = np.nan
+    bad = {"train": records["train"]._replace(rotation=rotation)}
+    from catpose.train import parallel
+
+    before = jax.device_get(at)
+    after, sums = step_fn(parallel.replicate(before), bad, cache)
+    assert sums["skipped"] == 1
+    assert all(np.isfinite(value) for value in sums.values())
+    same(jax.device_get(after)._replace(step=0), before._replace(step=0))
+    assert after.step == 1
+    moved, sums = step_fn(parallel.replicate(before), records, cache)
+    assert sums["skipped"] == 0
+    assert sums["grad_norm"] > 0
+    changed = [not np.array_equal(a, b) for a, b in zip(
+        jax.tree.leaves(jax.device_get(moved.params)), jax.tree.leaves(before.params), strict=True
+    )]  # fmt: skip
+    assert all(changed)
+
+
+def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path):
+    splits = {"train": tiny.split(48, 0), "validation": tiny.split(16, 1)}
+    rotation = splits["train"].rotation.copy()
+    rotation[[5, 17]] = np.nan
+    splits["train"] = splits["train"]._replace(rotation=rotation)
+    run = tiny.run(settings(max_skipped=100), tmp_path / "many", splits)
+    last = loop.train(run).last
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(last.params))
+    skipped = [s for line in writer.read(run.workdir) for s in line.get("skipped", [])]
+    assert 0 < len(skipped) < 7
+    rotation[:] = np.nan
+    run = tiny.run(settings(max_skipped=3), tmp_path / "all", splits)
+    with pytest.raises(InputError, match=r"3 batches in a row.*train: \d+\.png.* and \d+ more"):
+        loop.train(run)
+    with checkpoint.open_manager(run.workdir / "checkpoints", read_only=True) as manager:
+        arrays = checkpoint.read(manager, manager.latest_step())
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_a_second_process_is_refused(tmp_path):
+    config = settings()
+    code = (
+        "import sys, pathlib, ml_collections\n"
+        "from catpose.train import workdir\n"
+        "with workdir.opened(pathlib.Path(sys.argv[1]), ml_collections.ConfigDict()):\n"
+        "    print('open', flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"open\n"
+        with pytest.raises(InputError, match="another process is at work"):
+            with workdir.opened(tmp_path, config):
+                pass
+        process.kill()
+    with workdir.opened(tmp_path, config):  # the lock went with the process
+        pass
+
+
+def test_a_full_disk_is_told_before_training(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(InputError, match="make room"):
+        loop.train(tiny.run(settings(), tmp_path))
