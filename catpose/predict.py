@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from catpose.data import augment, photos
@@ -22,6 +23,8 @@ from catpose.train import experiment, phases, start, workdir
 
 Photo = str | pathlib.Path | bytes | Image.Image | np.ndarray
 Box = Sequence[float | int] | np.ndarray | None
+# Crops are padded to one of these numbers, so that no more than these programs are ever compiled.
+BATCHES = (1, 8, 64)
 
 
 class Prediction(NamedTuple):
@@ -34,6 +37,7 @@ class Prediction(NamedTuple):
       azimuth_deg: in [0, 360); 0 sees the object's front, 90 its left side.
       elevation_deg: in [-90, 90]; positive when seen from above.
       theta_deg: in (-180, 180]; positive when turned counter-clockwise in the picture.
+      confidence: the category's probability. It says nothing of the pose.
     """
 
     category: str
@@ -42,6 +46,7 @@ class Prediction(NamedTuple):
     azimuth_deg: float
     elevation_deg: float
     theta_deg: float
+    confidence: float
 
     def to_json(self) -> dict[str, Any]:
         """The same in lists and numbers, for JSON."""
@@ -49,46 +54,74 @@ class Prediction(NamedTuple):
 
 
 class Predictor(NamedTuple):
-    """A trained network; call it with a photo.
+    """A trained network; call it with a photo, or with many.
 
     Attributes:
       categories: names, in the order of the network's outputs.
-      predict_fn: (1, S, S, 3) uint8 crop -> probabilities (1, K), rotation (1, 3, 3).
+      predict_fn: (N, S, S, 3) uint8 crops -> probabilities (N, K), rotations (N, 3, 3), and (N, 3)
+        azimuth, elevation and theta in degrees.
       resolution: S.
       context: side of the crop over that of the box.
     """
 
     categories: tuple[str, ...]
-    predict_fn: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+    predict_fn: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
     resolution: int
     context: float = 1.0
 
-    def __call__(self, image: Photo, box: Box = None) -> Prediction:
-        """Category and pose of the object in `box`.
+    def __call__(
+        self, image: Photo | Sequence[Photo], box: Box | Sequence[Box] = None
+    ) -> Prediction | list[Prediction]:
+        """Category and pose of the object in `box`; of many photos at once, a list.
 
         Args:
-          image: a file's path, its bytes, a PIL image or an (H, W, 3) uint8 RGB array.
-          box: around the object; None for the whole image.
+          image: a file's path, its bytes, a PIL image or an (H, W, 3) uint8 RGB array; or a list or
+            tuple of these.
+          box: around the object; None for the whole image. Of many photos, one for each, or None.
 
         Raises:
           InputError: no such file, not an image, or a box that is none or lies outside it.
         """
+        if not isinstance(image, list | tuple):
+            return self.from_crops([self.crop(image, box)])[0]
+        boxes = [None] * len(image) if box is None else list(box)
+        if len(boxes) != len(image):
+            raise InputError(f"there are {len(image)} photos and {len(boxes)} boxes")
+        return self.from_crops([self.crop(*each) for each in zip(image, boxes, strict=True)])
+
+    def crop(self, image: Photo, box: Box = None) -> UInt8[np.ndarray, "S S 3"]:
+        """What the network sees of a photo; arguments and errors as of a call."""
         picture = open_image(image)
         box = (0, 0, *picture.size) if box is None else box
         try:
             x0, y0, x1, y1 = (float(edge) for edge in box)
         except (TypeError, ValueError) as error:
             raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
-        crop = photos.crop(picture, (x0, y0, x1, y1), self.resolution, 0, context=self.context)
-        probabilities, rotation = self.predict_fn(crop[None])
-        azimuth, elevation, theta = viewpoint.angles_from_rotation(rotation[0])
+        return photos.crop(picture, (x0, y0, x1, y1), self.resolution, 0, context=self.context)
+
+    def from_crops(self, crops: Sequence[UInt8[np.ndarray, "S S 3"]]) -> list[Prediction]:
+        """Category and pose of what `crop` made, in its order."""
+        found = []
+        for begin in range(0, len(crops), BATCHES[-1]):
+            part = np.stack(crops[begin : begin + BATCHES[-1]])
+            size = next(size for size in BATCHES if size >= len(part))
+            padding = ((0, size - len(part)), (0, 0), (0, 0), (0, 0))
+            arrays = self.predict_fn(np.pad(part, padding))
+            found += map(self._prediction, *(array[: len(part)] for array in arrays))
+        return found
+
+    def _prediction(
+        self, probabilities: np.ndarray, rotation: np.ndarray, angles: np.ndarray
+    ) -> Prediction:
+        best = int(probabilities.argmax())
         return Prediction(
-            category=self.categories[int(probabilities[0].argmax())],
-            probabilities=dict(zip(self.categories, probabilities[0].tolist(), strict=True)),
-            rotation=rotation[0],
-            azimuth_deg=float(np.degrees(azimuth)) % 360,
-            elevation_deg=float(np.degrees(elevation)),
-            theta_deg=float(np.degrees(theta)),
+            category=self.categories[best],
+            probabilities=dict(zip(self.categories, probabilities.tolist(), strict=True)),
+            rotation=rotation,
+            azimuth_deg=float(angles[0]) % 360,
+            elevation_deg=float(angles[1]),
+            theta_deg=float(angles[2]),
+            confidence=float(probabilities[best]),
         )
 
     def draw(
@@ -145,13 +178,14 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     name = phases.answering_fusion(run_phases)
 
     @jax.jit
-    def forward(variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def forward(variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         image = augment.normalize(image, model.normalization)
         outputs, _ = model.network.apply_fn(variables, image, tied=phase.tied)
         weights = fusion.weights(name, outputs.category_logits)
         rotation = model.pose.to_rotation(model.pose.fuse(outputs.pose_outputs, weights))
         rotation = viewpoint.convert_frame(rotation, model.frame, "camera")
-        return jax.nn.softmax(outputs.category_logits), rotation
+        angles = jnp.degrees(jnp.stack(viewpoint.angles_from_rotation(rotation), axis=-1))
+        return jax.nn.softmax(outputs.category_logits), rotation, angles
 
     variables = jax.device_put(variables)
     return Predictor(

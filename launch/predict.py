@@ -2,9 +2,15 @@
 
 python -m launch.predict --workdir=DIR --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png]
                          [--draw=axes|model|both] [--models=FOLDER [--up=+y --front=+z]]
+python -m launch.predict --workdir=DIR --image=FOLDER --output=PICTURES
+python -m launch.predict --workdir=DIR --boxes=boxes.csv
+
+An image may be a pattern ("photos/*.jpg") or a folder. A table of boxes has the columns file, x0,
+y0, x1, y1; files are relative to it, and an object without numbers is its whole image.
 """
 
 import collections
+import csv
 import glob
 import json
 import pathlib
@@ -17,7 +23,8 @@ from catpose.report import exemplars
 from launch import command
 
 WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder", required=True)
-IMAGE = flags.DEFINE_multi_string("image", None, "photo or pattern; repeatable", required=True)
+IMAGE = flags.DEFINE_multi_string("image", [], "photo, pattern or folder; repeatable")
+BOXES = flags.DEFINE_string("boxes", None, "CSV with the columns file, x0, y0, x1, y1")
 BOX = flags.DEFINE_list("box", None, "x0,y0,x1,y1 in pixels; the whole image unless given")
 OUTPUT = flags.DEFINE_string("output", None, "picture of the pose; a folder for several photos")
 DRAW = flags.DEFINE_enum(
@@ -26,6 +33,7 @@ DRAW = flags.DEFINE_enum(
 MODELS = flags.DEFINE_string("models", None, "folder of 3D models, one of each category or more")
 UP = flags.DEFINE_string("up", None, "axis that points upwards in all of --models, such as +y")
 FRONT = flags.DEFINE_string("front", None, "axis that points to the front, such as -z")
+_TOGETHER = 64  # photos in a batch
 BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
 
 
@@ -33,30 +41,81 @@ def main() -> None:
     """Predicts and prints."""
     import catpose
 
-    files = [file for pattern in IMAGE.value for file in (sorted(glob.glob(pattern)) or [pattern])]
-    box, (show, models) = _box(BOX.value), _drawing()
+    listed, (show, models) = _listed(), _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
     failed, without_model = 0, set()
-    for file, output in zip(files, _outputs(files), strict=True):
-        try:
-            found = predictor(file, box)
-        except InputError as error:
-            if len(files) == 1:
-                raise
-            # One bad photo does not end the list.
-            print(f"error: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        print(json.dumps({"image": file, **found.to_json()}), flush=True)
-        if output:
-            _save(predictor.draw(file, box, found, show=show, models=models), output)
-            if show != "axes" and models(found.category) is None:
-                without_model.add(found.category)
+    outputs = _outputs([file for file, _ in listed])
+    for begin in range(0, len(listed), _TOGETHER):
+        crops, whole = [], []
+        for (file, box), output in list(zip(listed, outputs, strict=True))[begin:][:_TOGETHER]:
+            try:
+                crops.append(predictor.crop(file, box))
+                whole.append((file, box, output))
+            except InputError as error:
+                if len(listed) == 1:
+                    raise
+                # One bad photo does not end the list.
+                print(f"error: {error}", file=sys.stderr)
+                failed += 1
+        for (file, box, output), found in zip(whole, predictor.from_crops(crops), strict=True):
+            own = {"image": file, "box": box} if BOXES.value else {"image": file}
+            print(json.dumps({**own, **found.to_json()}), flush=True)
+            if output:
+                _save(predictor.draw(file, box, found, show=show, models=models), output)
+                if show != "axes" and models(found.category) is None:
+                    without_model.add(found.category)
     if without_model:
         names = ", ".join(sorted(without_model))
         print(f"no 3D model of {names}: axes are drawn instead; see --models", file=sys.stderr)
     if failed:
-        raise InputError(f"{failed} of {len(files)} photos have no prediction")
+        raise InputError(f"{failed} of {len(listed)} photos have no prediction")
+
+
+def _listed() -> list[tuple[str, list[float] | None]]:
+    """Photos and boxes in the order of the command line or of the table."""
+    if bool(IMAGE.value) == bool(BOXES.value):
+        raise InputError("give photos with --image, or a table of boxes with --boxes")
+    if BOXES.value:
+        if BOX.value:
+            raise InputError("--box is about --image; --boxes has the boxes")
+        return _read_boxes(pathlib.Path(BOXES.value))
+    from catpose.data import drawn  # with it comes jax: a wrong flag is told before
+
+    box, files = _box(BOX.value), []
+    for given in IMAGE.value:
+        if pathlib.Path(given).is_dir():
+            within = sorted(
+                path for path in pathlib.Path(given).iterdir()
+                if path.suffix.lower() in drawn.PHOTO_SUFFIXES
+            )  # fmt: skip
+            if not within:
+                raise InputError(f"the folder {given} has no photos")
+            files += map(str, within)
+        else:
+            files += sorted(glob.glob(given)) or [given]
+    return [(file, box) for file in files]
+
+
+def _read_boxes(path: pathlib.Path) -> list[tuple[str, list[float] | None]]:
+    try:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read the table of boxes {path}: {error}") from error
+    edges, found = ("x0", "y0", "x1", "y1"), []
+    for number, row in enumerate(rows, start=2):
+        if not row.get("file"):
+            raise InputError(f"line {number} of {path} has no file; it needs the columns file, "
+                             + ", ".join(edges))  # fmt: skip
+        texts = [row.get(edge) or "" for edge in edges]
+        try:
+            box = [float(text) for text in texts] if any(texts) else None
+        except ValueError as error:
+            raise InputError(f"line {number} of {path} has the box '{','.join(texts)}'") from error
+        found.append((str(path.parent / row["file"]), box))
+    if not found:
+        raise InputError(f"the table of boxes {path} is empty")
+    return found
 
 
 def _outputs(files: list[str]) -> list[pathlib.Path | None]:

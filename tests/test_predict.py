@@ -180,6 +180,37 @@ def test_best_and_last(runs, photo):
     np.testing.assert_allclose(found.rotation, rotation, atol=2e-5)
 
 
+@pytest.mark.parametrize("count", [1, 3, 9])
+def test_many_photos_are_each_alone(predictors, photo, count):
+    predictor = predictors["weighted"]
+    turned = [photo.rotate(10 * number) for number in range(count)]
+    boxes = [BOX, *[None] * (count - 1)]
+    together = predictor(turned, boxes)
+    assert len(together) == count
+    for number, found in enumerate(together):
+        alone = predictor(turned[number], boxes[number])
+        np.testing.assert_allclose(found.rotation, alone.rotation, atol=2e-5)
+        np.testing.assert_allclose(
+            list(found.probabilities.values()), list(alone.probabilities.values()), atol=1e-5
+        )
+
+
+def test_whatever_their_number_three_programs_are_enough(predictors, photo):
+    seen = []
+
+    def predict(crops):
+        seen.append(len(crops))
+        return tuple(np.zeros((len(crops), *shape), np.float32) for shape in ((3,), (3, 3), (3,)))
+
+    predictor = predictors["weighted"]._replace(predict_fn=predict)
+    crop = predictor.crop(photo)
+    for count in (0, 1, 2, 8, 9, 64, 65, 130):
+        assert len(predictor.from_crops([crop] * count)) == count
+    assert set(seen) == {1, 8, 64}
+    with pytest.raises(InputError, match="2 photos and 1 boxes"):
+        predictor([photo, photo], [None])
+
+
 def test_json(predictors, photo):
     found = predictors["weighted"](photo, BOX)
     read = json.loads(json.dumps(found.to_json()))
@@ -190,6 +221,7 @@ def test_json(predictors, photo):
         "azimuth_deg": found.azimuth_deg,
         "elevation_deg": found.elevation_deg,
         "theta_deg": found.theta_deg,
+        "confidence": max(found.probabilities.values()),
         "frame": "camera",
     }
     assert np.array(read["rotation"]).shape == (3, 3)
@@ -360,6 +392,31 @@ def test_the_command_draws_the_model(runs, predictors, photo, tmp_path):
         expected = predictor.draw(file, box, found, show="model")
         with Image.open(tmp_path / "out" / file.name) as saved:
             np.testing.assert_array_equal(np.asarray(saved), np.asarray(expected))
+
+
+def test_a_table_of_boxes_and_a_folder(runs, predictors, photo, tmp_path):
+    (tmp_path / "photos").mkdir()
+    photo.save(tmp_path / "photos" / "a.png")
+    (tmp_path / "photos" / "notes.txt").write_text("no photo")
+    table = tmp_path / "boxes.csv"
+    table.write_text(
+        f"file,x0,y0,x1,y1\nphotos/a.png,{','.join(map(str, BOX))}\nphotos/a.png,,,,\n"
+    )
+    run = f"--workdir={runs['weighted'][0]}"
+    done = command(run, f"--boxes={table}")
+    assert done.returncode == 0, done.stderr
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert (first["box"], second["box"]) == (list(BOX), None)
+    for line, box in ((first, BOX), (second, None)):
+        expected = predictors["weighted"](photo, box)
+        np.testing.assert_allclose(line["rotation"], expected.rotation, atol=1e-5)
+    done = command(run, f"--image={tmp_path / 'photos'}")
+    assert [json.loads(line)["image"] for line in done.stdout.splitlines()] == [
+        f"{tmp_path}/photos/a.png"
+    ]
+    table.write_text("name\na.png\n")
+    done = command(run, f"--boxes={table}")
+    assert done.stderr.startswith(f"error: line 2 of {table} has no file; it needs the columns")
 
 
 def test_one_bad_photo_does_not_end_the_list_and_names_may_repeat(runs, photo, tmp_path):
