@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from launch import command
+
 ROOT = pathlib.Path(__file__).parent.parent
 COLUMNS = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1".split(",")
 # One line for each case on stdin, [module, arguments ...]; one line back, [status, out, err].
@@ -352,3 +354,14 @@ def test_exporting_a_run(launch, error, trained, tmp_path):
     assert answers[0]["category"] == answers[1]["category"]
     line = error("launch.export", f"--workdir={tmp_path}", f"--output_dir={tmp_path / 'x'}")
     assert "no run in" in line
+
+
+def test_huge_pages_are_asked_for_once_and_where_the_system_has_them(tmp_path):
+    switch = tmp_path / "enabled"
+    assert command.huge_pages({}, switch) is None
+    switch.write_text("[always] madvise never\n")
+    assert command.huge_pages({}, switch) is None
+    switch.write_text("always [madvise] never\n")
+    asked = command.huge_pages({"HOME": "/"}, switch)
+    assert asked == {"HOME": "/", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    assert command.huge_pages(asked, switch) is None
