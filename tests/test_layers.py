@@ -34,7 +34,7 @@ LAYERS = (
     ("catpose.train.runs",),
     ("catpose.train.feed",),
     ("catpose.train.diagnosis",),
-    ("catpose.train.loop",),
+    ("catpose.train.loop", "catpose.train.check"),
     ("catpose.train.chain",),
     ("catpose.report",),
     ("catpose.bench",),
