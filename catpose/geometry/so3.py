@@ -61,14 +61,22 @@ def hat(omega: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
     return _matrix([[zero, -z, y], [z, zero, -x], [-y, x, zero]])
 
 
+def _entries(matrix):
+    """The nine entries as arrays, by row and column.
+
+    What is computed entry by entry is one loop over the rotations. Sums over axes of length three
+    inside of it would be computed again for everything that uses them, on a CPU ten times slower.
+    """
+    return [[matrix[..., i, j] for j in range(3)] for i in range(3)]
+
+
 def _product(a, b):
-    return jnp.sum(a[..., :, :, None] * b[..., None, :, :], axis=-2)
+    return [[sum(a[i][k] * b[k][j] for k in range(3)) for j in range(3)] for i in range(3)]
 
 
-def _skew_part(matrix):
-    """The vector v with hat(v) = matrix - matrix'."""
-    difference = matrix - jnp.swapaxes(matrix, -1, -2)
-    return jnp.stack([difference[..., 2, 1], difference[..., 0, 2], difference[..., 1, 0]], axis=-1)
+def _skew_part(m):
+    """The components of the vector v with hat(v) = m - m'."""
+    return m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]
 
 
 @jax.jit
@@ -85,7 +93,7 @@ def multiply(
       The products `a @ b`.
     """
     a, b = _broadcast_leading(*_at_least_float32(a, b), rank=2)
-    return _product(a, b)
+    return _matrix(_product(_entries(a), _entries(b)))
 
 
 @jax.jit
@@ -134,34 +142,37 @@ def geodesic_distance(
     Reference: equations (3) and (4) of the paper.
     """
     a, b = _broadcast_leading(*_at_least_float32(a, b), rank=2)
-    transposed = jnp.swapaxes(a, -1, -2)
-    relative = _product(transposed, b)
+    transposed = _entries(jnp.swapaxes(a, -1, -2))
+    relative = _product(transposed, _entries(b))
     # a'a is symmetric, so a'(b - a) has the skew part of a'b, but without its cancellation: near
     # zero the error is relative to the angle, and the direction of the gradient stays right.
-    difference = _product(transposed, b - a)
-    quaternion = _scaled_quaternion(relative, skew_source=difference)
-    sine = _sqrt_or_zero(_squared_norm(quaternion[..., 1:]))
-    return 2 * jnp.arctan2(sine, jnp.abs(quaternion[..., 0]))
+    difference = _product(transposed, _entries(b - a))
+    w, x, y, z = _scaled_quaternion(relative, _skew_part(difference))
+    return 2 * jnp.arctan2(_sqrt_or_zero(x * x + y * y + z * z), jnp.abs(w))
 
 
-def _scaled_quaternion(rotation, skew_source):
-    """The quaternion times 4 times its largest component, (..., 4), free of roots and quotients.
+def _scaled_quaternion(r, skew):
+    """The components of the quaternion times 4 times its largest one, without roots and quotients.
 
     These are rows of 4 q q', whose entries are sums of entries of the rotation. The row with the
     largest diagonal entry has norm at least 2, so it may be normalised anywhere. On the rotation
     group all rows agree up to scale, so switching rows does not disturb the gradient along it.
     """
-    transposed, skew = jnp.swapaxes(rotation, -1, -2), _skew_part(skew_source)
-    trace = rotation[..., 0, 0] + rotation[..., 1, 1] + rotation[..., 2, 2]
-    identity = jnp.broadcast_to(jnp.eye(3, dtype=rotation.dtype), rotation.shape)
-    vector_block = rotation + transposed + (1 - trace)[..., None, None] * identity
-    diagonal = jnp.diagonal(vector_block, axis1=-2, axis2=-1)
-    pivots = jnp.concatenate([(1 + trace)[..., None], diagonal], axis=-1)
-    choice = jax.nn.one_hot(jnp.argmax(pivots, axis=-1), 4, dtype=rotation.dtype)
-    scalar_choice, vector_choice = choice[..., :1], choice[..., 1:]
-    first = scalar_choice[..., 0] * (1 + trace) + jnp.sum(vector_choice * skew, axis=-1)
-    rest = scalar_choice * skew + jnp.sum(vector_choice[..., None] * vector_block, axis=-2)
-    return jnp.concatenate([first[..., None], rest], axis=-1)
+    trace = r[0][0] + r[1][1] + r[2][2]
+    xy, xz, yz = r[0][1] + r[1][0], r[0][2] + r[2][0], r[1][2] + r[2][1]
+    pivots = [1 + trace, *(2 * r[i][i] + (1 - trace) for i in range(3))]
+    rows = [
+        (pivots[0], *skew),
+        (skew[0], pivots[1], xy, xz),
+        (skew[1], xy, pivots[2], yz),
+        (skew[2], xz, yz, pivots[3]),
+    ]
+    largest, chosen = pivots[0], rows[0]
+    for pivot, row in zip(pivots[1:], rows[1:], strict=True):
+        larger = pivot > largest
+        largest = jnp.where(larger, pivot, largest)
+        chosen = [jnp.where(larger, new, old) for new, old in zip(row, chosen, strict=True)]
+    return chosen
 
 
 @jax.jit
@@ -181,7 +192,8 @@ def quaternion_from_rotation(
       positive.
     """
     (rotation,) = _at_least_float32(rotation)
-    scaled = _scaled_quaternion(rotation, skew_source=rotation)
+    entries = _entries(rotation)
+    scaled = jnp.stack(_scaled_quaternion(entries, _skew_part(entries)), axis=-1)
     scaled = jnp.where(scaled[..., :1] < 0, -scaled, scaled)
     return scaled / jnp.sqrt(_squared_norm(scaled))[..., None]
 
