@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import sys
+from collections.abc import Mapping
 
 from absl import flags
 
@@ -32,6 +33,7 @@ SECONDS = flags.DEFINE_float("seconds", 1.0, "about how long a turn takes", lowe
 JSON = flags.DEFINE_string("json", "", "file for the figures; the picture lies beside it")
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "tests/peers/torch_network.py"
+PEERS = {"step": "train", "inference": "infer"}  # what of the peer each of ours is compared with
 
 
 def main() -> None:
@@ -60,17 +62,7 @@ def main() -> None:
             other = stack.enter_context(
                 peer.started(SCRIPT, PEER_PYTHON.value, _settings(config, CATEGORIES.value))
             )
-            version = other.version
-            # Each beside the one of ours that it is compared with.
-            beside = {"step": "train", "inference": "infer"}
-            timers = {
-                key: timer
-                for name, own in timers.items()
-                for key, timer in ((name, own), *(
-                    [(f"torch {beside[name]}", other.timers[beside[name]])]
-                    if name in beside else []
-                ))
-            }  # fmt: skip
+            version, timers = other.version, _side_by_side(timers, other.timers)
         bar = stack.enter_context(
             tqdm(total=len(timers) * REPEATS.value, unit="turn", disable=None)
         )
@@ -95,21 +87,22 @@ def main() -> None:
         "peak_memory_bytes": _peak_memory(),
         "programs": records,
     }
-    for key, own, theirs in (("train", "step", "train"), ("infer", "inference", "infer")):
+    if "step" in records:
+        found["compile_seconds"] = records["step"]["compile_seconds"]
+    for own, key in PEERS.items():
         if own in records:
             found[f"{key}_img_s"] = records[own]["img_s"]
-            found["compile_seconds"] = records[own]["compile_seconds"]
-        if f"torch {theirs}" in times:
-            other_times = times[f"torch {theirs}"]
-            found[f"{key}_img_s_torch"] = round(BATCH.value / other_times.median, 2)
-            found[f"{key}_ratio_to_torch"] = round(timing.ratio(times[own], other_times), 3)
+        if f"torch {key}" in times:
+            theirs = times[f"torch {key}"]
+            found[f"{key}_img_s_torch"] = round(BATCH.value / theirs.median, 2)
+            found[f"{key}_ratio_to_torch"] = round(timing.ratio(times[own], theirs), 3)
     print(summary.markdown(records))
     print(
         f"\n{found['device']}, {found['processors']} processors, jax {found['jax']}: "
         f"{roof.flops / 1e9:.0f} GFLOP/s, {roof.bytes / 1e9:.1f} GB/s at best; "
         f"most memory {layout.number(found['peak_memory_bytes'] / 1e9, 2)} GB"
     )
-    for key in ("train", "infer"):
+    for key in PEERS.values():
         if f"{key}_ratio_to_torch" in found:
             print(
                 f"{key}: {found[f'{key}_img_s']:.1f} images/s, {found['peer']} "
@@ -123,6 +116,16 @@ def main() -> None:
         where = f"{NETWORK.value}, {RESOLUTION.value} px, batch {BATCH.value}, {found['device']}"
         summary.roofline(records, roof, picture, where)
         print(f"results: {path}, {picture}")
+
+
+def _side_by_side(ours: dict, theirs: Mapping) -> dict:
+    """All timers, each of the peer's right after the one of ours that it is compared with."""
+    timers = {}
+    for name, timer in ours.items():
+        timers[name] = timer
+        if name in PEERS:
+            timers[f"torch {PEERS[name]}"] = theirs[PEERS[name]]
+    return timers
 
 
 def _programs(config, chosen: list[str]):

@@ -33,21 +33,22 @@ DRAW = flags.DEFINE_enum(
 MODELS = flags.DEFINE_string("models", None, "folder of 3D models, one of each category or more")
 UP = flags.DEFINE_string("up", None, "axis that points upwards in all of --models, such as +y")
 FRONT = flags.DEFINE_string("front", None, "axis that points to the front, such as -z")
-_TOGETHER = 64  # photos in a batch
 BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
 
 
 def main() -> None:
     """Predicts and prints."""
     import catpose
+    from catpose import predict
 
     listed, (show, models) = _listed(), _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
     failed, without_model = 0, set()
     outputs = _outputs([file for file, _ in listed])
-    for begin in range(0, len(listed), _TOGETHER):
+    for begin in range(0, len(listed), predict.BATCHES[-1]):
         crops, whole = [], []
-        for (file, box), output in list(zip(listed, outputs, strict=True))[begin:][:_TOGETHER]:
+        chunk = slice(begin, begin + predict.BATCHES[-1])
+        for (file, box), output in zip(listed[chunk], outputs[chunk], strict=True):
             try:
                 crops.append(predictor.crop(file, box))
                 whole.append((file, box, output))

@@ -77,11 +77,7 @@ def parts(run: runs.Run, phase: phases.Phase) -> dict[str, Program]:
     "input" makes the batch, "forward" is the loss alone, "gradient" the loss and its gradient. What
     "step" takes beyond "gradient" is the update.
     """
-    at = runs.initial_state(run)
-    tx = runs.make_tx(run, phase, at.params)
-    at = parallel.replicate(state.enter_phase(at, phase, tx))
-    cache = {name: feed.cache(run, name, phase, at) for name in phase.sources}
-    records = next(feed.batches(run, phase, 0))
+    tx, at, records, cache = _entered(run, phase)
     prepare = functools.partial(runs.prepare_fn(run, phase), jax.random.key(0))
     made = jax.block_until_ready(jax.jit(prepare)(records, cache))
     bound = {
@@ -145,12 +141,17 @@ def inference(run: runs.Run, count: int) -> dict[str, Program]:
     }
 
 
-def _whole(run: runs.Run, phase: phases.Phase) -> Program:
+def _entered(run: runs.Run, phase: phases.Phase) -> tuple[Any, state.TrainState, Any, Any]:
+    """What the phase's first step takes: optimiser, state, records and caches."""
     at = runs.initial_state(run)
     tx = runs.make_tx(run, phase, at.params)
     at = parallel.replicate(state.enter_phase(at, phase, tx))
     cache = {name: feed.cache(run, name, phase, at) for name in phase.sources}
-    records = next(feed.batches(run, phase, 0))
+    return tx, at, next(feed.batches(run, phase, 0)), cache
+
+
+def _whole(run: runs.Run, phase: phases.Phase) -> Program:
+    tx, at, records, cache = _entered(run, phase)
     step_fn = runs.compile_phase(run, phase, tx)
     return _stepping(step_fn, at, (records, cache), phase.batch_size)
 
