@@ -4,16 +4,20 @@ python -m launch.train --config=configs/quickstart.py [--workdir=DIR] [--config.
 python -m launch.train --config=configs/quickstart.py --check
 
 The second tries everything in small (devices, data, memory, disk, two steps of each phase), trains
-nothing and says how long the whole will take.
+nothing and says how long the whole will take. As one of several processes: see launch/processes.py.
 """
 
+import contextlib
 import pathlib
+import time
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from absl import flags
 from ml_collections import config_flags
 
-from launch import command
+from launch import command, processes
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "the config file", lock_config=True)
 WORKDIR = flags.DEFINE_string("workdir", None, "where results go; runs/<config name> unless given")
@@ -23,32 +27,42 @@ flags.mark_flag_as_required("config")
 
 def main() -> None:
     """Trains, evaluates, writes the report and prints its table."""
+    with processes.joined():
+        _train()
+
+
+def _train() -> None:
     # The libraries take seconds to load: a wrong flag is told before.
     from catpose.report import report
-    from catpose.train import loop, runs, workdir
+    from catpose.train import loop, parallel, runs, workdir
 
-    config = CONFIG.value
+    config, first = CONFIG.value, parallel.is_first()
     folder = pathlib.Path(WORKDIR.value or f"runs/{config.name}")
-    with workdir.opened(folder, config) as clock:
-        if CHECK.value:
-            _check(runs.prepare(config, folder))
-            return
-        if not workdir.is_finished(folder):
-            run = runs.prepare(config, folder)
+    opened = workdir.opened(folder, config) if first else contextlib.nullcontext(time.monotonic)
+    with opened as clock:
+        finished = parallel.from_first(np.array(workdir.is_finished(folder)))
+        if CHECK.value or not finished:
+            run = runs.prepare(config, folder, progress=first)
+            if CHECK.value:
+                _check(run, print if first else lambda *text, **how: None)
+                return
             report.write(run, loop.train(run), clock)
-    report.show(folder)
+    if first:
+        report.show(folder)
 
 
-def _check(run: Any) -> None:
+def _check(run: Any, print_fn: Callable[..., None]) -> None:
     from catpose.report import layout
     from catpose.train import check
 
     seconds = 0.0
     for finding in check.findings(run):
         spent = f": {layout.duration(finding.seconds)}" if finding.seconds else ""
-        print(f"{finding.text}{spent}", flush=True)
+        print_fn(f"{finding.text}{spent}", flush=True)
         seconds += finding.seconds
-    print(f"checked: a full run takes about {layout.duration(seconds)}, without loading the data")
+    print_fn(
+        f"checked: a full run takes about {layout.duration(seconds)}, without loading the data"
+    )
 
 
 if __name__ == "__main__":

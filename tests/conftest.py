@@ -1,5 +1,6 @@
 import os
 import pathlib
+import random
 
 # Most of the suite's time is compilation; what is compiled runs for milliseconds.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
@@ -14,6 +15,11 @@ jax.config.update(
     "jax_compilation_cache_dir", str(pathlib.Path(__file__).parent.parent / ".pytest_cache" / "jax")
 )
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--kills", type=int, default=6, help="of tests/test_reliability.py")
+    parser.addoption("--kill_seed", type=int, default=random.SystemRandom().randrange(10**6))
 
 
 @pytest.fixture(scope="session")

@@ -175,7 +175,7 @@ def view_image(
     if resample or not whole:
         image = _resample(image, view, resolution, margin, aspect, context, seen)
     else:
-        image = without_margin(image, margin - around).astype(jnp.float32)
+        image = without_margin(image, margin - around).astype(float)
     mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1, 1) > 0
     return jnp.where(mirror, image[:, :, ::-1], image)
 
@@ -216,11 +216,11 @@ def random_colour(
 def normalize(image: Num[Array, "B H W 3"], normalization: str) -> Float[Array, "B H W 3"]:
     """RGB values in [0, 255] -> what the network with these pretrained weights reads."""
     order, scale, mean, deviation = NORMALIZATIONS[normalization]
-    image = image.astype(jnp.float32)
+    image = image.astype(float)  # float64 under jax_enable_x64
     if order == "bgr":
         image = image[..., ::-1]
-    mean = jnp.array(mean, jnp.float32)[None, None, None]
-    deviation = jnp.array(deviation, jnp.float32)[None, None, None]
+    mean = jnp.array(mean, float)[None, None, None]
+    deviation = jnp.array(deviation, float)[None, None, None]
     return (image / scale - mean) / deviation
 
 
@@ -243,7 +243,7 @@ def _resample(
     box = height - 2 * margin
 
     def field(value: Num[Array, "..."] | float) -> Float[Array, "B 1 1"]:
-        return jnp.broadcast_to(jnp.asarray(value, jnp.float32), (batch,))[:, None, None]
+        return jnp.broadcast_to(jnp.asarray(value, float), (batch,))[:, None, None]
 
     aspect, back = field(aspect), None
     if seen is not None:

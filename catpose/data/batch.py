@@ -228,7 +228,7 @@ def _prepare_source(
         )
         image = augmentation.random_colour(uniform[:, 5:8], image, augment)
         image = augmentation.normalize(image, normalization)
-    rotation = augmentation.view_rotation(rows.rotation, view)
+    rotation = augmentation.view_rotation(rows.rotation.astype(float), view)
     return _batch(rows, rotation, image=image, features=features)
 
 
@@ -255,7 +255,7 @@ def _seen(rows: Records, cache: Cache) -> jitter.Seen:
 def fixed_view(views: tuple[str, ...], number: Int[Array, "*B"]) -> augmentation.View:
     """The named views, as arrays looked up by `number`."""
     table = augmentation.View(*np.array([augmentation.VIEWS[name] for name in views]).T)
-    return jax.tree.map(lambda column: jnp.asarray(column, jnp.float32)[number], table)
+    return jax.tree.map(lambda column: jnp.asarray(column, float)[number], table)
 
 
 def resamples(views: tuple[str, ...]) -> bool:

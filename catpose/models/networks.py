@@ -139,7 +139,7 @@ def build(
       head_hidden: hidden layers of the category network before its last linear layer.
       head_dropout: probability in [0, 1) of dropping a unit of those hidden layers.
       pose_hidden: hidden layers of each pose network.
-      dtype: compute type. Parameters and statistics are float32.
+      dtype: compute type. Parameters and statistics are float32, float64 where it is that.
 
     Returns:
       The network's functions.
@@ -209,7 +209,9 @@ def build(
                 {group: v.get(collection, {}) for group, v in zip(GROUPS, variables, strict=True)}
                 for collection in COLLECTIONS
             )
-            return {"params": initial.draw(key, params), "batch_stats": batch_stats}
+            drawn = {"params": initial.draw(key, params), "batch_stats": batch_stats}
+            stored = jnp.promote_types(dtype, jnp.float32)
+            return jax.tree.map(lambda leaf: leaf.astype(stored), drawn)
 
         return start(key)
 

@@ -15,11 +15,13 @@ from catpose.data.dataset import Split
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import networks
 from catpose.report import curves, examples, exemplars, plots, tables
-from catpose.train import evaluate, feed, loop, phases, runs, workdir, writer
+from catpose.train import evaluate, feed, loop, parallel, phases, runs, workdir, writer
 
 
 def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -> dict[str, Any]:
     """Evaluates the last and the best state, and writes report.json, report.md and figures/.
+
+    Of several processes all evaluate, and the first one writes.
 
     Args:
       run: the run.
@@ -27,11 +29,14 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
       seconds_fn: tells the wall time spent on the run so far.
 
     Returns:
-      The content of report.json.
+      The content of report.json; nothing where this process does not write.
     """
     last, _ = phases.at_step(run.phases, int(result.last.step))
     splits = [name for name in run.config.eval.splits if name in run.dataset.splits]
     evaluations = {name: feed.evaluate_split(run, name, last, result.last) for name in splits}
+    best = _best(run, result, evaluations)
+    if not parallel.is_first():
+        return {}
     timed = _phases(run)
     report = {
         "name": run.config.name,
@@ -40,7 +45,7 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
         "seed": run.config.seed,
         "categories": list(run.model.categories),
         "splits": _summaries(run, evaluations),
-        "best": _best(run, result, evaluations),
+        "best": best,
         "phases": timed,
         "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
         "wall_seconds": 0.0,

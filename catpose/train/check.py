@@ -81,16 +81,11 @@ def _cache(run: runs.Run, name: str, phase: phases.Phase, current: state.TrainSt
     """As in training; stored features, which take long to compute, are noughts."""
     if not phase.cached_features:
         return feed.cache(run, name, phase, current)
-    shape = _feature_shape(run)
+    network, image = run.model.network, runs.image_shape(run)
+    variables = jax.eval_shape(network.init_fn, jax.random.key(0), image)
+    shape = jax.eval_shape(network.feature_fn, variables, image).shape
     size = len(run.dataset.splits[name].category), len(phase.views)
     return batch.Cache(features=parallel.replicate(np.zeros((*size, *shape[1:]), np.float32)))
-
-
-def _feature_shape(run: runs.Run) -> tuple[int, ...]:
-    side = run.model.resolution
-    image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
-    variables = jax.eval_shape(run.model.network.init_fn, jax.random.key(0), image)
-    return jax.eval_shape(run.model.network.feature_fn, variables, image).shape
 
 
 def _features(run: runs.Run, phase: phases.Phase, current: state.TrainState) -> Iterator[Finding]:

@@ -25,6 +25,8 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
 
     What a killed process left half-written is removed.
     """
+    if not read_only:
+        folder.mkdir(parents=True, exist_ok=True)
     keep = preservation_policy.AnyPreservationPolicy(
         [
             preservation_policy.LatestN(1),
@@ -41,8 +43,12 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
         best_fn=lambda metrics: metrics[SCORE],
         best_mode="min",
         cleanup_tmp_directories=not read_only,
-        create=not read_only,
+        create=False,
         read_only=read_only,
+        # Each process on its own: all have the same state, so that one alone has to write it.
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=jax.process_index(), active_processes={jax.process_index()}
+        ),
     )
     return ocp.CheckpointManager(folder.absolute(), options=options)
 

@@ -126,7 +126,8 @@ def evaluate(
         index = np.arange(begin, begin + batch_size)
         index[index >= size] = -1
         streamed = cache.image is None and cache.features is None
-        rows = {"eval": batches.records(split, index, with_images=streamed)}
+        own = index[parallel.own_rows(batch_size)]
+        rows = {"eval": batches.records(split, own, with_images=streamed)}
         real = min(batch_size, size - begin)
         result = jax.device_get(predict_fn(variables, rows, {"eval": cache}))
         parts.append(jax.tree.map(lambda x, real=real: x[:real], result))

@@ -17,8 +17,10 @@ from catpose.train import evaluate, parallel, phases, runs, state
 FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
 
 
-def batches(run: runs.Run, phase: phases.Phase, start: int) -> Iterator[dict[str, batch.Records]]:
-    """The phase's records from step `start` on, without end."""
+def batches(
+    run: runs.Run, phase: phases.Phase, start: int, *, whole: bool = False
+) -> Iterator[dict[str, batch.Records]]:
+    """This process's rows of the phase's records from step `start` on, without end; or all rows."""
     pools = {name: runs.pools(run, name) for name in phase.sources}
     streamed = {name: not phase.cached_features and streams(run, name) for name in phase.sources}
 
@@ -26,10 +28,11 @@ def batches(run: runs.Run, phase: phases.Phase, start: int) -> Iterator[dict[str
         records, position = {}, 0
         for name, count in phase.sources.items():
             index = sampling.balanced(pools[name], batch_size=count, step=at, seed=run.config.seed)
+            own = slice(0, count) if whole else parallel.own_rows(count)
             records[name] = batch.records(
                 run.dataset.splits[name],
-                index,
-                position,
+                index[own],
+                position + own.start,
                 category_weight=0.0 if name in phase.pose_only else 1.0,
                 with_images=streamed[name],
             )

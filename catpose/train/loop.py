@@ -5,12 +5,16 @@ first enter the phase (if this is its first step), then evaluate and save, then 
 checkpoint of step n is the state before update n, with everything that phase's entry did.
 
 A signal to stop waits for the end of the step, and then the state is saved: no step is lost.
+
+Of several processes all do the same; the first one alone reads and writes the run's folder.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from catpose.errors import InputError
@@ -46,7 +50,7 @@ class Session(NamedTuple):
 
     Attributes:
       run: the run.
-      manager: of its checkpoints.
+      manager: of its checkpoints; None in all processes but the first.
       write_fn: adds a record to its log.
       saved: the step whose checkpoint it began from; None for a fresh start.
     """
@@ -64,28 +68,41 @@ def train(run: runs.Run) -> Result:
       Stopped: a signal asked for it (see `stopping`); the latest state is saved.
       InputError: no room for checkpoints, or `config.max_skipped` batches in a row were no good.
     """
-    with checkpoint.open_manager(run.workdir / "checkpoints") as manager, stopping.deferred():
-        saved = manager.latest_step()
-        if saved is None:
-            current = runs.initial_state(run)
-        else:
-            current = runs.restore_state(run, checkpoint.read(manager, saved), saved)
-        checkpoint.check_room(run.workdir, current)
-        log = writer.opened(run.workdir, step=saved, tensorboard=run.config.tensorboard)
-        with log as write_fn:
+    with _opened(run) as manager, stopping.deferred():
+        saved = _first_knows(manager and manager.latest_step())
+        current = (
+            runs.initial_state(run) if saved is None else runs.restore_state(run, manager, saved)
+        )
+        with _log(run, saved) as write_fn:
             session = Session(run, manager, write_fn, saved)
             for phase, start, stop in phases.spans(run.phases):
                 if int(current.step) < stop:
                     current = _train_phase(session, phase, start, current)
             if saved != phases.total_steps(run.phases):
                 _score_and_save(session, run.phases[-1], current, evaluates=True)
-        manager.wait_until_finished()
-        best_step = manager.best_step()
-        best = None
-        if best_step is not None:
-            arrays = checkpoint.read(manager, best_step)
-            best = best_step, runs.restore_state(run, arrays, best_step)
+        if manager:
+            manager.wait_until_finished()
+        step = _first_knows(manager and manager.best_step())
+        best = None if step is None else (step, runs.restore_state(run, manager, step))
     return Result(current, best)
+
+
+def _opened(run: runs.Run) -> contextlib.AbstractContextManager[Any]:
+    if parallel.is_first():
+        return checkpoint.open_manager(run.workdir / "checkpoints")
+    return contextlib.nullcontext()
+
+
+def _log(run: runs.Run, saved: int | None) -> contextlib.AbstractContextManager[Any]:
+    if parallel.is_first():
+        return writer.opened(run.workdir, step=saved, tensorboard=run.config.tensorboard)
+    return contextlib.nullcontext(lambda record: None)
+
+
+def _first_knows(step: int | None) -> int | None:
+    """A step that the first process knows, or that there is none."""
+    found = int(parallel.from_first(np.int32(-1 if step is None else step)))
+    return None if found < 0 else found
 
 
 def _train_phase(
@@ -98,6 +115,8 @@ def _train_phase(
     tx = runs.make_tx(run, phase, current.params)
     if at == start and session.saved != start:
         current = state.enter_phase(current, phase, tx)
+    if session.manager:
+        checkpoint.check_room(run.workdir, current)
     current = parallel.replicate(current)
     cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
     step_fn = runs.compile_phase(run, phase, tx)
@@ -118,11 +137,8 @@ def _train_phase(
             if (saves or evaluates) and at != session.saved:
                 clock.pause()
                 _score_and_save(session, phase, current, evaluates=evaluates)
-            if stopping.asked():
-                if at not in (session.saved, session.manager.latest_step()):
-                    _score_and_save(session, phase, current, evaluates=False)
-                session.manager.wait_until_finished()
-                stopping.raise_if_asked()
+            if stopping.asked() or parallel.preempted(at):
+                _save_and_stop(session, phase, current)
             current, sums = step_fn(current, next(records), cache)
             at += 1
             clock.tick(sums)
@@ -139,6 +155,14 @@ def _train_phase(
     return current
 
 
+def _save_and_stop(session: Session, phase: phases.Phase, current: state.TrainState) -> None:
+    if session.manager:
+        if int(current.step) not in (session.saved, session.manager.latest_step()):
+            _score_and_save(session, phase, current, evaluates=False)
+        session.manager.wait_until_finished()
+    stopping.stop()
+
+
 def _score_and_save(
     session: Session, phase: phases.Phase, current: state.TrainState, *, evaluates: bool
 ) -> None:
@@ -150,4 +174,5 @@ def _score_and_save(
         session.write_fn({"step": at, "phase": phase.name, "split": "validation", **figures})
         # One score for the whole run, so that states of different phases can be compared.
         score = figures[run.phases[-1].fusion]["pose_err_deg"]
-    checkpoint.save(session.manager, at, current, score)
+    if session.manager:
+        checkpoint.save(session.manager, at, current, score)

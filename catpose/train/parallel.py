@@ -1,32 +1,88 @@
-"""The only file that knows devices: the pure step under pmap, or under jit with shardings.
+"""The only file that knows devices and processes: the pure step under pmap, or jit with shardings.
 
-Both take the un-stacked state and the whole batch, and give back the same numbers as one device
-(up to rounding): the state is replicated, the records are divided, the caches are replicated.
+Both take the un-stacked state and a batch, and give back the same numbers as one device (up to
+rounding): the state is replicated, the records are divided, the caches are replicated.
+
+A job may have several processes. Each holds the replicated arrays on its own devices, as pmap
+wants them, and its own rows of every batch (`own_rows`); for jit they are made parts of global
+arrays, which moves nothing. All go through the same steps; the first one alone writes.
 """
 
 import functools
 import pathlib
+import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from catpose.errors import InputError
 
 AXIS = "batch"
 MODES = ("pmap", "jit")
+HEARTBEAT = 30  # seconds of silence after which a process is taken for dead
+Tree = TypeVar("Tree")
+
+
+def start(coordinator: str | None, count: int | None, index: int | None) -> None:
+    """Makes this process one of a job; to be called before any device is touched.
+
+    A signal to stop that one of them gets stops all, see `preempted`; where one dies, the others
+    end too.
+
+    Args:
+      coordinator: host and port where the first process listens.
+      count: number of processes.
+      index: this one's number, from 0 on. What is None is detected (SLURM, Open MPI, TPU, GKE).
+
+    Raises:
+      InputError: nothing to detect, or the processes do not find each other.
+    """
+    try:
+        jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"cannot join the job's processes: {error}") from error
+    # The others are told of SIGTERM by the runtime; of Ctrl-C they are told so.
+    signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def is_first() -> bool:
+    """Whether this process writes: the only one, or the first of a job."""
+    return jax.process_index() == 0
+
+
+def in_company() -> bool:
+    """Whether this process is one of several; touches no device."""
+    return jax.distributed.is_initialized()
+
+
+def from_first(tree: Tree) -> Tree:
+    """What the first process has of this, in all of them; they wait for each other here."""
+    return multihost_utils.broadcast_one_to_all(tree) if jax.process_count() > 1 else tree
+
+
+def preempted(step: int) -> bool:
+    """Whether a process of this job was told to stop; at the same step in all of them."""
+    return in_company() and multihost_utils.reached_preemption_sync_point(step)
+
+
+def own_rows(count: int) -> slice:
+    """Which of a batch's `count` rows are this process's."""
+    each = count // jax.process_count()
+    return slice(each * jax.process_index(), each * (jax.process_index() + 1))
 
 
 def mesh() -> Mesh:
-    """All devices in one axis."""
+    """All devices of all processes in one axis."""
     return Mesh(np.array(jax.devices()), (AXIS,))
 
 
 def replicate(tree: Any) -> Any:
-    """The tree on every device, un-stacked; new buffers, safe to donate."""
-    sharding = NamedSharding(mesh(), PartitionSpec())
+    """The tree on every device of this process, un-stacked; new buffers, safe to donate."""
+    sharding = NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), PartitionSpec())
     return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), sharding), tree)
 
 
@@ -74,40 +130,74 @@ def compile_step(step_fn: Callable, mode: str) -> Callable[[Any, Any, Any], tupl
       mode: "pmap" or "jit".
 
     Returns:
-      `(state, records, cache) -> (state, metrics)`; records are host arrays of the global batch.
+      `(state, records, cache) -> (state, metrics)`; records are host arrays, this process's
+      rows of the batch.
     """
     check_mode(mode)
-    if mode == "pmap":
-        mapped = jax.pmap(
-            functools.partial(step_fn, axis_name=AXIS),
-            axis_name=AXIS,
-            in_axes=(None, 0, None),
-            out_axes=None,
-            donate_argnums=(0,),
+    if mode == "jit":
+        whole, divided = _shardings()
+        return _over_processes(
+            jax.jit(
+                functools.partial(step_fn, axis_name=None),
+                in_shardings=(whole, divided, whole),
+                out_shardings=(whole, whole),
+                donate_argnums=(0,),
+            )
         )
-        count = jax.device_count()
-
-        def divided(records: Any) -> Any:
-            return jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), records)
-
-        def run(state: Any, records: Any, cache: Any) -> tuple[Any, Any]:
-            return mapped(state, divided(records), cache)
-
-        # As what jit returns has it, for those who read the compiled program.
-        run.lower = lambda state, records, cache: mapped.lower(state, divided(records), cache)
-        return run
-    whole = NamedSharding(mesh(), PartitionSpec())
-    divided = NamedSharding(mesh(), PartitionSpec(AXIS))
-    return jax.jit(
-        functools.partial(step_fn, axis_name=None),
-        in_shardings=(whole, divided, whole),
-        out_shardings=(whole, whole),
+    mapped = jax.pmap(
+        functools.partial(step_fn, axis_name=AXIS),
+        axis_name=AXIS,
+        in_axes=(None, 0, None),
+        out_axes=None,
         donate_argnums=(0,),
     )
+    count = jax.local_device_count()
+
+    def divided(records: Any) -> Any:
+        return jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), records)
+
+    def run(state: Any, records: Any, cache: Any) -> tuple[Any, Any]:
+        return mapped(state, divided(records), cache)
+
+    # As what jit returns has it, for those who read the compiled program.
+    run.lower = lambda state, records, cache: mapped.lower(state, divided(records), cache)
+    return run
 
 
 def compile_predict(predict_fn: Callable) -> Callable:
-    """`predict_fn(variables, records, cache)` over all devices; its result is gathered."""
-    whole = NamedSharding(mesh(), PartitionSpec())
-    divided = NamedSharding(mesh(), PartitionSpec(AXIS))
-    return jax.jit(predict_fn, in_shardings=(whole, divided, whole), out_shardings=whole)
+    """`predict_fn(variables, records, cache)` over all devices.
+
+    Its result is gathered: each process gives its own rows and gets all.
+    """
+    whole, divided = _shardings()
+    return _over_processes(
+        jax.jit(predict_fn, in_shardings=(whole, divided, whole), out_shardings=whole)
+    )
+
+
+def _shardings() -> tuple[NamedSharding, NamedSharding]:
+    """On every device as a whole; divided among them."""
+    return NamedSharding(mesh(), PartitionSpec()), NamedSharding(mesh(), PartitionSpec(AXIS))
+
+
+def _over_processes(compiled: Any) -> Any:
+    """A jitted function of (replicated, divided, replicated) for what each process has of them."""
+    if jax.process_count() == 1:
+        return compiled
+    whole, divided = _shardings()
+
+    def widened(leaf: Any) -> jax.Array:
+        if not isinstance(leaf, jax.Array):
+            return jax.make_array_from_process_local_data(whole, leaf, leaf.shape)
+        if leaf.sharding == whole:
+            return leaf
+        shards = [shard.data for shard in leaf.addressable_shards]
+        return jax.make_array_from_single_device_arrays(leaf.shape, whole, shards)
+
+    def run(first: Any, records: Any, last: Any) -> Any:
+        records = jax.tree.map(
+            lambda leaf: jax.make_array_from_process_local_data(divided, leaf), records
+        )
+        return compiled(jax.tree.map(widened, first), records, jax.tree.map(widened, last))
+
+    return run

@@ -68,8 +68,9 @@ def prepare(
     experiment.build_phases(config)  # wrong phases are told before the data takes its time
     data = sources.load_dataset(config, progress=progress)
     run = assemble(config, folder, data, progress=progress)
-    workdir.write_categories(folder, data.categories)
-    workdir.write_keys(folder, run.model.keys)
+    if parallel.is_first():
+        workdir.write_categories(folder, data.categories)
+        workdir.write_keys(folder, run.model.keys)
     return run
 
 
@@ -107,7 +108,9 @@ def _check(run: Run) -> None:
             raise InputError(
                 f"config.eval.splits has the unknown split '{name}'; known: {', '.join(SPLITS)}"
             )
-    params = jax.eval_shape(run.model.network.init_fn, jax.random.key(0), _image(run))["params"]
+    params = jax.eval_shape(run.model.network.init_fn, jax.random.key(0), image_shape(run))[
+        "params"
+    ]
     for phase in run.phases:
         make_tx(run, phase, params)
         if phase.pose_loss not in run.model.pose.losses:
@@ -149,7 +152,8 @@ def _check_drawn(run: Run, phase: phases.Phase, count: int) -> None:
         )
 
 
-def _image(run: Run) -> jax.ShapeDtypeStruct:
+def image_shape(run: Run) -> jax.ShapeDtypeStruct:
+    """One image, as the network takes them."""
     return jax.ShapeDtypeStruct((1, run.model.resolution, run.model.resolution, 3), np.float32)
 
 
@@ -178,16 +182,27 @@ def initial_state(run: Run) -> state.TrainState:
     return state.create(key, variables)
 
 
-def restore_state(run: Run, arrays: dict[str, np.ndarray], at: int) -> state.TrainState:
-    """The state saved at step `at`: its phase says what its optimiser's state looks like."""
+def restore_state(run: Run, manager: Any, at: int) -> state.TrainState:
+    """The state saved at step `at`: its phase says what its optimiser's state looks like.
+
+    Args:
+      run: the run.
+      manager: of its checkpoints; only the first process's is asked, and tells the others.
+      at: the step.
+    """
     phase, _ = phases.at_step(run.phases, at)
 
     def fresh() -> state.TrainState:
         key = jax.random.key(0)
-        empty = state.create(key, run.model.network.init_fn(key, _image(run)))
+        empty = state.create(key, run.model.network.init_fn(key, image_shape(run)))
         return state.enter_phase(empty, phase, make_tx(run, phase, empty.params))
 
-    return checkpoint.restore(arrays, jax.eval_shape(fresh))
+    found = jax.eval_shape(fresh)
+    if parallel.is_first():
+        found = checkpoint.restore(checkpoint.read(manager, at), found)
+    else:
+        found = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), found)
+    return parallel.from_first(found)
 
 
 def make_tx(run: Run, phase: phases.Phase, params: Any) -> Any:

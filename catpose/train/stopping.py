@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _pending: list[int] = []  # at most one signal
@@ -68,7 +69,12 @@ def asked() -> bool:
 def raise_if_asked() -> None:
     """Raises `Stopped` where a signal waits."""
     if _pending:
-        raise Stopped(_pending[0])
+        stop()
+
+
+def stop() -> NoReturn:
+    """Raises `Stopped`, of the signal that waits; of SIGTERM where another process got one."""
+    raise Stopped(_pending[0] if _pending else signal.SIGTERM)
 
 
 def _receive(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pathlib
@@ -89,10 +90,7 @@ def _described(
                 "python": platform.python_version(),
                 "commit": commit(),
             }
-            # In one move, so that a kill leaves no half of it.
-            partial = path.with_name(path.name + ".partial")
-            partial.write_text(json.dumps(content, indent=2) + "\n")
-            os.replace(partial, path)
+            _write(path, (json.dumps(content, indent=2) + "\n").encode())
         except OSError as error:
             raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     spent_path = folder / "seconds"
@@ -150,7 +148,7 @@ def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
 
 def write_categories(folder: pathlib.Path, categories: tuple[str, ...]) -> None:
     """Notes the categories' names, in the order of the network's outputs."""
-    (folder / "categories.json").write_text(json.dumps(categories) + "\n")
+    _write(folder / "categories.json", (json.dumps(categories) + "\n").encode())
 
 
 def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
@@ -168,13 +166,22 @@ def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
 def write_keys(folder: pathlib.Path, keys: np.ndarray | None) -> None:
     """Keeps the dictionary of key rotations that the run's poses are made of, if there is one."""
     if keys is not None:
-        np.save(folder / KEYS, keys)
+        file = io.BytesIO()
+        np.save(file, keys)
+        _write(folder / KEYS, file.getvalue())
 
 
 def read_keys(folder: pathlib.Path) -> np.ndarray | None:
     """What `write_keys` kept; None where there is no dictionary."""
     path = folder / KEYS
     return np.load(path) if path.is_file() else None
+
+
+def _write(path: pathlib.Path, content: bytes) -> None:
+    """In one move, so that neither a kill nor another process's reading finds half of it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
 
 
 def commit() -> str:

@@ -1,0 +1,93 @@
+"""How a command becomes one of a job's processes: told by flags, or found out.
+
+python -m launch.train --config=... --coordinator=HOST:PORT --processes=2 --process=0
+python -m launch.train --config=... --distributed
+
+Under SLURM, Open MPI and on GKE's TPUs neither is needed where there is more than one task.
+"""
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+
+from absl import flags
+
+from catpose.errors import InputError
+from catpose.train import stopping
+
+COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port where the first process listens")
+PROCESSES = flags.DEFINE_integer("processes", None, "how many there are", lower_bound=1)
+PROCESS = flags.DEFINE_integer("process", None, "this one's number, from 0 on", lower_bound=0)
+DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", None, "one of several processes, detected; without the flag, where it shows"
+)
+
+
+@contextlib.contextmanager
+def joined() -> Iterator[None]:
+    """Inside, this process is one of its job, where there is one; no device is touched before.
+
+    What goes wrong in one of several processes ends it at once, in one line and with status 1.
+
+    Raises:
+      InputError: flags that do not go together, or no job to join.
+    """
+    if not _start():
+        yield
+        return
+    try:
+        yield
+    except stopping.Stopped:
+        raise
+    except BaseException as error:
+        print(f"error: process {_number()}: {_told(error)}", file=sys.stderr, flush=True)
+        # The usual end waits for the others, and they for this one.
+        os._exit(1)
+
+
+def _start() -> bool:
+    told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    if any(value is not None for value in told):
+        if None in told:
+            raise InputError("--coordinator, --processes and --process go together")
+        if PROCESS.value >= PROCESSES.value:
+            raise InputError(f"--process is below --processes, from 0 to {PROCESSES.value - 1}")
+    elif DISTRIBUTED.value is False or not (DISTRIBUTED.value or shows(os.environ)):
+        return False
+    from catpose.train import parallel
+
+    parallel.start(*told)
+    return True
+
+
+def _number() -> int:
+    import jax
+
+    return jax.process_index()
+
+
+def _told(error: BaseException) -> str:
+    import jax
+
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        return (
+            "another process has died or does not answer, or the device failed; start all again: "
+            f"the run goes on from its last checkpoint ({str(error).splitlines()[0][:200]})"
+        )
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def shows(environment: Mapping[str, str]) -> bool:
+    """Whether the environment is that of one of several tasks.
+
+    A TPU VM does not say it in its environment: there, `--distributed` does.
+    """
+    if "SLURM_PROCID" in environment and "SLURM_STEP_NODELIST" in environment:
+        return int(environment.get("SLURM_NTASKS", 1)) > 1
+    if "OMPI_COMM_WORLD_SIZE" in environment:
+        return int(environment["OMPI_COMM_WORLD_SIZE"]) > 1
+    return "," in environment.get("TPU_WORKER_HOSTNAMES", "")
