@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Trains on a SLURM cluster: one task for each GPU, requeued until the run is finished.
+#
+#   launch/slurm.sh [--nodes=1] [--gpus=8] [--cpus=8] [--time=24:00:00] [--partition=P] [--account=A]
+#                   [--name=catpose] [--setup='source venv/bin/activate'] [--dry-run]
+#                   -- --config=configs/pascal3d.py --workdir=/shared/runs/pascal3d ...
+#
+# What follows -- goes to launch.train; the workdir must be on a disk that all nodes share. SLURM
+# tells the tasks 120 s before the time is up, the run saves its state and ends with status 143,
+# and the job queues again, as it does when a node fails. --dry-run prints the job and submits
+# nothing.
+set -euo pipefail
+
+nodes=1 gpus=8 cpus=8 time=24:00:00 name=catpose partition='' account='' setup=: dry_run=''
+while [ $# -gt 0 ]; do
+  case $1 in
+    --nodes=*) nodes=${1#*=} ;;
+    --gpus=*) gpus=${1#*=} ;;
+    --cpus=*) cpus=${1#*=} ;;
+    --time=*) time=${1#*=} ;;
+    --name=*) name=${1#*=} ;;
+    --partition=*) partition=${1#*=} ;;
+    --account=*) account=${1#*=} ;;
+    --setup=*) setup=${1#*=} ;;
+    --dry-run) dry_run=yes ;;
+    --) shift; break ;;
+    *) echo "error: unknown option '$1'; options of launch.train follow --" >&2; exit 1 ;;
+  esac
+  shift
+done
+[ $# -gt 0 ] || { echo "error: give launch.train's options behind --, at least --config=FILE" >&2; exit 1; }
+
+job() {
+  cat <<END
+#!/usr/bin/env bash
+#SBATCH --job-name=$name
+#SBATCH --nodes=$nodes
+#SBATCH --ntasks-per-node=$gpus
+#SBATCH --gpus-per-node=$gpus
+#SBATCH --cpus-per-task=$cpus
+#SBATCH --time=$time
+${partition:+#SBATCH --partition=$partition
+}${account:+#SBATCH --account=$account
+}#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=$name-%j.log
+#SBATCH --signal=TERM@120
+set -uo pipefail
+cd $(printf %q "$PWD")
+$setup
+# Every task sees all of a node's GPUs, and JAX gives each its own.
+srun --gpu-bind=none --kill-on-bad-exit=1 python -m launch.train$(printf ' %q' "$@")
+status=\$?
+# Stopped in time: the same job goes on where it was.
+[ \$status -ne 143 ] || exec scontrol requeue "\$SLURM_JOB_ID"
+exit \$status
+END
+}
+
+if [ -n "$dry_run" ]; then job "$@"; else job "$@" | sbatch; fi
