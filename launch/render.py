@@ -32,6 +32,7 @@ def main() -> None:
     config = CONFIG.value
     config.data.resolution = SIZE.value
     config.phases = []  # nothing is trained, so the images to train on need not be made
+    config.data.rendered = ""  # perhaps the very images that are to be drawn
     loaded = sources.load_dataset(config, only=config.engine.views_like or "none")
     made = sources.build_engine(config, loaded)
     folder = pathlib.Path(OUTPUT_DIR.value).expanduser()
