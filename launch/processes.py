@@ -42,7 +42,10 @@ def joined() -> Iterator[None]:
     except stopping.Stopped:
         raise
     except BaseException as error:
-        print(f"error: process {_number()}: {_told(error)}", file=sys.stderr, flush=True)
+        import jax
+
+        text = _told(error, jax.errors.JaxRuntimeError)
+        print(f"error: process {jax.process_index()}: {text}", file=sys.stderr, flush=True)
         # The usual end waits for the others, and they for this one.
         os._exit(1)
 
@@ -62,18 +65,10 @@ def _start() -> bool:
     return True
 
 
-def _number() -> int:
-    import jax
-
-    return jax.process_index()
-
-
-def _told(error: BaseException) -> str:
-    import jax
-
+def _told(error: BaseException, of_runtime: type[BaseException]) -> str:
     if isinstance(error, InputError):
         return str(error)
-    if isinstance(error, jax.errors.JaxRuntimeError):
+    if isinstance(error, of_runtime):
         return (
             "another process has died or does not answer, or the device failed; start all again: "
             f"the run goes on from its last checkpoint ({str(error).splitlines()[0][:200]})"

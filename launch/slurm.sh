@@ -12,23 +12,9 @@
 set -euo pipefail
 
 nodes=1 gpus=8 cpus=8 time=24:00:00 name=catpose partition='' account='' setup=: dry_run=''
-while [ $# -gt 0 ]; do
-  case $1 in
-    --nodes=*) nodes=${1#*=} ;;
-    --gpus=*) gpus=${1#*=} ;;
-    --cpus=*) cpus=${1#*=} ;;
-    --time=*) time=${1#*=} ;;
-    --name=*) name=${1#*=} ;;
-    --partition=*) partition=${1#*=} ;;
-    --account=*) account=${1#*=} ;;
-    --setup=*) setup=${1#*=} ;;
-    --dry-run) dry_run=yes ;;
-    --) shift; break ;;
-    *) echo "error: unknown option '$1'; options of launch.train follow --" >&2; exit 1 ;;
-  esac
-  shift
-done
-[ $# -gt 0 ] || { echo "error: give launch.train's options behind --, at least --config=FILE" >&2; exit 1; }
+# shellcheck source=launch/options.sh
+source "$(dirname "$0")/options.sh"
+read_options "nodes gpus cpus time name partition account setup" dry_run "" "$@"
 
 job() {
   cat <<END
@@ -49,7 +35,7 @@ set -uo pipefail
 cd $(printf %q "$PWD")
 $setup
 # Every task sees all of a node's GPUs, and JAX gives each its own.
-srun --gpu-bind=none --kill-on-bad-exit=1 python -m launch.train$(printf ' %q' "$@")
+srun --gpu-bind=none --kill-on-bad-exit=1 python -m launch.train$(printf ' %q' "${training[@]}")
 status=\$?
 # Stopped in time: the same job goes on where it was.
 [ \$status -ne 143 ] || exec scontrol requeue "\$SLURM_JOB_ID"
@@ -57,4 +43,4 @@ exit \$status
 END
 }
 
-if [ -n "$dry_run" ]; then job "$@"; else job "$@" | sbatch; fi
+if [ -n "$dry_run" ]; then job; else job | sbatch; fi

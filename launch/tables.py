@@ -30,7 +30,7 @@ def main() -> None:
     from catpose.train import parallel
     from configs import tables
 
-    chosen = _chosen(tuple(study.READINGS))
+    chosen = study.chosen(TABLE.value)
     which = f"{DATA.value},{PRESET.value}"
     rows = list(dict.fromkeys(row for table in chosen for row in study.rows_of(table)))
     absent = {row: why for row in rows if (why := tables.why_not(DATA.value, PRESET.value, row))}
@@ -71,20 +71,6 @@ def main() -> None:
     if numbers:
         print(results_page.terminal(found, numbers))
     print(f"results: {page}")
-
-
-def _chosen(known: tuple[int, ...]) -> list[int | str]:
-    found: list[int | str] = []
-    for name in TABLE.value:
-        if name == "all":
-            found += known
-        elif name == "representations":
-            found.append(name)
-        elif name.isdigit() and int(name) in known:
-            found.append(int(name))
-        else:
-            raise InputError(f"--table={name}; it can be 3 to 13, all or representations")
-    return list(dict.fromkeys(found))
 
 
 def _preface(own: Any, rows: list[str]) -> str:

@@ -12,40 +12,23 @@
 set -euo pipefail
 
 name='' zone='' type='' version=tpu-ubuntu2204-base project='' bucket='' setup=: tries=20 spot='' dry_run=''
-while [ $# -gt 0 ]; do
-  case $1 in
-    --name=*) name=${1#*=} ;;
-    --zone=*) zone=${1#*=} ;;
-    --type=*) type=${1#*=} ;;
-    --version=*) version=${1#*=} ;;
-    --project=*) project=${1#*=} ;;
-    --bucket=*) bucket=${1#*=} ;;
-    --setup=*) setup=${1#*=} ;;
-    --tries=*) tries=${1#*=} ;;
-    --spot) spot=yes ;;
-    --dry-run) dry_run=yes ;;
-    --) shift; break ;;
-    *) echo "error: unknown option '$1'; options of launch.train follow --" >&2; exit 1 ;;
-  esac
-  shift
-done
-for needed in name zone type; do
-  [ -n "${!needed}" ] || { echo "error: --$needed is missing" >&2; exit 1; }
-done
-[ $# -gt 0 ] || { echo "error: give launch.train's options behind --, at least --config=FILE" >&2; exit 1; }
+# shellcheck source=launch/options.sh
+source "$(dirname "$0")/options.sh"
+read_options "name zone type version project bucket setup tries" "spot dry_run" "name zone type" "$@"
+
+where=(--zone="$zone" ${project:+--project="$project"})
 
 run() { # prints, or runs
   if [ -n "$dry_run" ]; then printf '%q ' "$@"; echo; else "$@"; fi
 }
-tpu() { # VERB OPTION...: a command about this TPU VM
-  run gcloud compute tpus tpu-vm "$1" "$name" --zone="$zone" ${project:+--project="$project"} "${@:2}"
+tpu() { # ARGUMENT...: of gcloud's commands about TPU VMs
+  run gcloud compute tpus tpu-vm "$@" "${where[@]}"
 }
 on() { # WORKER COMMAND
-  tpu ssh --worker="$1" --command="$2"
+  tpu ssh "$name" --worker="$1" --command="$2"
 }
 state() {
-  [ -n "$dry_run" ] || gcloud compute tpus tpu-vm describe "$name" --zone="$zone" \
-    ${project:+--project="$project"} --format='value(state)' 2>/dev/null || true
+  [ -n "$dry_run" ] || tpu describe "$name" --format='value(state)' 2>/dev/null || true
 }
 is_gone() { case $1 in PREEMPTED | TERMINATED | '') true ;; *) false ;; esac; }
 
@@ -53,12 +36,11 @@ prepare() {
   local now
   now=$(state)
   if is_gone "$now"; then
-    [ -z "$now" ] || tpu delete --quiet
-    tpu create --accelerator-type="$type" --version="$version" ${spot:+--spot}
+    [ -z "$now" ] || tpu delete "$name" --quiet
+    tpu create "$name" --accelerator-type="$type" --version="$version" ${spot:+--spot}
   fi
   run git archive --format=tar.gz --output=/tmp/catpose.tar.gz HEAD
-  run gcloud compute tpus tpu-vm scp /tmp/catpose.tar.gz "$name:" --zone="$zone" \
-    ${project:+--project="$project"} --worker=all
+  tpu scp /tmp/catpose.tar.gz "$name:" --worker=all
   on all "mkdir -p catpose && tar xzf catpose.tar.gz -C catpose && cd catpose && pip install --quiet -e '.[tpu]' && $setup"
 }
 
@@ -72,15 +54,14 @@ train() {
     # Ends by itself when training has; [l] keeps it from finding itself.
     on 0 "nohup bash -c 'sleep 120; while pgrep -f [l]aunch.train; do ($keep); sleep 300; done' >/dev/null 2>&1 &"
   fi
-  on all "cd catpose && python3 -m launch.train --distributed --workdir=runs/$name$(printf ' %q' "$@")" || status=$?
+  on all "cd catpose && python3 -m launch.train --distributed --workdir=runs/$name$(printf ' %q' "${training[@]}")" || status=$?
   [ -z "$bucket" ] || on 0 "$keep" || true
   return $status
 }
 
 for ((try = 1; try <= tries; try++)); do
-  if prepare && train "$@"; then exit 0; fi
-  is_gone "$(state)" || { echo "error: the run failed, and the TPU VM is there; see above" >&2; exit 1; }
+  if prepare && train; then exit 0; fi
+  is_gone "$(state)" || fail "the run failed, and the TPU VM is there; see above"
   echo "the TPU VM was taken away; try $((try + 1)) of $tries" >&2
 done
-echo "error: taken away $tries times; the same command goes on" >&2
-exit 1
+fail "taken away $tries times; the same command goes on"

@@ -10,7 +10,6 @@ nothing and says how long the whole will take. As one of several processes: see 
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,25 +43,26 @@ def _train() -> None:
         if CHECK.value or not finished:
             run = runs.prepare(config, folder, progress=first)
             if CHECK.value:
-                _check(run, print if first else lambda *text, **how: None)
+                _check(run, talks=first)
                 return
             report.write(run, loop.train(run), clock)
     if first:
         report.show(folder)
 
 
-def _check(run: Any, print_fn: Callable[..., None]) -> None:
+def _check(run: Any, *, talks: bool) -> None:
     from catpose.report import layout
     from catpose.train import check
 
     seconds = 0.0
     for finding in check.findings(run):
-        spent = f": {layout.duration(finding.seconds)}" if finding.seconds else ""
-        print_fn(f"{finding.text}{spent}", flush=True)
         seconds += finding.seconds
-    print_fn(
-        f"checked: a full run takes about {layout.duration(seconds)}, without loading the data"
-    )
+        if talks:
+            spent = f": {layout.duration(finding.seconds)}" if finding.seconds else ""
+            print(f"{finding.text}{spent}", flush=True)
+    if talks:
+        total = layout.duration(seconds)
+        print(f"checked: a full run takes about {total}, without loading the data")
 
 
 if __name__ == "__main__":

@@ -29,3 +29,9 @@ def data_dir():
     if not path or not pathlib.Path(path).is_dir():
         pytest.skip("CATPOSE_DATA does not name a folder with the real data")
     return pathlib.Path(path)
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory):
+    """For what runs that follow each other share."""
+    return tmp_path_factory.mktemp("cache")

@@ -97,11 +97,6 @@ def train(folder, cache_dir, *, kill_before=None, reports=False):
 
 
 @pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def whole(tmp_path_factory, cache_dir):
     """An uninterrupted run and its folder."""
     folder = tmp_path_factory.mktemp("whole")

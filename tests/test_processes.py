@@ -65,11 +65,6 @@ def test_gradients_of_processes_equal_those_of_one(tmp_path, count, devices):
 
 
 @pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def alone(cache_dir, tmp_path_factory):
     """The arrays of an undisturbed run on one device."""
     folder = tmp_path_factory.mktemp("alone")
@@ -103,7 +98,7 @@ def job(folder, cache_dir, count, devices, *arguments):
 @pytest.mark.parametrize("killed", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_one_dies_and_one_process_goes_on(alone, cache_dir, tmp_path, killed):
     started = job(tmp_path, cache_dir, 2, 2)
-    jobs.wait_until(lambda: jobs.saved(tmp_path) >= 20, started[0])
+    assert jobs.wait_until(lambda: jobs.saved(tmp_path) >= 20, started[0])
     started[killed].kill()
     begin = time.monotonic()
     _, err = started[1 - killed].communicate(timeout=60)
@@ -131,7 +126,7 @@ def test_whole_runs_equal_one_process(alone, cache_dir, tmp_path, mode, count, d
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_one_stops_all(alone, cache_dir, tmp_path, told):
     started = job(tmp_path, cache_dir, 2, 1, "--config.parallel=jit")
-    jobs.wait_until(lambda: jobs.saved(tmp_path) >= 4, started[0])
+    assert jobs.wait_until(lambda: jobs.saved(tmp_path) >= 4, started[0])
     started[1].send_signal(told)
     for process in started:
         _, err = process.communicate(timeout=120)

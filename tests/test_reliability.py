@@ -16,11 +16,6 @@ BROADCAST = 18
 
 
 @pytest.fixture(scope="module")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def whole(cache_dir, tmp_path_factory):
     """The report of a run that nobody disturbed, and the seconds it took."""
     folder, begin = tmp_path_factory.mktemp("whole"), time.monotonic()
@@ -38,9 +33,7 @@ def test_kills_change_no_bit(request, cache_dir, whole, tmp_path):
         folder = tmp_path / str(number)
         process = jobs.smoke(folder, cache_dir)
         ready = moment(generator, folder, seconds, first=not killed)
-        while process.poll() is None and not ready():
-            time.sleep(0.001)
-        if process.poll() is None:
+        if jobs.wait_until(ready, process):
             process.kill()
             process.communicate()
             killed += 1

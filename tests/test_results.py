@@ -236,14 +236,11 @@ def test_a_campaign_trains_rows_and_reads_them(tmp_path, monkeypatch):
 
 
 def test_an_unknown_table_is_refused():
-    from launch import tables as command
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "TABLE", types.SimpleNamespace(value=["2"]))
-        with pytest.raises(InputError, match="--table=2"):
-            command._chosen((3, 4))
-        patch.setattr(command, "TABLE", types.SimpleNamespace(value=["all", "3"]))
-        assert command._chosen((3, 4)) == [3, 4]
+    with pytest.raises(InputError, match="--table=2"):
+        study.chosen(["2"])
+    assert study.chosen(["5", "all", "3", "representations"]) == [
+        5, *(table for table in study.READINGS if table != 5), "representations"
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -5,8 +5,10 @@ was trained with is the paper's; readings with another fusion say so. Labels are
 `catpose.report.paper`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from catpose.errors import InputError
 
 
 class Reading(NamedTuple):
@@ -197,6 +199,25 @@ REPRESENTATIONS = Comparison(
         "bin and delta (fitted)": Reading("frozen_bin_delta_fitted", "oracle"),
     },
 )
+
+
+def chosen(names: Sequence[str]) -> list[int | str]:
+    """Which comparisons are meant: numbers of tables, "representations", or "all" of the tables.
+
+    Raises:
+      InputError: another name.
+    """
+    found: list[int | str] = []
+    for name in names:
+        if name == "all":
+            found += READINGS
+        elif name == "representations":
+            found.append(name)
+        elif name.isdigit() and int(name) in READINGS:
+            found.append(int(name))
+        else:
+            raise InputError(f"--table={name}; it can be 3 to 13, all or representations")
+    return list(dict.fromkeys(found))
 
 
 def rows_of(table: int | str) -> list[str]:

@@ -83,7 +83,10 @@ def train(run: runs.Run) -> Result:
         if manager:
             manager.wait_until_finished()
         step = _first_knows(manager and manager.best_step())
-        best = None if step is None else (step, runs.restore_state(run, manager, step))
+        best = None
+        if step is not None:
+            is_last = step == int(current.step)
+            best = (step, current if is_last else runs.restore_state(run, manager, step))
     return Result(current, best)
 
 

@@ -11,27 +11,9 @@
 set -euo pipefail
 
 name='' image='' claim='' pods='' gpus='' tpus='' accelerator='' topology='' build='' dry_run=''
-while [ $# -gt 0 ]; do
-  case $1 in
-    --name=*) name=${1#*=} ;;
-    --image=*) image=${1#*=} ;;
-    --claim=*) claim=${1#*=} ;;
-    --pods=*) pods=${1#*=} ;;
-    --gpus=*) gpus=${1#*=} ;;
-    --tpus=*) tpus=${1#*=} ;;
-    --accelerator=*) accelerator=${1#*=} ;;
-    --topology=*) topology=${1#*=} ;;
-    --build=*) build=${1#*=} ;;
-    --dry-run) dry_run=yes ;;
-    --) shift; break ;;
-    *) echo "error: unknown option '$1'; options of launch.train follow --" >&2; exit 1 ;;
-  esac
-  shift
-done
-for needed in name image claim pods; do
-  [ -n "${!needed}" ] || { echo "error: --$needed is missing" >&2; exit 1; }
-done
-[ $# -gt 0 ] || { echo "error: give launch.train's options behind --, at least --config=FILE" >&2; exit 1; }
+# shellcheck source=launch/options.sh
+source "$(dirname "$0")/../options.sh"
+read_options "name image claim pods gpus tpus accelerator topology build" dry_run "name image claim pods" "$@"
 
 quoted() { # a JSON string, which is YAML too
   local text=${1//\\/\\\\}
@@ -39,7 +21,7 @@ quoted() { # a JSON string, which is YAML too
 }
 
 arguments=$(quoted "--workdir=/runs/$name")
-for argument in "$@"; do arguments+=", $(quoted "$argument")"; done
+for argument in "${training[@]}"; do arguments+=", $(quoted "$argument")"; done
 if [ -n "$gpus" ]; then
   limits="{nvidia.com/gpu: $gpus}" selector='{}'
   # Kubernetes fills in the pod's number.
@@ -48,8 +30,7 @@ elif [ -n "$tpus" ] && [ -n "$accelerator" ] && [ -n "$topology" ]; then
   limits="{google.com/tpu: $tpus}"
   selector="{cloud.google.com/gke-tpu-accelerator: $accelerator, cloud.google.com/gke-tpu-topology: $topology}"
 else
-  echo "error: give --gpus=N, or --tpus=N with --accelerator and --topology" >&2
-  exit 1
+  fail "give --gpus=N, or --tpus=N with --accelerator and --topology"
 fi
 
 manifest() {
