@@ -18,6 +18,9 @@ def get_config() -> ConfigDict:
     config.parallel = "pmap"
     # Frame of learning: "upright", "camera" or "paper" (README, Conventions).
     config.frame = "upright"
+    # Steps in one call of the device, for networks so small that calling takes as long as a step;
+    # must divide all other counts of steps.
+    config.steps_per_call = 1
     config.log_steps = 50
     config.checkpoint_steps = 1000
     config.tensorboard = False
@@ -91,6 +94,7 @@ def get_config() -> ConfigDict:
     config.model.head_dropout = 0.0
     config.model.pose_hidden = (1000, 500)
     config.model.dtype = "float32"
+    config.model.remat = False  # residual blocks are computed twice, their insides not kept
     config.model.normalization = "keras"  # or "torchvision"
     # "none", a file of ImageNet weights, the folder of a run (its ResNet's stages), or "mini".
     config.model.pretrained = "none"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import augment, batch, dataset
+from catpose.data import augment, batch, dataset, looks
 
 SIDE, MARGIN = 12, 2
 MIRROR = np.diag([-1.0, 1, 1])
@@ -31,6 +31,13 @@ def make_split(size, seed=0, margin=MARGIN, aspect=None):
     )
 
 
+CAMERA = dataset.Camera(
+    distance=np.full(20, 5, np.float32),
+    focal=np.full((20, 2), 4, np.float32),
+    center=np.zeros((20, 2), np.float32),
+    points=np.random.default_rng(3).uniform(-0.5, 0.5, (2, 32, 3)).astype(np.float32),
+    model=np.arange(20, dtype=np.int32) % 3 - 1,
+)
 SPLIT = make_split(20)
 CACHE = {"train": batch.Cache(image=jnp.asarray(SPLIT.image))}
 
@@ -197,15 +204,18 @@ def features_of(variables, image):
 
 
 @pytest.mark.parametrize(
-    ("views", "aspect"),
+    ("views", "aspect", "camera"),
     [
-        (("identity", "mirror"), None),
-        (tuple(augment.VIEWS), None),
-        (tuple(augment.VIEWS), np.linspace(0.4, 3, 20, dtype=np.float32)),
+        (("identity", "mirror"), None, None),
+        (tuple(augment.VIEWS), None, None),
+        (tuple(augment.VIEWS), np.linspace(0.4, 3, 20, dtype=np.float32), None),
+        (("mirror", *augment.random_names(3)), None, None),
+        (augment.random_names(3), None, CAMERA),
     ],
 )
-def test_cached_features_are_those_of_the_images(views, aspect):
-    split = make_split(20, aspect=aspect)
+def test_cached_features_are_those_of_the_images(views, aspect, camera):
+    split = make_split(20, aspect=aspect)._replace(camera=camera)
+    strengths = STRONG if camera is None else STRONG._replace(pose_jitter_deg=(1.0, 2.0, 4.0))
     variables = jax.random.normal(jax.random.key(0), (SIDE, SIDE, 3, 5))
     done = []
     features = batch.feature_cache(
@@ -213,6 +223,7 @@ def test_cached_features_are_those_of_the_images(views, aspect):
         variables,
         split,
         views,
+        augment=strengths,
         resolution=SIDE,
         context=1.0,
         normalization="torchvision",
@@ -225,9 +236,11 @@ def test_cached_features_are_those_of_the_images(views, aspect):
 
     rows = {"train": batch.records(split, np.array([3, 3, 3, 3, 3, 0, 19, 7, -1, 12]), 5)}
     key = jax.random.key(9)
-    plain = augment.Augment()
-    images = prepare(key, rows, views=views, strengths=plain)
-    cached = prepare(key, rows, {"train": batch.Cache(features=jnp.asarray(features))}, views=views)
+    points = None if camera is None else jnp.asarray(camera.points)
+    held = batch.Cache(jnp.asarray(split.image), points=points)
+    images = prepare(key, rows, {"train": held}, views=views, strengths=strengths)
+    stored = batch.Cache(features=jnp.asarray(features), points=points)
+    cached = prepare(key, rows, {"train": stored}, views=views, strengths=strengths)
     assert cached.image is None
     np.testing.assert_allclose(cached.features, features_of(variables, images.image), atol=2e-3)
     for name in ("category", "rotation", "pose_weight", "category_weight"):
@@ -253,15 +266,6 @@ def test_fixed_views_are_drawn_evenly_and_turn_the_pose_with_the_image():
     np.testing.assert_allclose(
         found.rotation[mirrored], np.broadcast_to(expected, (mirrored.sum(), 3, 3)), atol=1e-7
     )
-
-
-CAMERA = dataset.Camera(
-    distance=np.full(20, 5, np.float32),
-    focal=np.full((20, 2), 4, np.float32),
-    center=np.zeros((20, 2), np.float32),
-    points=np.random.default_rng(3).uniform(-0.5, 0.5, (2, 32, 3)).astype(np.float32),
-    model=np.arange(20, dtype=np.int32) % 3 - 1,
-)
 
 
 def test_poses_are_jittered_where_the_camera_is_known():
@@ -296,7 +300,7 @@ def test_images_may_come_with_the_records():
 def test_features_of_nothing():
     empty = make_split(0)
     features = batch.feature_cache(
-        features_of, None, empty, ("identity", "mirror"),
+        features_of, None, empty, ("identity", "mirror"), augment=augment.Augment(),
         resolution=SIDE, context=1.0, normalization="keras", batch_size=4,
     )  # fmt: skip
     assert features.shape[:2] == (0, 2)
@@ -312,4 +316,5 @@ def test_features_of_nothing():
     ],
 )
 def test_which_views_resample(views, expected):
-    assert batch.resamples(views) is expected
+    assert looks.resamples(views, augment.Augment()) is expected
+    assert looks.resamples((*views, "random0"), augment.Augment(zoom=0.1))

@@ -91,6 +91,11 @@ def trained(mode, *, optimizer, dtype, rate, num_steps=3, dropout=0.0, **changes
         tx=tx,
     )
     cache = {name: batch.Cache(image=jnp.asarray(split.image)) for name in phase.sources}
+
+    def placed(at):
+        rows = records(split, at)
+        return rows if mode == "one" else parallel.place(rows, mode)
+
     if mode == "one":
         compiled = jax.jit(step_fn)
     else:
@@ -98,7 +103,7 @@ def trained(mode, *, optimizer, dtype, rate, num_steps=3, dropout=0.0, **changes
         current, cache = parallel.replicate(current), parallel.replicate(cache)
     gradient = None
     for at in range(num_steps):
-        current, sums = compiled(current, records(split, at), cache)
+        current, sums = compiled(current, placed(at), cache)
         if gradient is None:
             gradient = jax.device_get(current.opt_state[0])
     return gradient, current, jax.device_get(sums)

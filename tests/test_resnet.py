@@ -156,3 +156,32 @@ def test_wrong_shapes_are_explained(changes, message):
     }
     with pytest.raises(ValueError, match=message):
         resnet.architecture(**settings | changes)
+
+
+def test_blocks_computed_twice_are_the_same_and_keep_less():
+    image = jax.random.normal(KEY, (4, 32, 32, 3))
+
+    def gradient(remat):
+        network = networks.build(
+            num_categories=2, pose=axis_angle.AXIS_ANGLE, remat=remat, pose_hidden=(),
+            category_head="pooled", split_stage=2, blocks=(3,), width=4,
+        )  # fmt: skip
+        variables = network.init_fn(KEY, image)
+
+        def loss(params):
+            outputs, statistics = network.apply_fn(
+                {**variables, "params": params},
+                image,
+                batch_norm_train=frozenset(networks.GROUPS),
+            )
+            return (outputs.category_logits**2).sum(), statistics
+
+        kept = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], variables["params"])
+        size = sum(leaf.size for leaf in jax.tree.leaves(kept))
+        return jax.jit(jax.grad(loss, has_aux=True))(variables["params"]), size
+
+    (plain, whole), (again, less) = gradient(False), gradient(True)
+    scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
+    for found, wanted in zip(jax.tree.leaves(again), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * scale)
+    assert less < 0.5 * whole, (less, whole)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tiny
 
-from catpose.data import batch
+from catpose.data import augment, batch
 from catpose.train import feed, phases, runs, state
 
 NUM_STEPS = 3
@@ -118,6 +118,7 @@ def test_stored_features_are_those_of_each_view(tmp_path):
             variables,
             split,
             views,
+            augment=augment.Augment(),
             resolution=tiny.RESOLUTION,
             context=1.0,
             normalization="torchvision",

@@ -13,7 +13,7 @@ import pytest
 import tiny
 
 from catpose.errors import InputError
-from catpose.train import checkpoint, feed, loop, runs, state, stopping, workdir, writer
+from catpose.train import checkpoint, feed, loop, parallel, runs, state, stopping, workdir, writer
 
 
 def settings(**changes):
@@ -73,9 +73,16 @@ def test_other_threads_leave_signals_alone():
     assert seen == [before]
 
 
+PROGRAMS = {}  # all runs of `settings()` have the same
+
+
+def made(config, folder, splits=None):
+    return tiny.run(config, folder, splits)._replace(programs=PROGRAMS)
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return loop.train(tiny.run(settings(), tmp_path_factory.mktemp("whole"))).last
+    return loop.train(made(settings(), tmp_path_factory.mktemp("whole"))).last
 
 
 @pytest.mark.parametrize("moment", ["first step", "step", "last of a phase", "last", "evaluation"])
@@ -84,7 +91,7 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
     config = settings()
     if moment == "evaluation":
         config.eval.every_steps = 4
-    run = tiny.run(config, tmp_path)
+    run = made(config, tmp_path)
     compiled, evaluated, taken = runs.compile_phase, feed.evaluate_split, []
 
     def compile_phase(*arguments):
@@ -131,11 +138,11 @@ def test_a_batch_without_numbers_changes_nothing(mode, phase_with_a_bad_example)
     run, phase, tx, at, cache = phase_with_a_bad_example
     run.config.parallel = mode
     step_fn = runs.compile_phase(run._replace(programs={}), phase, tx)
-    records = next(feed.batches(run, phase, 0))
-    rotation = np.array(records["train"].rotation)
+    rows = feed.whole_batch(run, phase, 0)
+    rotation = np.array(rows["train"].rotation)
     rotation[3] = np.nan
-    bad = {"train": records["train"]._replace(rotation=rotation)}
-    from catpose.train import parallel
+    bad = {"train": rows["train"]._replace(rotation=rotation)}
+    records, bad = parallel.place(rows, mode), parallel.place(bad, mode)
 
     before = jax.device_get(at)
     after, sums = step_fn(parallel.replicate(before), bad, cache)
@@ -157,13 +164,13 @@ def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path):
     rotation = splits["train"].rotation.copy()
     rotation[[5, 17]] = np.nan
     splits["train"] = splits["train"]._replace(rotation=rotation)
-    run = tiny.run(settings(max_skipped=100), tmp_path / "many", splits)
+    run = made(settings(max_skipped=100), tmp_path / "many", splits)
     last = loop.train(run).last
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(last.params))
     skipped = [s for line in writer.read(run.workdir) for s in line.get("skipped", [])]
     assert 0 < len(skipped) < 7
     rotation[:] = np.nan
-    run = tiny.run(settings(max_skipped=3), tmp_path / "all", splits)
+    run = made(settings(max_skipped=3), tmp_path / "all", splits)
     with pytest.raises(InputError, match=r"3 batches in a row.*train: \d+\.png.* and \d+ more"):
         loop.train(run)
     with checkpoint.open_manager(run.workdir / "checkpoints", read_only=True) as manager:

@@ -61,7 +61,7 @@ def test_rendered_images_do_not_count_for_the_category(tmp_path):
     sources = {"train": 16, "rendered": 8}
     for changes, expected in (({}, 0.0), ({"pose_only": ()}, 1.0)):
         run = tiny.run(settings(0, sources=sources, **changes), tmp_path, splits)
-        rows = next(feed.batches(run, run.phases[0], 0))
+        rows = feed.whole_batch(run, run.phases[0], 0)
         assert (rows["train"].category_weight == 1).all()
         assert (rows["rendered"].category_weight == expected).all()
         assert (rows["rendered"].pose_weight == 1).all()

@@ -77,7 +77,8 @@ def parts(run: runs.Run, phase: phases.Phase) -> dict[str, Program]:
     "input" makes the batch, "forward" is the loss alone, "gradient" the loss and its gradient. What
     "step" takes beyond "gradient" is the update.
     """
-    tx, at, records, cache = _entered(run, phase)
+    tx, at, cache = _entered(run, phase)
+    records = parallel.place(feed.whole_batch(run, phase, 0), run.config.parallel)
     prepare = functools.partial(runs.prepare_fn(run, phase), jax.random.key(0))
     made = jax.block_until_ready(jax.jit(prepare)(records, cache))
     bound = {
@@ -123,7 +124,7 @@ def inference(run: runs.Run, count: int) -> dict[str, Program]:
         return outputs.category_logits, outputs.pose_outputs
 
     split = run.dataset.splits["train"]
-    records = {"eval": batches.records(split, np.arange(count))}
+    records = {"eval": parallel.place(batches.records(split, np.arange(count)), "jit")}
     cache = {"eval": batches.Cache(image=parallel.replicate(split.image))}
     predict = evaluate.compile_predict(
         run.model.network.apply_fn,
@@ -141,19 +142,21 @@ def inference(run: runs.Run, count: int) -> dict[str, Program]:
     }
 
 
-def _entered(run: runs.Run, phase: phases.Phase) -> tuple[Any, state.TrainState, Any, Any]:
-    """What the phase's first step takes: optimiser, state, records and caches."""
+def _entered(run: runs.Run, phase: phases.Phase) -> tuple[Any, state.TrainState, Any]:
+    """What the phase's first step takes: optimiser, state and caches."""
     at = runs.initial_state(run)
     tx = runs.make_tx(run, phase, at.params)
     at = parallel.replicate(state.enter_phase(at, phase, tx))
     cache = {name: feed.cache(run, name, phase, at) for name in phase.sources}
-    return tx, at, next(feed.batches(run, phase, 0)), cache
+    return tx, at, cache
 
 
 def _whole(run: runs.Run, phase: phases.Phase) -> Program:
-    tx, at, records, cache = _entered(run, phase)
+    tx, at, cache = _entered(run, phase)
     step_fn = runs.compile_phase(run, phase, tx)
-    return _stepping(step_fn, at, (records, cache), phase.batch_size)
+    records = next(feed.batches(run, phase, 0))
+    images = phase.batch_size * run.config.steps_per_call
+    return _stepping(step_fn, at, (records, cache), images)
 
 
 def _stepping(step_fn: Any, at: state.TrainState, others: tuple, images: int) -> Program:

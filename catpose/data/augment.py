@@ -89,7 +89,8 @@ class View(NamedTuple):
     theta: Num[Array, "..."] | float = 0.0
 
 
-# Fixed views for cached features: the names that a phase's `views` may use.
+# Views for cached features: the names that a phase's `views` may use, beside those of
+# `random_names`.
 VIEWS = {
     "identity": View(),
     "mirror": View(mirror=1.0),
@@ -100,6 +101,28 @@ VIEWS = {
     "right": View(zoom=0.95, shift_x=0.04, shift_y=-0.03, angle=-0.035),
     "right_mirror": View(zoom=0.95, shift_x=0.04, shift_y=-0.03, angle=-0.035, mirror=1.0),
 }
+_RANDOM = "random"
+
+
+def random_names(count: int) -> tuple[str, ...]:
+    """Names of views that are drawn once, and kept, for each example: "random0", "random1", ...
+
+    They change pictures as the phase's `augment` says, colours included.
+    """
+    return tuple(f"{_RANDOM}{number}" for number in range(count))
+
+
+def random_number(name: str) -> int | None:
+    """Which of the random views this is; None for one of `VIEWS`.
+
+    Raises:
+      KeyError: no view at all.
+    """
+    number = name.removeprefix(_RANDOM)
+    if number != name and number.isdecimal():
+        return int(number)
+    VIEWS[name]
+    return None
 
 
 def random_views(uniform: Float[Array, "B 5"], augment: Augment) -> View:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augmentation
-from catpose.data import drawn, jitter
+from catpose.data import drawn, jitter, looks
 from catpose.data.dataset import Split
 from catpose.geometry import camera, viewpoint
 
@@ -77,7 +77,7 @@ class Cache(NamedTuple):
     Attributes:
       image: (N, S, S, 3) uint8; None where records bring their images.
       features: (N, V, ...) float32, the feature network's output for each view, or None.
-      points: (M, P, 3) float32, see `catpose.data.dataset.Camera`, or None.
+      points: (M, P, 3) float32 of examples with a camera, see `catpose.data.dataset.Camera`.
       assets: what the source's images are drawn from, where they are drawn in the step.
     """
 
@@ -144,10 +144,10 @@ def prepare(
     Args:
       key: the step's key.
       sources: records by source.
-      cache: images or features by source; features ignore `augment`.
+      cache: images or features by source.
       augment: strengths of random changes to images.
-      views: not empty: one of these fixed views (`augment.VIEWS`) is drawn for each example
-        instead of a random one; the order is that of the stored features' second axis.
+      views: not empty: one of these views (`augment.VIEWS`, `augment.random_names`) is drawn for
+        each example instead of a new one; the order is that of the stored features' second axis.
       resolution: side of the network's input.
       margins: of the stored crops, by source, in their pixels.
       context: side of the crops over that of the boxes, see `augment.view_image`.
@@ -200,35 +200,30 @@ def _prepare_source(
         )
         image = augmentation.normalize(made.image, normalization)
         return _batch(rows, made.rotation, image=image)
-    uniform = jax.vmap(lambda key: jax.random.uniform(key, (8,)))(keys)
-    jitters = augment.jitters_pose and not views and rows.camera is not None
-    seen = _seen(rows, cache) if jitters else None
+    seen = _seen(rows, cache) if augment.jitters_pose and rows.camera is not None else None
     if views:
-        number = (uniform[:, 0] * len(views)).astype(jnp.int32)
-        view = fixed_view(views, number)
+        share = jax.vmap(jax.random.uniform)(keys)
+        number = (share * len(views)).astype(jnp.int32)
+        look = looks.stored(views, number, rows.index, augment, seen)
     else:
-        view = augmentation.random_views(uniform[:, :5], augment)
-        jitter_uniform = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 1), (8,)))(
-            keys
-        )
-        view = augmentation.jittered(jitter_uniform, view, augment, seen)
+        look = looks.random(keys, augment, seen)
     image = features = None
     if cache.features is not None:
         features = cache.features[rows.index, number]
     else:
-        image = augmentation.view_image(
+        image = looks.picture(
             cache.image[rows.index] if rows.image is None else rows.image,
-            view,
+            look,
+            augment,
+            resample=looks.resamples(views, augment),
             resolution=resolution,
             margin=margin,
-            resample=resamples(views) if views else augment.resamples,
             aspect=1.0 if rows.aspect is None else rows.aspect,
             context=context,
+            normalization=normalization,
             seen=seen,
         )
-        image = augmentation.random_colour(uniform[:, 5:8], image, augment)
-        image = augmentation.normalize(image, normalization)
-    rotation = augmentation.view_rotation(rows.rotation.astype(float), view)
+    rotation = augmentation.view_rotation(rows.rotation.astype(float), look.view)
     return _batch(rows, rotation, image=image, features=features)
 
 
@@ -252,37 +247,27 @@ def _seen(rows: Records, cache: Cache) -> jitter.Seen:
     return jitter.Seen(rows.rotation, pinhole, model, cache.points)
 
 
-def fixed_view(views: tuple[str, ...], number: Int[Array, "*B"]) -> augmentation.View:
-    """The named views, as arrays looked up by `number`."""
-    table = augmentation.View(*np.array([augmentation.VIEWS[name] for name in views]).T)
-    return jax.tree.map(lambda column: jnp.asarray(column, float)[number], table)
-
-
-def resamples(views: tuple[str, ...]) -> bool:
-    """Whether any of the named views moves pixels other than by mirroring."""
-    plain = augmentation.View()
-    return any(augmentation.VIEWS[name]._replace(mirror=plain.mirror) != plain for name in views)
-
-
 def feature_cache(
     feature_fn: Callable[[Any, Array], Array],
     variables: Any,
     split: Split,
     views: tuple[str, ...],
     *,
+    augment: augmentation.Augment,
     resolution: int,
     context: float,
     normalization: str,
     batch_size: int,
     progress_fn: Callable[[int], Any] = lambda done: None,
 ) -> np.ndarray:
-    """The feature network's output for each fixed view of each example, (N, V, ...) float32.
+    """The feature network's output for each view of each example, (N, V, ...) float32.
 
     Args:
       feature_fn: (variables, image) -> features.
       variables: of the network; the feature network runs on running statistics.
       split: the examples.
-      views: names of `augment.VIEWS`.
+      views: as for `prepare`.
+      augment: strengths of the random ones among them.
       resolution: side of the network's input.
       context: see `prepare`.
       normalization: see `augment.normalize`.
@@ -290,28 +275,36 @@ def feature_cache(
       progress_fn: told the number of images done after each batch.
     """
 
+    resample = looks.resamples(views, augment)
+    points = None if split.camera is None else split.camera.points
+
     @jax.jit
-    def compute(variables: Any, image: Array, number: Array, aspect: Array) -> Array:
-        image = augmentation.view_image(
-            image,
-            fixed_view(views, number),
+    def compute(variables: Any, rows: Records, number: Array) -> Array:
+        seen = None
+        if augment.jitters_pose and rows.camera is not None:
+            seen = _seen(rows, Cache(points=jnp.asarray(points)))
+        image = looks.picture(
+            rows.image,
+            looks.stored(views, number, rows.index, augment, seen),
+            augment,
+            resample=resample,
             resolution=resolution,
             margin=split.margin,
-            resample=resamples(views),
-            aspect=aspect,
+            aspect=1.0 if rows.aspect is None else rows.aspect,
             context=context,
+            normalization=normalization,
+            seen=seen,
         )
-        return feature_fn(variables, augmentation.normalize(image, normalization))
+        return feature_fn(variables, image)
 
     size = len(split.category)
-    aspects = np.ones(size, np.float32) if split.aspect is None else split.aspect
     flat = np.arange(size * len(views))
     result: np.ndarray | None = None
     for begin in range(0, len(flat), batch_size):
         some = flat[begin : begin + batch_size]
         example, number = np.divmod(np.resize(some, batch_size), len(views))
-        image = np.asarray(split.image[example])
-        output = np.asarray(compute(variables, image, number.astype(np.int32), aspects[example]))
+        rows = records(split, example, with_images=True)
+        output = np.asarray(compute(variables, rows, number.astype(np.int32)))
         if result is None:
             result = np.empty((len(flat), *output.shape[1:]), np.float32)
         result[some] = output[: len(some)]

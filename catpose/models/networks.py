@@ -113,6 +113,7 @@ def build(
     head_dropout: float = 0.0,
     pose_hidden: Sequence[int] = (1000, 500),
     dtype: Any = jnp.float32,
+    remat: bool = False,
 ) -> Network:
     """A network of figure 2; by default the paper's own.
 
@@ -140,6 +141,7 @@ def build(
       head_dropout: probability in [0, 1) of dropping a unit of those hidden layers.
       pose_hidden: hidden layers of each pose network.
       dtype: compute type. Parameters and statistics are float32, float64 where it is that.
+      remat: of a ResNet, see `resnet.architecture`.
 
     Returns:
       The network's functions.
@@ -158,7 +160,13 @@ def build(
             raise ValueError("VGG-M has no stages to be split at: category_head is 'pooled'")
     elif trunk == "resnet":
         described = resnet.architecture(
-            blocks=blocks, width=width, block=block, variant=variant, stem=stem, dtype=dtype
+            blocks=blocks,
+            width=width,
+            block=block,
+            variant=variant,
+            stem=stem,
+            dtype=dtype,
+            remat=remat,
         )
         last = resnet.LAST_STAGE if category_head == "stage5" else split_stage
         if not resnet.FIRST_STAGE <= split_stage <= resnet.LAST_STAGE:

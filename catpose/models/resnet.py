@@ -54,10 +54,18 @@ class Architecture(NamedTuple):
     variant: str
     stem: str
     dtype: Any
+    remat: bool = False
 
 
 def architecture(
-    *, blocks: Sequence[int], width: int, block: str, variant: str, stem: str, dtype: Any
+    *,
+    blocks: Sequence[int],
+    width: int,
+    block: str,
+    variant: str,
+    stem: str,
+    dtype: Any,
+    remat: bool = False,
 ) -> Architecture:
     """Checked description of a ResNet.
 
@@ -68,6 +76,7 @@ def architecture(
       variant: "v1" or "v1.5"; basic blocks are "v1.5" only.
       stem: "imagenet" or "small".
       dtype: compute type; parameters are float32.
+      remat: blocks keep only their input for the backward pass, and are computed again there.
 
     Raises:
       ValueError: a value is not one of these.
@@ -83,7 +92,7 @@ def architecture(
         raise ValueError(f"basic blocks exist in variant 'v1.5', not in {variant!r}")
     if not 1 <= len(blocks) <= 4 or min(blocks) < 1 or width < 1:
         raise ValueError(f"one to four positive blocks and a width, not {blocks} and {width}")
-    return Architecture(tuple(blocks), width, block, variant, stem, dtype)
+    return Architecture(tuple(blocks), width, block, variant, stem, dtype, remat)
 
 
 class Conv(nn.Module):
@@ -143,10 +152,11 @@ class Stage(nn.Module):
     ) -> Float[Array, "b h2 w2 d"]:
         """Apply the blocks in turn."""
         width = self.resnet.width * 2 ** (self.number - FIRST_STAGE)
+        block_class = nn.remat(Block, static_argnums=(2, 3)) if self.resnet.remat else Block
         for i in range(self.resnet.blocks[self.number - FIRST_STAGE]):
             stride = 2 if i == 0 and self.number > FIRST_STAGE else 1
-            block = Block(self.resnet, width, stride, name=f"block{i + 1}")
-            x = block(x, use_running=use_running, axis_name=axis_name)
+            block = block_class(self.resnet, width, stride, name=f"block{i + 1}")
+            x = block(x, use_running, axis_name)
         return x
 
 
@@ -162,7 +172,7 @@ class Block(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "b h w c"], *, use_running: bool, axis_name: str | None = None
+        self, x: Float[Array, "b h w c"], use_running: bool, axis_name: str | None = None
     ) -> Float[Array, "b h2 w2 d"]:
         """Apply the block."""
         variant, dtype = VARIANTS[self.resnet.variant], self.resnet.dtype

@@ -24,6 +24,8 @@ _NO_MATTER = (
     "checkpoint_steps",
     "max_skipped",
     "tensorboard",
+    "steps_per_call",
+    "model.remat",
     "eval",
     "data.cache_dir",
     "data.device_cache_mb",

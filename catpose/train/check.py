@@ -12,7 +12,7 @@ from catpose.data import batch, dataset, drawn
 from catpose.errors import InputError
 from catpose.train import checkpoint, diagnosis, feed, parallel, phases, runs, state
 
-_STEPS = 2  # timed, after the first one, which compiles
+_CALLS = 2  # timed, after the first one, which compiles
 
 
 class Finding(NamedTuple):
@@ -63,17 +63,21 @@ def _steps(run: runs.Run, phase: phases.Phase, current: state.TrainState) -> Fin
     step_fn = runs.compile_phase(run, phase, tx)
     records = feed.batches(run, phase, 0)
     spent = []
-    for count in range(1, _STEPS + 2):
+    each = run.config.steps_per_call
+    for call in range(_CALLS + 1):
         begin = time.monotonic()
         current, sums = jax.block_until_ready(step_fn(current, next(records), cache))
-        spent.append(time.monotonic() - begin)
-        if sums["skipped"] and not phase.cached_features:
-            raise InputError(diagnosis.message(run, phase, current, [count]))
+        spent.append((time.monotonic() - begin) / each)
+        bad = np.flatnonzero(sums["skipped"])
+        if bad.size and not phase.cached_features:
+            raise InputError(
+                diagnosis.message(run, phase, current, [call * each + 1 + int(bad[0])])
+            )
     seconds = min(spent[1:])
     return Finding(
         f"phase '{phase.name}': {phase.steps} steps of {phase.batch_size} images, "
-        f"{seconds * 1e3:.0f} ms each, after {spent[0] - seconds:.0f} s of compilation",
-        spent[0] + phase.steps * seconds,
+        f"{seconds * 1e3:.0f} ms each, after {each * (spent[0] - seconds):.0f} s of compilation",
+        each * spent[0] + phase.steps * seconds,
     )
 
 

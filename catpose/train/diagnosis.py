@@ -39,7 +39,7 @@ def message(run: runs.Run, phase: phases.Phase, current: state.TrainState, steps
 
 def _broken(run: runs.Run, phase: phases.Phase, current: state.TrainState, at: int) -> list[str]:
     """Names of the examples in the batch of update `at` (from 0) that have no numbers."""
-    records = next(feed.batches(run, phase, at, whole=True))
+    records = feed.whole_batch(run, phase, at)
     cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
     key = jax.random.fold_in(jax.random.wrap_key_data(np.asarray(current.key)), at)
     made = jax.jit(runs.prepare_fn(run, phase))(jax.random.split(key)[0], records, cache)

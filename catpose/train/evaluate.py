@@ -128,6 +128,7 @@ def evaluate(
         streamed = cache.image is None and cache.features is None
         own = index[parallel.own_rows(batch_size)]
         rows = {"eval": batches.records(split, own, with_images=streamed)}
+        rows = parallel.place(rows, "jit")
         real = min(batch_size, size - begin)
         result = jax.device_get(predict_fn(variables, rows, {"eval": cache}))
         parts.append(jax.tree.map(lambda x, real=real: x[:real], result))

@@ -151,6 +151,7 @@ def build_model(
             head_dropout=model.head_dropout,
             pose_hidden=tuple(model.pose_hidden),
             dtype=jnp.dtype(model.dtype),
+            remat=model.remat,
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"config.model: {error}") from error

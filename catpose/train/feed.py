@@ -4,7 +4,7 @@ import concurrent.futures
 import dataclasses
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -17,10 +17,33 @@ from catpose.train import evaluate, parallel, phases, runs, state
 FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
 
 
-def batches(
-    run: runs.Run, phase: phases.Phase, start: int, *, whole: bool = False
-) -> Iterator[dict[str, batch.Records]]:
-    """This process's rows of the phase's records from step `start` on, without end; or all rows."""
+def batches(run: runs.Run, phase: phases.Phase, start: int) -> Iterator[dict[str, batch.Records]]:
+    """This process's rows for the phase's calls from step `start` on, placed, without end."""
+    at_step = _reader(run, phase, whole=False)
+    count, mode = run.config.steps_per_call, run.config.parallel
+
+    def at_call(at: int) -> dict[str, batch.Records]:
+        if count == 1:
+            return parallel.place(at_step(at), mode)
+        steps = [at_step(at + i) for i in range(count)]
+        return parallel.place(jax.tree.map(lambda *rows: np.stack(rows), *steps), mode, axis=1)
+
+    # The next batch is read from disk, and put on the device, while that works on this one.
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(at_call, start)
+        for at in itertools.count(start + count, count):
+            ready, coming = coming, pool.submit(at_call, at)
+            yield ready.result()
+
+
+def whole_batch(run: runs.Run, phase: phases.Phase, at: int) -> dict[str, batch.Records]:
+    """All processes' rows of the phase's batch at step `at`, on the host."""
+    return _reader(run, phase, whole=True)(at)
+
+
+def _reader(
+    run: runs.Run, phase: phases.Phase, *, whole: bool
+) -> Callable[[int], dict[str, batch.Records]]:
     pools = {name: runs.pools(run, name) for name in phase.sources}
     streamed = {name: not phase.cached_features and streams(run, name) for name in phase.sources}
 
@@ -39,12 +62,7 @@ def batches(
             position += count
         return records
 
-    # The next batch is read from disk while the device works on this one.
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(at_step, start)
-        for at in itertools.count(start + 1):
-            ready, coming = coming, pool.submit(at_step, at)
-            yield ready.result()
+    return at_step
 
 
 def streams(run: runs.Run, split: str) -> bool:
@@ -62,18 +80,28 @@ def cache(run: runs.Run, split: str, phase: phases.Phase, current: state.TrainSt
         return run.memo[split]
     if not phase.cached_features:
         if split not in run.memo:
-            data = run.dataset.splits[split]
+            images = None if streams(run, split) else run.dataset.splits[split].image
             run.memo[split] = batch.Cache(
-                image=None if streams(run, split) else parallel.replicate(data.image),
-                points=None if data.camera is None else parallel.replicate(data.camera.points),
+                image=images if images is None else parallel.replicate(images),
+                points=_points(run, split),
             )
         return run.memo[split]
     weights = feature_digest(run, current)
-    key = (split, phase.views, weights)
+    strengths = augment.Augment(**phase.augment)
+    key = (split, phase.views, strengths, weights)
     if key not in run.memo:
-        views = [_view_features(run, split, view, current, weights) for view in phase.views]
-        run.memo[key] = batch.Cache(features=parallel.replicate(np.stack(views, axis=1)))
+        views = [
+            _view_features(run, split, view, strengths, current, weights) for view in phase.views
+        ]
+        run.memo[key] = batch.Cache(
+            features=parallel.replicate(np.stack(views, axis=1)), points=_points(run, split)
+        )
     return run.memo[key]
+
+
+def _points(run: runs.Run, split: str) -> jax.Array | None:
+    seen = run.dataset.splits[split].camera
+    return None if seen is None else parallel.replicate(seen.points)
 
 
 def feature_digest(run: runs.Run, current: state.TrainState) -> str:
@@ -88,17 +116,23 @@ def feature_digest(run: runs.Run, current: state.TrainState) -> str:
 
 
 def _view_features(
-    run: runs.Run, name: str, view: str, current: state.TrainState, weights: str
+    run: runs.Run,
+    name: str,
+    view: str,
+    strengths: augment.Augment,
+    current: state.TrainState,
+    weights: str,
 ) -> np.ndarray:
     """Features of one view of a split, (N, ...), computed once for these weights and images."""
     split = run.dataset.splits[name]
-    fields = augment.VIEWS[view]
     model = run.model
     reads = {name: run.config.model[name] for name in FEATURE_KEYS}
+    number = augment.random_number(view)
+    looks = augment.VIEWS[view] if number is None else (number, *strengths)
     key = store.digest(
         split.key,
         weights,
-        tuple(fields),
+        tuple(looks),
         model.resolution,
         model.context,
         model.normalization,
@@ -118,6 +152,7 @@ def _view_features(
                 jax.device_get(variables),
                 split,
                 (view,),
+                augment=strengths,
                 resolution=model.resolution,
                 context=model.context,
                 normalization=model.normalization,

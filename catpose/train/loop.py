@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -127,6 +128,15 @@ def _train_phase(
     log = progress.Log(session.write_fn, phase, start, config.log_steps)
     streak = progress.Streak(config.max_skipped)
     clock = progress.Clock()
+    began_at = at
+
+    def told(line: dict[str, Any] | None) -> None:
+        bad = streak.add(line["skipped"] if line else [])
+        if bad:
+            raise InputError(diagnosis.message(run, phase, current, bad))
+        if line and "loss" in line:
+            bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
+
     with tqdm(
         total=phase.steps,
         initial=at - start,
@@ -138,20 +148,20 @@ def _train_phase(
             evaluates = bool(config.eval.every_steps) and at % config.eval.every_steps == 0
             saves = at == start or at % config.checkpoint_steps == 0
             if (saves or evaluates) and at != session.saved:
+                told(log.due(clock))
                 clock.pause()
                 _score_and_save(session, phase, current, evaluates=evaluates)
             if stopping.asked() or parallel.preempted(at):
+                told(log.due(clock))
                 _save_and_stop(session, phase, current)
-            current, sums = step_fn(current, next(records), cache)
-            at += 1
-            clock.tick(sums)
-            bar.update()
-            line = log.add(at, sums, clock, last=at == stop)
-            bad = streak.add(line["skipped"] if line else [])
-            if bad:
-                raise InputError(diagnosis.message(run, phase, current, bad))
-            if line and "loss" in line:
-                bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
+            # After the first call, which compiles, nothing goes to the device or back unasked.
+            with jax.transfer_guard("allow" if at == began_at else "disallow"):
+                current, sums = step_fn(current, next(records), cache)
+            at += config.steps_per_call
+            clock.tick(sums, config.steps_per_call)
+            bar.update(config.steps_per_call)
+            told(log.add(at, sums, clock))
+        told(log.due(clock, last=True))
     seconds = round(time.monotonic() - began, 2)
     record = {"step": at, "phase": phase.name, "phase_seconds": seconds}
     session.write_fn({**record, "images_per_second": log.speed(clock)})

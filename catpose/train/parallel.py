@@ -4,8 +4,8 @@ Both take the un-stacked state and a batch, and give back the same numbers as on
 rounding): the state is replicated, the records are divided, the caches are replicated.
 
 A job may have several processes. Each holds the replicated arrays on its own devices, as pmap
-wants them, and its own rows of every batch (`own_rows`); for jit they are made parts of global
-arrays, which moves nothing. All go through the same steps; the first one alone writes.
+wants them, and its own rows of every batch (`own_rows`, `place`); for jit they are made parts of
+global arrays, which moves nothing. All go through the same steps; the first one alone writes.
 """
 
 import functools
@@ -86,6 +86,29 @@ def replicate(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), sharding), tree)
 
 
+def place(records: Any, mode: str, *, axis: int = 0) -> Any:
+    """This process's rows of a batch on its devices, divided as the step of `mode` takes them.
+
+    Args:
+      records: host arrays.
+      mode: see `compile_step`.
+      axis: of the rows; 1 where the batches of several steps are stacked.
+    """
+    spec = PartitionSpec(*[None] * axis, AXIS)
+    if mode == "jit":
+        whole = NamedSharding(mesh(), spec)
+        return jax.tree.map(
+            lambda leaf: jax.make_array_from_process_local_data(whole, leaf), records
+        )
+    own = NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), spec)
+
+    def divided(leaf: np.ndarray) -> jax.Array:
+        shape = (*leaf.shape[:axis], jax.local_device_count(), -1, *leaf.shape[axis + 1 :])
+        return jax.device_put(leaf.reshape(shape), own)
+
+    return jax.tree.map(divided, records)
+
+
 def keep_compilations(folder: pathlib.Path) -> None:
     """Keeps compiled programs on disk, so that the same step is never compiled twice.
 
@@ -120,7 +143,9 @@ def check_mode(mode: str) -> None:
         raise InputError(f"config.parallel is '{mode}'; it can be {' or '.join(MODES)}")
 
 
-def compile_step(step_fn: Callable, mode: str) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+def compile_step(
+    step_fn: Callable, mode: str, *, axis: int = 0
+) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     """A data-parallel version of the pure `step_fn(state, records, cache, axis_name=)`.
 
     The state is donated: use what the call returns.
@@ -128,63 +153,50 @@ def compile_step(step_fn: Callable, mode: str) -> Callable[[Any, Any, Any], tupl
     Args:
       step_fn: `step.train_step` with everything but state, records and cache bound.
       mode: "pmap" or "jit".
+      axis: of the records' rows, as for `place`.
 
     Returns:
-      `(state, records, cache) -> (state, metrics)`; records are host arrays, this process's
-      rows of the batch.
+      `(state, records, cache) -> (state, metrics)`, for records that `place` has placed.
     """
     check_mode(mode)
-    if mode == "jit":
-        whole, divided = _shardings()
-        return _over_processes(
-            jax.jit(
-                functools.partial(step_fn, axis_name=None),
-                in_shardings=(whole, divided, whole),
-                out_shardings=(whole, whole),
-                donate_argnums=(0,),
-            )
+    if mode == "pmap":
+        return jax.pmap(
+            functools.partial(step_fn, axis_name=AXIS),
+            axis_name=AXIS,
+            in_axes=(None, axis, None),
+            out_axes=None,
+            donate_argnums=(0,),
         )
-    mapped = jax.pmap(
-        functools.partial(step_fn, axis_name=AXIS),
-        axis_name=AXIS,
-        in_axes=(None, 0, None),
-        out_axes=None,
-        donate_argnums=(0,),
+    whole = NamedSharding(mesh(), PartitionSpec())
+    divided = NamedSharding(mesh(), PartitionSpec(*[None] * axis, AXIS))
+    return _over_processes(
+        jax.jit(
+            functools.partial(step_fn, axis_name=None),
+            in_shardings=(whole, divided, whole),
+            out_shardings=(whole, whole),
+            donate_argnums=(0,),
+        )
     )
-    count = jax.local_device_count()
-
-    def divided(records: Any) -> Any:
-        return jax.tree.map(lambda x: x.reshape(count, -1, *x.shape[1:]), records)
-
-    def run(state: Any, records: Any, cache: Any) -> tuple[Any, Any]:
-        return mapped(state, divided(records), cache)
-
-    # As what jit returns has it, for those who read the compiled program.
-    run.lower = lambda state, records, cache: mapped.lower(state, divided(records), cache)
-    return run
 
 
 def compile_predict(predict_fn: Callable) -> Callable:
-    """`predict_fn(variables, records, cache)` over all devices.
+    """`predict_fn(variables, records, cache)` over all devices, for what `place` placed for "jit".
 
     Its result is gathered: each process gives its own rows and gets all.
     """
-    whole, divided = _shardings()
+    whole, divided = (
+        NamedSharding(mesh(), spec) for spec in (PartitionSpec(), PartitionSpec(AXIS))
+    )
     return _over_processes(
         jax.jit(predict_fn, in_shardings=(whole, divided, whole), out_shardings=whole)
     )
 
 
-def _shardings() -> tuple[NamedSharding, NamedSharding]:
-    """On every device as a whole; divided among them."""
-    return NamedSharding(mesh(), PartitionSpec()), NamedSharding(mesh(), PartitionSpec(AXIS))
-
-
 def _over_processes(compiled: Any) -> Any:
-    """A jitted function of (replicated, divided, replicated) for what each process has of them."""
+    """A jitted function whose replicated arguments each process gives as arrays of its own."""
     if jax.process_count() == 1:
         return compiled
-    whole, divided = _shardings()
+    whole = NamedSharding(mesh(), PartitionSpec())
 
     def widened(leaf: Any) -> jax.Array:
         if not isinstance(leaf, jax.Array):
@@ -195,9 +207,6 @@ def _over_processes(compiled: Any) -> Any:
         return jax.make_array_from_single_device_arrays(leaf.shape, whole, shards)
 
     def run(first: Any, records: Any, last: Any) -> Any:
-        records = jax.tree.map(
-            lambda leaf: jax.make_array_from_process_local_data(divided, leaf), records
-        )
         return compiled(jax.tree.map(widened, first), records, jax.tree.map(widened, last))
 
     return run

@@ -64,7 +64,8 @@ class Phase:
       pose_only: splits whose images do not count for the category loss.
       learning_rate: see `LearningRate`.
       augment: strengths of random changes, see `catpose.data.augment.Augment`.
-      views: with `cached_features`, names of the fixed views, see `augment.VIEWS`.
+      views: with `cached_features`, names of the views whose features are stored, see
+        `augment.VIEWS` and `augment.random_names`.
       cached_features: run on stored outputs of the frozen feature network.
     """
 
@@ -142,10 +143,13 @@ def _phase(i: int, entry: dict[str, Any]) -> tuple[str, Phase]:
     if phase.steps < 1 or not phase.sources:
         raise InputError(f"{where} needs at least one step and one source")
     for view in phase.views:
-        if view not in augment.VIEWS:
+        try:
+            augment.random_number(view)
+        except KeyError:
+            known = ", ".join((*augment.VIEWS, *augment.random_names(2)))
             raise InputError(
-                f"{where}.views has the unknown view '{view}'; known: {', '.join(augment.VIEWS)}"
-            )
+                f"{where}.views has the unknown view '{view}'; known: {known}, ..."
+            ) from None
     if phase.cached_features and not phase.views:
         raise InputError(f"{where} has cached_features, so it needs views, 'identity' at least")
     return start, phase

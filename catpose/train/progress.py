@@ -20,12 +20,12 @@ class Clock:
         """What comes before the next tick does not count."""
         self._since = None
 
-    def tick(self, result: Any) -> None:
-        """A step was dispatched and will give `result`."""
+    def tick(self, result: Any, steps: int) -> None:
+        """So many steps were dispatched and will give `result`."""
         if self._since is None:
             jax.block_until_ready(result)
         else:
-            self._steps += 1
+            self._steps += steps
             self._seconds += time.monotonic() - self._since
         self._since = time.monotonic()
 
@@ -35,7 +35,11 @@ class Clock:
 
 
 class Log:
-    """Collects the steps' sums on the device and writes their means every `log_steps`."""
+    """Collects the steps' sums on the device and writes their means every `log_steps`.
+
+    A line is read from the device when the call after its last step is dispatched, so that the
+    device need not wait.
+    """
 
     def __init__(
         self,
@@ -47,27 +51,35 @@ class Log:
         self._write, self._phase, self._start, self._every = write_fn, phase, start, every_steps
         self._rate = optim.schedule(phase.learning_rate, phase.steps)
         self._pending: list[Any] = []
+        self._at = start
 
     def speed(self, clock: Clock) -> float | None:
         """Images per second so far."""
         steps = clock.steps_per_second()
         return steps and round(steps * self._phase.batch_size, 1)
 
-    def add(self, at: int, sums: Any, clock: Clock, *, last: bool) -> dict[str, Any] | None:
-        """Adds the sums of the step that led to step `at`; the line, where one is due."""
+    def add(self, at: int, sums: Any, clock: Clock) -> dict[str, Any] | None:
+        """Adds the sums of the call that leads to step `at`; the line that was due before it."""
+        line = self.due(clock)
         self._pending.append(sums)
-        if at % self._every and not last:
+        self._at = at
+        return line
+
+    def due(self, clock: Clock, *, last: bool = False) -> dict[str, Any] | None:
+        """The line of the steps so far, where one is due, or these are the phase's last."""
+        if not self._pending or (self._at % self._every and not last):
             return None
         pending, self._pending = jax.device_get(self._pending), []
-        first = at + 1 - len(pending)
-        skipped = [first + i for i, sums in enumerate(pending) if sums["skipped"]]
-        means = _means([sums for sums in pending if not sums["skipped"]], self._phase)
+        # One number of each, or a row of them, is what a call gives.
+        rows = {name: np.hstack([sums[name] for sums in pending]) for name in pending[0]}
+        skipped = rows["skipped"] > 0
+        first = self._at + 1 - len(skipped)
         line = {
-            "step": at,
+            "step": self._at,
             "phase": self._phase.name,
-            **means,
-            "skipped": skipped,
-            "learning_rate": float(self._rate(at - 1 - self._start)),
+            **_means({name: row[~skipped] for name, row in rows.items()}, self._phase),
+            "skipped": [first + int(i) for i in np.flatnonzero(skipped)],
+            "learning_rate": float(self._rate(self._at - 1 - self._start)),
             "images_per_second": self.speed(clock),
         }
         self._write(line)
@@ -90,15 +102,15 @@ class Streak:
         return []
 
 
-def _means(sums: list[dict[str, Any]], phase: phases.Phase) -> dict[str, float]:
+def _means(sums: dict[str, np.ndarray], phase: phases.Phase) -> dict[str, float]:
     """Weighted means over several steps, each step's losses being sums with their weights.
 
     Nothing of no steps.
     """
-    if not sums:
+    if not len(sums["skipped"]):
         return {}
-    total = {name: float(np.sum([s[name] for s in sums])) for name in sums[0]}
-    means = {"grad_norm": total["grad_norm"] / len(sums)}
+    total = {name: float(np.sum(row)) for name, row in sums.items()}
+    means = {"grad_norm": total["grad_norm"] / len(sums["skipped"])}
     if "pose_loss" in total:
         means["pose_loss"] = total["pose_loss"] / max(total["pose_count"], 1e-6)
     if "category_loss" in total:

@@ -111,6 +111,7 @@ def _check(run: Run) -> None:
     params = jax.eval_shape(run.model.network.init_fn, jax.random.key(0), image_shape(run))[
         "params"
     ]
+    _check_calls(run)
     for phase in run.phases:
         make_tx(run, phase, params)
         if phase.pose_loss not in run.model.pose.losses:
@@ -129,6 +130,21 @@ def _check(run: Run) -> None:
             parallel.check_batch(count, f"'{source}' in phase '{phase.name}'")
             if source == drawn.NAME:
                 _check_drawn(run, phase, count)
+
+
+def _check_calls(run: Run) -> None:
+    config = run.config
+    counts = {f"config.{name}": config[name] for name in ("log_steps", "checkpoint_steps")}
+    counts["config.eval.every_steps"] = config.eval.every_steps
+    counts |= {f"the steps of phase '{phase.name}'": phase.steps for phase in run.phases}
+    if config.steps_per_call < 1:
+        raise InputError(f"config.steps_per_call is {config.steps_per_call}; it is at least 1")
+    for name, count in counts.items():
+        if count % config.steps_per_call:
+            raise InputError(
+                f"config.steps_per_call is {config.steps_per_call}, which does not divide {name}, "
+                f"{count}: between calls alone a run logs, saves, evaluates and changes its phase"
+            )
 
 
 def _check_augment(run: Run, phase: phases.Phase, source: str) -> None:
@@ -217,19 +233,22 @@ def make_tx(run: Run, phase: phases.Phase, params: Any) -> Any:
 
 
 def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
-    """The phase's data-parallel step: (state, records, cache) -> (state, metrics)."""
+    """The phase's data-parallel step, or `steps_per_call` of them, see `parallel.compile_step`."""
     key = ("step", repr(phase))
     if key in run.programs:
         return run.programs[key]
+    several = run.config.steps_per_call > 1
     step_fn = functools.partial(
-        step.train_step,
+        step.train_steps if several else step.train_step,
         phase=phase,
         prepare_fn=prepare_fn(run, phase),
         apply_fn=step.phase_apply(run.model.network.apply_fn, phase, len(run.model.categories)),
         loss_fn=step.phase_loss(run.model.pose, phase, run.model.symmetry),
         tx=tx,
     )
-    run.programs[key] = parallel.compile_step(step_fn, run.config.parallel)
+    run.programs[key] = parallel.compile_step(
+        step_fn, run.config.parallel, axis=1 if several else 0
+    )
     return run.programs[key]
 
 

@@ -143,6 +143,27 @@ def train_step(
     return new_state, {**sums, "skipped": 1.0 - good}
 
 
+def train_steps(
+    state: TrainState, records: Mapping[str, Records], cache: Mapping[str, Any], **bound: Any
+) -> tuple[TrainState, dict[str, Float[Array, "n"]]]:
+    """Several updates in one program, for networks whose steps are shorter than their dispatch.
+
+    Args:
+      state: see `train_step`.
+      records: with the steps as a further axis before the rows.
+      cache: see `train_step`.
+      **bound: the keywords of `train_step`.
+
+    Returns:
+      The state after the last, and the sums of each.
+    """
+
+    def update(state: TrainState, records: Mapping[str, Records]) -> Any:
+        return train_step(state, records, cache, **bound)
+
+    return jax.lax.scan(update, state, records)
+
+
 def objective(
     trained: Mapping[str, Array],
     state: TrainState,

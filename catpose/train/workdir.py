@@ -33,7 +33,9 @@ _YOUNGER = {
         "architecture": "integrated",
         "trunk": "resnet",
         "pose_fusion": "outputs",
+        "remat": False,
     },
+    "": {"steps_per_call": 1},
 }
 
 
@@ -140,9 +142,10 @@ def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
         raise InputError(f"no run in {folder}: it has no config.json; train first")
     config = ml_collections.ConfigDict(json.loads(path.read_text())["config"])
     for section, younger in _YOUNGER.items():
+        keys = config[section] if section else config
         for key, value in younger.items():
-            if key not in config[section]:
-                config[section][key] = ml_collections.ConfigDict(value) if value == {} else value
+            if key not in keys:
+                keys[key] = ml_collections.ConfigDict(value) if value == {} else value
     return config
 
 

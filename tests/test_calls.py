@@ -1,0 +1,74 @@
+"""Several steps in one call of the device: the same run; and what may go to the device."""
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from catpose.errors import InputError
+from catpose.train import loop, parallel, runs, workdir, writer
+
+
+def settings(**changes):
+    phases = [
+        tiny.phase("first", 4, learning_rate={"peak": 1e-2, "schedule": "cosine"}),
+        tiny.phase("second", 2),
+    ]
+    config = tiny.config(phases)
+    config.parallel = "jit"
+    config.optimizer.name = "sgd"
+    config.log_steps = config.checkpoint_steps = 2
+    config.update(changes)
+    return config
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """The last state and the log of a run with a call for each step."""
+    folder = tmp_path_factory.mktemp("one")
+    return loop.train(tiny.run(settings(), folder)).last, writer.read(folder)
+
+
+@pytest.mark.parametrize("mode", parallel.MODES)
+def test_two_steps_a_call_give_the_same_run(mode, one, tmp_path):
+    run = tiny.run(settings(parallel=mode, steps_per_call=2), tmp_path)
+    last, (wanted, log) = loop.train(run).last, one
+    assert last.step == wanted.step == 6
+    for found, leaf in zip(jax.tree.leaves(last), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(found, leaf, rtol=1e-4, atol=1e-5)
+    lines = [[line for line in each if "loss" in line] for each in (writer.read(tmp_path), log)]
+    assert [line["step"] for line in lines[0]] == [2, 4, 6]
+    for found, line in zip(*lines, strict=True):
+        for name in ("loss", "grad_norm", "learning_rate"):
+            assert found[name] == pytest.approx(line[name], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps_per_call": 0}, "it is at least 1"),
+        ({"steps_per_call": 4}, "does not divide config.log_steps, 2"),
+        ({"steps_per_call": 4, "log_steps": 4, "checkpoint_steps": 8}, "phase 'second', 2"),
+    ],
+)
+def test_calls_end_where_something_else_is_to_be_done(changes, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        tiny.run(settings(**changes), tmp_path)
+
+
+def test_nothing_goes_to_the_device_unasked(one, tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "place", lambda records, mode: records)
+    config = settings()
+    config.phases = config.phases[:1]
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device"):
+        loop.train(tiny.run(config, tmp_path))
+
+
+def test_a_run_from_before_these_options_is_read(tmp_path):
+    config = settings()
+    del config["steps_per_call"], config.model["remat"]
+    with workdir.opened(tmp_path, config):
+        found = workdir.read_config(tmp_path)
+    assert found.steps_per_call == 1
+    assert found.model.remat is False
+    runs.assemble(found, tmp_path, tiny.run(settings(), tmp_path).dataset, progress=False)
