@@ -22,6 +22,10 @@ def pytest_addoption(parser):
     parser.addoption("--kill_seed", type=int, default=random.SystemRandom().randrange(10**6))
 
 
+def pytest_report_header(config):
+    return f"--kills={config.getoption('kills')} --kill_seed={config.getoption('kill_seed')}"
+
+
 @pytest.fixture(scope="session")
 def data_dir():
     """The folder with cars3d/, weights/ and pascal3d/, from the variable CATPOSE_DATA."""

@@ -26,7 +26,6 @@ def whole(cache_dir, tmp_path_factory):
 def test_kills_change_no_bit(request, cache_dir, whole, tmp_path):
     wanted, seconds = whole
     kills, seed = request.config.getoption("kills"), request.config.getoption("kill_seed")
-    print(f"--kills={kills} --kill_seed={seed}")
     generator = random.Random(seed)
     number, killed = 0, 0
     while killed < kills:
