@@ -175,13 +175,27 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     step, variables = start.read_variables(folder, model, best=best)
     run_phases = experiment.build_phases(config)
     phase, _ = phases.at_step(run_phases, step)
-    name = phases.answering_fusion(run_phases)
+    answering = phases.answering_fusion(run_phases)
+    return build(model, variables, tied=phase.tied, fusion_name=answering)
+
+
+def build(
+    model: experiment.Model, variables: Any, *, tied: bool = False, fusion_name: str = "weighted"
+) -> Predictor:
+    """The predictor of a network in memory.
+
+    Args:
+      model: network and representation.
+      variables: of the network.
+      tied: whether pose network 0 serves all categories.
+      fusion_name: how the pose networks' outputs become one, "weighted" or "top1".
+    """
 
     @jax.jit
     def forward(variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         image = augment.normalize(image, model.normalization)
-        outputs, _ = model.network.apply_fn(variables, image, tied=phase.tied)
-        weights = fusion.weights(name, outputs.category_logits)
+        outputs, _ = model.network.apply_fn(variables, image, tied=tied)
+        weights = fusion.weights(fusion_name, outputs.category_logits)
         rotation = model.pose.to_rotation(model.pose.fuse(outputs.pose_outputs, weights))
         rotation = viewpoint.convert_frame(rotation, model.frame, "camera")
         angles = jnp.degrees(jnp.stack(viewpoint.angles_from_rotation(rotation), axis=-1))
@@ -189,7 +203,7 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
 
     variables = jax.device_put(variables)
     return Predictor(
-        categories,
+        model.categories,
         lambda image: jax.device_get(forward(variables, image)),
         model.resolution,
         model.context,

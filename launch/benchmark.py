@@ -33,7 +33,10 @@ SECONDS = flags.DEFINE_float("seconds", 1.0, "about how long a turn takes", lowe
 JSON = flags.DEFINE_string("json", "", "file for the figures; the picture lies beside it")
 
 SCRIPT = pathlib.Path(__file__).parent.parent / "tests/peers/torch_network.py"
-PEERS = {"step": "train", "inference": "infer"}  # what of the peer each of ours is compared with
+# What of the peer each of ours is compared with. "latency" is a predictor's answer to one photo,
+# cropping included, and the peer's from the crop.
+PEERS = {"step": "train", "inference": "infer", "latency": "latency"}
+PARTS = ("input", "forward", "gradient", "step")
 
 
 def main() -> None:
@@ -48,7 +51,7 @@ def main() -> None:
     from configs import benchmark
 
     config = benchmark.get_config(f"{NETWORK.value},{DTYPE.value}", RESOLUTION.value, BATCH.value)
-    chosen = [*benchmark.KINDS, "input", "forward", "gradient", "step", "inference", "evaluation"]
+    chosen = [*benchmark.KINDS, *PARTS, "inference", "evaluation", "latency"]
     for name in ONLY.value:
         if name not in chosen:
             raise InputError(f"--only={name}; it can be {', '.join(chosen)}")
@@ -94,7 +97,7 @@ def main() -> None:
             found[f"{key}_img_s"] = records[own]["img_s"]
         if f"torch {key}" in times:
             theirs = times[f"torch {key}"]
-            found[f"{key}_img_s_torch"] = round(BATCH.value / theirs.median, 2)
+            found[f"{key}_img_s_torch"] = round(made[own].images / theirs.median, 2)
             found[f"{key}_ratio_to_torch"] = round(timing.ratio(times[own], theirs), 3)
     print(summary.markdown(records))
     print(
@@ -142,11 +145,27 @@ def _programs(config, chosen: list[str]):
         if kind in chosen:
             found |= programs.train_steps(run)
         if kind == benchmark.KINDS[0]:
-            if {"input", "forward", "gradient", "step"} & set(chosen):
+            if set(PARTS) & set(chosen):
                 found |= programs.parts(run, run.phases[0])
             if {"inference", "evaluation"} & set(chosen):
                 found |= programs.inference(run, BATCH.value)
+            if "latency" in chosen:
+                found["latency"] = _latency(run)
     return {name: found[name] for name in found if name in chosen}
+
+
+def _latency(run):
+    import numpy as np
+
+    from catpose import predict
+    from catpose.bench import programs
+    from catpose.train import runs
+
+    at = runs.initial_state(run)
+    variables = {"params": at.params, "batch_stats": at.batch_stats}
+    predictor = predict.build(run.model, variables)
+    photo = np.resize(run.dataset.splits["train"].image[0], (480, 640, 3))
+    return programs.whole(lambda: predictor(photo, box=(100, 60, 500, 400)).rotation, 1)
 
 
 def _settings(config, num_categories: int) -> dict:

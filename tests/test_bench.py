@@ -10,6 +10,7 @@ import tiny
 
 from catpose.bench import limits, peer, programs, summary, timing
 from catpose.errors import InputError
+from catpose.train import feed, parallel, runs, state
 from configs import benchmark
 
 PEER = """
@@ -17,7 +18,7 @@ import sys
 print("ready", 9.5, flush=True)
 for line in sys.stdin:
     name, count = line.split()
-    print(int(count) * {"train": 2.0, "infer": 0.5}[name], flush=True)
+    print(int(count) * {"train": 2.0, "infer": 0.5, "latency": 0.1}[name], flush=True)
 """
 
 
@@ -44,12 +45,38 @@ def test_all_parts_of_a_step_run_and_are_counted(run):
     assert found["forward"].flops < found["gradient"].flops < found["step"].flops
 
 
+def test_a_step_does_not_grow_with_the_categories():
+    def operations(num_categories):
+        settings = tiny.config([tiny.phase("full", 4)])
+        settings.parallel = "jit"
+        made = programs.assemble(settings, num_categories, 32)
+        (phase,) = made.phases
+        at = runs.initial_state(made)
+        tx = runs.make_tx(made, phase, at.params)
+        at = parallel.replicate(state.enter_phase(at, phase, tx))
+        cache = {"train": feed.cache(made, "train", phase, at)}
+        records = next(feed.batches(made, phase, 0))
+        lowered = runs.compile_phase(made, phase, tx).lower(at, records, cache)
+        return len(lowered.as_text().splitlines())
+
+    assert operations(16) < 1.01 * operations(2)
+
+
 def test_inference_and_evaluation_run(run):
     found = programs.inference(run, 8)
     logits, poses = found["inference"].call()
     assert logits.shape == (8, 4)
     assert poses.shape == (8, 4, 3)
     assert found["evaluation"].call()["rotation"]["weighted"].shape == (8, 3, 3)
+
+
+def test_what_is_not_one_program_is_timed_too(run):
+    found = programs.whole(lambda: np.ones(2), 1)
+    assert found.images == 1
+    assert math.isnan(found.flops)
+    record = summary.record(found, timing.Times((0.5, 0.25)), limits.Limits(1.0, 1.0))
+    assert record["img_s"] == 3.0
+    assert record["gflop"] is None
 
 
 def test_every_kind_of_phase_is_assembled():

@@ -114,7 +114,7 @@ def test_one_dies_and_one_process_goes_on(alone, cache_dir, tmp_path, killed):
 
 @pytest.mark.reliability
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "devices"), [(2, 2), (4, 1)])
+@pytest.mark.parametrize(("count", "devices"), [(1, 8), (2, 2), (4, 1)])
 @pytest.mark.parametrize("mode", ["pmap", "jit"])
 def test_whole_runs_equal_one_process(alone, cache_dir, tmp_path, mode, count, devices):
     jobs.finish(*job(tmp_path, cache_dir, count, devices, f"--config.parallel={mode}"))

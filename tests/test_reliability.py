@@ -4,6 +4,7 @@ pytest -m reliability tests/test_reliability.py --kills=40 [--kill_seed=N]
 """
 
 import random
+import signal
 import time
 
 import jobs
@@ -41,6 +42,30 @@ def test_kills_change_no_bit(request, cache_dir, whole, tmp_path):
             number += 1
     folder = tmp_path / str(number)
     compare(jobs.smoke(folder, cache_dir), folder, wanted)
+
+
+MOMENTS = {
+    "before anything is compiled": lambda folder: (folder / "config.json").exists(),
+    "in the first compilation": lambda folder: (folder / "checkpoints").exists(),
+    "a save in flight": jobs.is_saving,
+    "in the last phase": lambda folder: jobs.saved(folder) >= 28,
+}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [name if name == "a save in flight" else pytest.param(name, marks=pytest.mark.slow)
+     for name in MOMENTS],
+)  # fmt: skip
+def test_a_signal_ends_with_a_checkpoint(cache_dir, whole, tmp_path, moment):
+    process = jobs.smoke(tmp_path, cache_dir)
+    assert jobs.wait_until(lambda: MOMENTS[moment](tmp_path), process)
+    process.terminate()
+    _, err = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert err.splitlines()[-1].endswith("stopped; the same command goes on from here"), err
+    assert not jobs.is_saving(tmp_path)
+    compare(jobs.smoke(tmp_path, cache_dir), tmp_path, whole[0])
 
 
 def moment(generator, folder, seconds, *, first):

@@ -16,7 +16,7 @@ class Peer(NamedTuple):
 
     Attributes:
       version: of its library.
-      timers: "train" and "infer", see `timing.alternate`.
+      timers: "train", "infer" and "latency", see `timing.alternate`.
     """
 
     version: str
@@ -50,7 +50,7 @@ def started(script: pathlib.Path, python: str, settings: Mapping[str, Any]) -> I
                     f"the peer {script.name} did not start with {python} (its own message is "
                     "above); it needs pip install -e '.[peers]', or --peer_python"
                 )
-            names = ("train", "infer")
+            names = ("train", "infer", "latency")
             yield Peer(version, {name: functools.partial(_ask, process, name) for name in names})
         finally:
             process.kill()

@@ -16,7 +16,7 @@ import numpy as np
 from catpose.data import batch as batches
 from catpose.data import dataset, drawn
 from catpose.render import shapes
-from catpose.train import evaluate, feed, parallel, phases, runs, sources, state, step
+from catpose.train import feed, parallel, phases, runs, sources, state, step
 
 
 class Program(NamedTuple):
@@ -25,7 +25,7 @@ class Program(NamedTuple):
     Attributes:
       call: starts it once and returns its arrays.
       images: how many it handles.
-      compile_seconds: tracing and compilation, without a cache.
+      compile_seconds: tracing and compilation, without a cache; of `whole`, its first call.
       flops: of one call, by XLA's own cost analysis; NaN where it says nothing.
       bytes: read and written by one call, likewise.
       memory: bytes of its arguments, results and temporary arrays.
@@ -81,13 +81,7 @@ def parts(run: runs.Run, phase: phases.Phase) -> dict[str, Program]:
     records = parallel.place(feed.whole_batch(run, phase, 0), run.config.parallel)
     prepare = functools.partial(runs.prepare_fn(run, phase), jax.random.key(0))
     made = jax.block_until_ready(jax.jit(prepare)(records, cache))
-    bound = {
-        "phase": phase,
-        "apply_fn": step.phase_apply(
-            run.model.network.apply_fn, phase, len(run.model.categories)
-        ),
-        "loss_fn": step.phase_loss(run.model.pose, phase, run.model.symmetry),
-    }  # fmt: skip
+    bound = runs.objective_fns(run, phase)
     key = jax.random.key(0)
 
     def forward(at: state.TrainState, batch: batches.Batch) -> Any:
@@ -126,20 +120,19 @@ def inference(run: runs.Run, count: int) -> dict[str, Program]:
     split = run.dataset.splits["train"]
     records = {"eval": parallel.place(batches.records(split, np.arange(count)), "jit")}
     cache = {"eval": batches.Cache(image=parallel.replicate(split.image))}
-    predict = evaluate.compile_predict(
-        run.model.network.apply_fn,
-        pose=run.model.pose,
-        tied=False,
-        resolution=side,
-        margin=split.margin,
-        context=run.model.context,
-        normalization=run.model.normalization,
-        frame=run.model.frame,
-    )
+    predict = feed.compile_predict(run, "train", tied=False)
     return {
         "inference": _program(apply, (variables, image), count),
         "evaluation": _program(predict, (variables, records, cache), count),
     }
+
+
+def whole(call: Callable[[], Any], images: int) -> Program:
+    """What is more than one compiled program: XLA counts nothing of it."""
+    begin = time.perf_counter()
+    jax.block_until_ready(call())
+    seconds = time.perf_counter() - begin
+    return Program(call, images, seconds, np.nan, np.nan, 0)
 
 
 def _entered(run: runs.Run, phase: phases.Phase) -> tuple[Any, state.TrainState, Any]:

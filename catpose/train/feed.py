@@ -180,20 +180,7 @@ def evaluate_split(
     if last in run.memo and all(map(operator.is_, run.memo[last][0], evaluated)):
         return run.memo[last][1]
     plain = dataclasses.replace(phase, views=("identity",))
-    margin = run.dataset.splits[split].margin
-    compiled = ("predict", phase.tied, margin)
-    if compiled not in run.programs:
-        run.programs[compiled] = evaluate.compile_predict(
-            run.model.network.apply_fn,
-            pose=run.model.pose,
-            tied=phase.tied,
-            resolution=run.model.resolution,
-            margin=margin,
-            context=run.model.context,
-            normalization=run.model.normalization,
-            frame=run.model.frame,
-            orders=run.model.symmetry,
-        )
+    predict_fn = compile_predict(run, split, tied=phase.tied)
     with tqdm(
         total=len(run.dataset.splits[split].category),
         desc=f"evaluate {split}",
@@ -205,7 +192,7 @@ def evaluate_split(
             {"params": current.params, "batch_stats": current.batch_stats},
             run.dataset.splits[split],
             cache(run, split, plain, current),
-            predict_fn=run.programs[compiled],
+            predict_fn=predict_fn,
             batch_size=run.config.eval.batch_size,
             orders=run.model.symmetry,
             progress_fn=bar.update,
@@ -213,3 +200,22 @@ def evaluate_split(
     # The end of training and the report ask for the same.
     run.memo[last] = evaluated, evaluation
     return evaluation
+
+
+def compile_predict(run: runs.Run, split: str, *, tied: bool) -> Callable:
+    """What predicts batches of a split, see `evaluate.predict_batch`; compiled once."""
+    margin = run.dataset.splits[split].margin
+    key = ("predict", tied, margin)
+    if key not in run.programs:
+        run.programs[key] = evaluate.compile_predict(
+            run.model.network.apply_fn,
+            pose=run.model.pose,
+            tied=tied,
+            resolution=run.model.resolution,
+            margin=margin,
+            context=run.model.context,
+            normalization=run.model.normalization,
+            frame=run.model.frame,
+            orders=run.model.symmetry,
+        )
+    return run.programs[key]

@@ -240,16 +240,23 @@ def compile_phase(run: Run, phase: phases.Phase, tx: Any) -> Any:
     several = run.config.steps_per_call > 1
     step_fn = functools.partial(
         step.train_steps if several else step.train_step,
-        phase=phase,
         prepare_fn=prepare_fn(run, phase),
-        apply_fn=step.phase_apply(run.model.network.apply_fn, phase, len(run.model.categories)),
-        loss_fn=step.phase_loss(run.model.pose, phase, run.model.symmetry),
         tx=tx,
+        **objective_fns(run, phase),
     )
     run.programs[key] = parallel.compile_step(
         step_fn, run.config.parallel, axis=1 if several else 0
     )
     return run.programs[key]
+
+
+def objective_fns(run: Run, phase: phases.Phase) -> dict[str, Any]:
+    """What `step.objective` has to know of the phase, by keyword."""
+    return {
+        "phase": phase,
+        "apply_fn": step.phase_apply(run.model.network.apply_fn, phase, len(run.model.categories)),
+        "loss_fn": step.phase_loss(run.model.pose, phase, run.model.symmetry),
+    }
 
 
 def prepare_fn(run: Run, phase: phases.Phase) -> Any:
