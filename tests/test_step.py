@@ -131,3 +131,36 @@ def test_stored_features_are_those_of_each_view(tmp_path):
         features(mirrored, ("identity",))[:, 0], found[:, 1], rtol=1e-5, atol=1e-5
     )
     assert np.abs(found[:, 0] - found[:, 1]).max() > 0.01
+
+
+def test_random_views_are_stored_with_what_changed_them(tmp_path):
+    settings = tiny.config([tiny.phase()])
+    settings.data.cache_dir = str(tmp_path / "cache")
+
+    def features(zoom):
+        views = ("identity", *augment.random_names(2))
+        settings.phases = [
+            tiny.phase(
+                train=(tiny.POSE,),
+                batch_norm=(tiny.POSE,),
+                category_weight=0.0,
+                cached_features=True,
+                views=views,
+                augment={"zoom": zoom},
+            )
+        ]
+        run = tiny.run(settings, tmp_path)
+        found = feed.cache(run, "train", run.phases[0], runs.initial_state(run)).features
+        return np.asarray(found), len(list((tmp_path / "cache").iterdir()))
+
+    first, count = features(0.1)
+    assert first.shape[:2] == (48, 3)
+    assert count == 3
+    again, count = features(0.1)
+    np.testing.assert_array_equal(again, first)
+    assert count == 3
+    stronger, count = features(0.3)
+    assert count == 5
+    np.testing.assert_array_equal(stronger[:, 0], first[:, 0])
+    for one, other in ((first[:, 1], first[:, 2]), (stronger[:, 1:], first[:, 1:])):
+        assert np.abs(one - other).max() > 0.01
