@@ -10,11 +10,8 @@ from catpose.train import loop, parallel, runs, workdir, writer
 
 
 def settings(**changes):
-    phases = [
-        tiny.phase("first", 4, learning_rate={"peak": 1e-2, "schedule": "cosine"}),
-        tiny.phase("second", 2),
-    ]
-    config = tiny.config(phases)
+    schedule = {"peak": 1e-2, "schedule": "cosine"}
+    config = tiny.config([tiny.phase("first", 6, learning_rate=schedule)])
     config.parallel = "jit"
     config.optimizer.name = "sgd"
     config.log_steps = config.checkpoint_steps = 2
@@ -22,11 +19,15 @@ def settings(**changes):
     return config
 
 
+PROGRAMS = {}  # of `settings()`
+
+
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
     """The last state and the log of a run with a call for each step."""
     folder = tmp_path_factory.mktemp("one")
-    return loop.train(tiny.run(settings(), folder)).last, writer.read(folder)
+    run = tiny.run(settings(), folder)._replace(programs=PROGRAMS)
+    return loop.train(run).last, writer.read(folder)
 
 
 @pytest.mark.parametrize("mode", parallel.MODES)
@@ -48,7 +49,7 @@ def test_two_steps_a_call_give_the_same_run(mode, one, tmp_path):
     [
         ({"steps_per_call": 0}, "it is at least 1"),
         ({"steps_per_call": 4}, "does not divide config.log_steps, 2"),
-        ({"steps_per_call": 4, "log_steps": 4, "checkpoint_steps": 8}, "phase 'second', 2"),
+        ({"steps_per_call": 4, "log_steps": 4, "checkpoint_steps": 8}, "phase 'first', 6"),
     ],
 )
 def test_calls_end_where_something_else_is_to_be_done(changes, message, tmp_path):
@@ -58,10 +59,9 @@ def test_calls_end_where_something_else_is_to_be_done(changes, message, tmp_path
 
 def test_nothing_goes_to_the_device_unasked(one, tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "place", lambda records, mode: records)
-    config = settings()
-    config.phases = config.phases[:1]
+    run = tiny.run(settings(), tmp_path)._replace(programs=PROGRAMS)
     with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device"):
-        loop.train(tiny.run(config, tmp_path))
+        loop.train(run)
 
 
 def test_a_run_from_before_these_options_is_read(tmp_path):
