@@ -82,7 +82,7 @@ def mesh() -> Mesh:
 
 def replicate(tree: Any) -> Any:
     """The tree on every device of this process, un-stacked; new buffers, safe to donate."""
-    sharding = NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), PartitionSpec())
+    sharding = _own(PartitionSpec())
     return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), sharding), tree)
 
 
@@ -94,13 +94,12 @@ def place(records: Any, mode: str, *, axis: int = 0) -> Any:
       mode: see `compile_step`.
       axis: of the rows; 1 where the batches of several steps are stacked.
     """
-    spec = PartitionSpec(*[None] * axis, AXIS)
     if mode == "jit":
-        whole = NamedSharding(mesh(), spec)
+        _, rows = _shardings(axis)
         return jax.tree.map(
-            lambda leaf: jax.make_array_from_process_local_data(whole, leaf), records
+            lambda leaf: jax.make_array_from_process_local_data(rows, leaf), records
         )
-    own = NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), spec)
+    own = _own(_divided(axis))
 
     def divided(leaf: np.ndarray) -> jax.Array:
         shape = (*leaf.shape[:axis], jax.local_device_count(), -1, *leaf.shape[axis + 1 :])
@@ -167,8 +166,7 @@ def compile_step(
             out_axes=None,
             donate_argnums=(0,),
         )
-    whole = NamedSharding(mesh(), PartitionSpec())
-    divided = NamedSharding(mesh(), PartitionSpec(*[None] * axis, AXIS))
+    whole, divided = _shardings(axis)
     return _over_processes(
         jax.jit(
             functools.partial(step_fn, axis_name=None),
@@ -184,19 +182,31 @@ def compile_predict(predict_fn: Callable) -> Callable:
 
     Its result is gathered: each process gives its own rows and gets all.
     """
-    whole, divided = (
-        NamedSharding(mesh(), spec) for spec in (PartitionSpec(), PartitionSpec(AXIS))
-    )
+    whole, divided = _shardings(0)
     return _over_processes(
         jax.jit(predict_fn, in_shardings=(whole, divided, whole), out_shardings=whole)
     )
+
+
+def _divided(axis: int) -> PartitionSpec:
+    return PartitionSpec(*[None] * axis, AXIS)
+
+
+def _own(spec: PartitionSpec) -> NamedSharding:
+    """Over this process's devices."""
+    return NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), spec)
+
+
+def _shardings(axis: int) -> tuple[NamedSharding, NamedSharding]:
+    """Over all devices: whole on each; divided among them along an axis."""
+    return NamedSharding(mesh(), PartitionSpec()), NamedSharding(mesh(), _divided(axis))
 
 
 def _over_processes(compiled: Any) -> Any:
     """A jitted function whose replicated arguments each process gives as arrays of its own."""
     if jax.process_count() == 1:
         return compiled
-    whole = NamedSharding(mesh(), PartitionSpec())
+    whole, _ = _shardings(0)
 
     def widened(leaf: Any) -> jax.Array:
         if not isinstance(leaf, jax.Array):
