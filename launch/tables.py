@@ -7,6 +7,7 @@ What tables and rows have in common is trained once: a run is named by the hash 
 it. Finished runs are used again, and an interrupted command goes on where it was.
 """
 
+import os
 import pathlib
 from typing import Any
 
@@ -25,6 +26,9 @@ SPLIT = flags.DEFINE_string("split", "", "evaluated images; test, and validation
 
 def main() -> None:
     """Trains what is missing, seed by seed, and writes the pages."""
+    if PRESET.value == "smoke":
+        # Two steps of a program: compiling it fast matters more than what it runs like.
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     from catpose.data import store
     from catpose.report import campaign, results_page, study
     from catpose.train import parallel
