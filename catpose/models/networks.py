@@ -13,6 +13,7 @@ the same parts, composed in two ways each:
 Reference: Mahendran, Ali and Vidal, sections 3.1 to 3.3 and figure 2.
 """
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -197,31 +198,11 @@ def build(
     )
     kept_networks = pose_networks.clone(num_networks=1 if composition.agnostic else num_categories)
 
+    stored = jnp.promote_types(dtype, jnp.float32)
+
     def init_fn(key, image):
-        shape, image_dtype = image.shape, image.dtype
-
-        # Compiled as one program, in which the networks themselves are dead code.
-        @jax.jit
-        def start(key):
-            (feature_map, pooled), feature_variables = feature_network.init_with_output(
-                key, jnp.zeros(shape, image_dtype), use_running=True
-            )
-            variables = (
-                feature_variables,
-                category_network.init(
-                    key, jnp.zeros(shape, image_dtype), feature_map, pooled, use_running=True
-                ),
-                kept_networks.init(key, pooled, use_running=True),
-            )
-            params, batch_stats = (
-                {group: v.get(collection, {}) for group, v in zip(GROUPS, variables, strict=True)}
-                for collection in COLLECTIONS
-            )
-            drawn = {"params": initial.draw(key, params), "batch_stats": batch_stats}
-            stored = jnp.promote_types(dtype, jnp.float32)
-            return jax.tree.map(lambda leaf: leaf.astype(stored), drawn)
-
-        return start(key)
+        modules = (feature_network, category_network, kept_networks)
+        return _start(key, modules, image.shape, image.dtype, stored)
 
     def apply_fn(
         variables,
@@ -305,6 +286,28 @@ def build(
 
     feature_paths = ("feature_network", *((OWN_FEATURES,) if composition.own_features else ()))
     return Network(init_fn, apply_fn, feature_fn, feature_paths)
+
+
+# One program, in which the networks themselves are dead code. Modules are equal where their fields
+# are: what makes many networks of one structure traces it once.
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def _start(key, modules, shape, image_dtype, stored):
+    feature_network, category_network, pose_networks = modules
+    image = jnp.zeros(shape, image_dtype)
+    (feature_map, pooled), feature_variables = feature_network.init_with_output(
+        key, image, use_running=True
+    )
+    variables = (
+        feature_variables,
+        category_network.init(key, image, feature_map, pooled, use_running=True),
+        pose_networks.init(key, pooled, use_running=True),
+    )
+    params, batch_stats = (
+        {group: v.get(collection, {}) for group, v in zip(GROUPS, variables, strict=True)}
+        for collection in COLLECTIONS
+    )
+    drawn = {"params": initial.draw(key, params), "batch_stats": batch_stats}
+    return jax.tree.map(lambda leaf: leaf.astype(stored), drawn)
 
 
 def param_counts(variables: dict) -> dict[str, int]:
