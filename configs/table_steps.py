@@ -1,11 +1,12 @@
-"""The steps of the paper's Table 1 as phases, and how long they take, by dataset and preset."""
+"""The steps of the paper's Table 1 as phases."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from configs import base, pascal3d
+from configs import base
+from configs.table_budgets import Budget
 
 FEATURES, CATEGORY, POSE = base.ALL
 # A category network without the feature network that it has to itself.
@@ -38,110 +39,6 @@ class Row(NamedTuple):
     rendered: bool = False
     fusion: str = "weighted"
     category_weight: float = 0.1
-
-
-class Budget(NamedTuple):
-    """Lengths and rates of the steps; a batch has `batch` images, half of them rendered or none.
-
-    Attributes:
-      phase0: steps of the category pre-training.
-      start: steps of the pose networks alone on the MSE, where the representation has one.
-      networks: further steps of the pose networks alone, on frozen features.
-      pose: steps of feature and pose networks.
-      category: steps of the category network.
-      joint: steps of everything.
-      batch: images of a batch where the feature network trains.
-      frozen_batch: where it rests.
-      rate: peak learning rate where the feature network trains.
-      frozen_rate: peak where it rests.
-      real_batch: images of a batch in steps 4 and 5; 0 for the same as elsewhere.
-      cached: whether what rests is stored.
-      tunes: whether feature networks train at all.
-      pose_bn: see `catpose.train.phases.Phase`.
-      rates: by step, what differs of its learning rate from a cosine.
-      augment: of the images, where they are not stored.
-    """
-
-    phase0: int
-    start: int
-    networks: int
-    pose: int
-    category: int
-    joint: int
-    batch: int
-    frozen_batch: int
-    rate: float
-    frozen_rate: float
-    real_batch: int = 0
-    cached: bool = True
-    tunes: bool = True
-    pose_bn: str = "all"
-    rates: Mapping[str, Mapping[str, Any]] = {}
-    augment: Mapping[str, Any] = {}
-
-
-_SLOWING = {"schedule": "inverse", "epoch_steps": pascal3d.REAL_EPOCH}
-# Crops that move would halve the speed on a CPU.
-_COLOUR = {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3}
-_MOVING = {"zoom": 0.08, "shift": 0.04, "rotate_deg": 4.0, "contrast": 0.2, "saturation": 0.3}
-_JITTER = {"pose_jitter_deg": (1.0, 1.0, 4.0)}
-BUDGETS: Mapping[tuple[str, str], Budget] = {
-    ("shapes", "smoke"): Budget(2, 2, 2, 2, 2, 2, 48, 48, 1e-3, 3e-3),
-    ("shapes", "small"): Budget(
-        1500, 120, 280, 450, 150, 350, 96, 384, 1e-3, 3e-3, augment=_COLOUR
-    ),
-    ("shapes", "full"): Budget(
-        6000, 400, 1200, 4000, 800, 3000, 96, 384, 1e-3, 3e-3, augment=_COLOUR
-    ),
-    ("cars3d", "smoke"): Budget(0, 2, 2, 0, 2, 2, 72, 72, 0.0, 3e-3, tunes=False),
-    ("cars3d", "small"): Budget(0, 0, 720, 0, 360, 120, 144, 144, 0.0, 3e-3, tunes=False),
-    ("cars3d", "full"): Budget(
-        0, 82, 1640, 820, 820, 492, 144, 144, 1e-4, 1e-3, cached=False, augment=_MOVING
-    ),
-    ("pascal3d", "smoke"): Budget(
-        0, 2, 2, 2, 2, 2, 48, 48, 1e-4, 1e-4, cached=False, augment=_JITTER
-    ),
-    ("pascal3d", "small"): Budget(
-        0,
-        1325,
-        2650,
-        5300,
-        2650,
-        2650,
-        96,
-        96,
-        1e-4,
-        1e-3,
-        real_batch=48,
-        cached=False,
-        augment=_JITTER,
-    ),
-    ("pascal3d", "full"): Budget(
-        0,
-        pascal3d.REAL_EPOCH,
-        10 * pascal3d.REAL_EPOCH,
-        3 * pascal3d.RENDERED_EPOCH,
-        50 * pascal3d.REAL_EPOCH,
-        50 * pascal3d.REAL_EPOCH,
-        96,
-        96,
-        1e-4,
-        1e-4,
-        real_batch=48,
-        cached=False,
-        pose_bn="own",
-        rates={
-            "pose": {
-                "schedule": "exponential",
-                "epoch_steps": pascal3d.RENDERED_EPOCH,
-                "rate": 0.1,
-            },
-            "category": _SLOWING,
-            "joint": _SLOWING,
-        },
-        augment=_JITTER,
-    ),
-}
 
 
 def _rate(peak: float, budget: Budget, step: str = "", *, slow: bool = False) -> dict[str, Any]:

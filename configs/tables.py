@@ -18,7 +18,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from configs import base, cars3d, cars3d_rendered, pascal3d
-from configs.table_steps import BUDGETS, STEPS, Row
+from configs.table_budgets import BUDGETS
+from configs.table_steps import STEPS, Row
 
 DATA = ("shapes", "cars3d", "pascal3d")
 PRESETS = ("smoke", "small", "full")
@@ -61,10 +62,14 @@ def _rows() -> dict[str, Row]:
         rows[f"integrated_{fusion}"] = rows[f"rendered_{fusion}"]  # as against other architectures
         rows[f"balanced_{fusion}"] = Row(BALANCED, fusion=fusion)
         rows[f"lambda1_{fusion}"] = Row(POSE_FIRST, fusion=fusion, category_weight=1.0)
-    for name in ("category", "head", "head and stage 5"):
-        steps = ("networks", "pose", f"own {name}")
-        key = "sequential_" + {"category": "everything", "head": "fc"}.get(name, "fc_stage5")
-        rows[key] = Row(steps, {"architecture": "sequential"}, rendered=True, fusion="top1")
+    second = {"everything": "category", "fc": "head", "fc_stage5": "head and stage 5"}
+    for name, learns in second.items():
+        rows[f"sequential_{name}"] = Row(
+            ("networks", "pose", f"own {learns}"),
+            {"architecture": "sequential"},
+            rendered=True,
+            fusion="top1",
+        )
     for pose in ("euler_bins", "fine_bins", "multibin"):
         rows[pose] = Row(("networks", "pose"), {"pose": pose}, rendered=True)
     for pose in REPRESENTATIONS:
@@ -113,10 +118,11 @@ def why_not(data: str, preset: str, name: str) -> str:
     row = ROWS[name]
     if data != "shapes" and row.steps == ("phase0",):
         return "phase 0 is of shapes alone; elsewhere there are ImageNet's weights"
-    if data != "shapes" and row.model.get("trunk") == "vgg_m":
-        return "there are no ImageNet weights of VGG-M"
-    if data == "cars3d" and (row.model.get("split_stage") == 5 or "stage5" in name):
-        return "there are no ImageNet weights of stage 5"
+    if data != "shapes" and preset != "smoke":  # which begins with random weights
+        if row.model.get("trunk") == "vgg_m":
+            return "there are no ImageNet weights of VGG-M"
+        if data == "cars3d" and (row.model.get("split_stage") == 5 or "stage5" in name):
+            return "there are no ImageNet weights of stage 5"
     if not BUDGETS[data, preset].tunes:
         if set(row.steps) != {"networks"} and name not in _RESTING:
             return "it is about training the feature network: --preset=full, on a GPU"
@@ -182,6 +188,7 @@ def _cars3d(preset: str) -> ConfigDict:
     config.model.pool_grid = 1  # the paper's
     if preset == "smoke":
         _tiny(config)
+        config.model.category_head = "stage5"
     config.checkpoint_steps = 100_000 if preset != "full" else 500
     if preset == "full":
         config.model.head_hidden, config.model.head_dropout = (), 0.0

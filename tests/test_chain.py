@@ -6,7 +6,7 @@ import tiny
 
 from catpose.data import dataset
 from catpose.report import outcomes
-from catpose.train import chain, loop, phases, start, workdir
+from catpose.train import chain, evaluate, loop, phases, start, workdir
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
     # The outcome is that of the evaluation, and seeds share the compiled code.
     outcomes.evaluate(links[-1], data, "validation", programs=programs, progress=False)
     outcome = outcomes.read(links[-1], "validation")
-    figures = outcomes.summarize(outcome, "weighted")
+    figures = evaluate.figures(outcome, "weighted")
     assert figures["num_images"] == 24
-    assert figures["topk"]["top3"]["cat_acc"] >= figures["cat_acc"]
+    assert evaluate.topk(outcome)["top3"]["cat_acc"] >= figures["cat_acc"]
     count = len(programs)
     chain.train(other[:1], lambda _: data, programs=programs, progress=False)
     assert len(programs) == count

@@ -16,7 +16,9 @@ from configs import base
 
 FOLDER = pathlib.Path(__file__).parent.parent / "configs"
 NAMES = sorted(
-    path.stem for path in FOLDER.glob("*.py") if path.stem not in ("base", "table_steps")
+    path.stem
+    for path in FOLDER.glob("*.py")
+    if path.stem not in ("base", "table_steps", "table_budgets")
 )
 
 

@@ -34,8 +34,8 @@ def constant_row(errors_deg):
     return [outcome(category, np.full(6, float(error))) for error in errors_deg]
 
 
-def both_figures(outcome, num_categories):
-    """(pose-err, cat-acc) by `catpose.metrics`."""
+def all_figures(outcome, num_categories):
+    """By `catpose.metrics`."""
     wrong = (outcome.category + 1) % num_categories
     size = len(outcome.category)
     summary = metrics.summarize(
@@ -48,7 +48,13 @@ def both_figures(outcome, num_categories):
         ),
         num_categories,
     )
-    return {"pose-err": summary["pose_err_deg"], "cat-acc": summary["cat_acc"]}
+    return {
+        "pose-err": summary["pose_err_deg"],
+        "cat-acc": summary["cat_acc"],
+        "acc@22.5": summary["acc_22_5"],
+        "acc@45": summary["acc_45"],
+        "AAAI": summary["aaai"],
+    }
 
 
 @pytest.mark.parametrize("figure", paired.FIGURES)
@@ -58,7 +64,7 @@ def test_figures_are_those_of_metrics(figure):
     first, second = random_row(0, category), random_row(1, category, right=0.5)
     result = paired.compare(first, second, figure, num_categories=5, replicates=50)
     expected = [
-        both_figures(a, 5)[figure] - both_figures(b, 5)[figure]
+        all_figures(a, 5)[figure] - all_figures(b, 5)[figure]
         for a, b in zip(first, second, strict=True)
     ]
     assert result.per_seed == approx(expected, abs=1e-12)
@@ -73,7 +79,7 @@ def test_equal_rows_show_nothing(figure):
     assert result.mean == 0
     assert result.interval == (0, 0)
     assert result.p == 101 / 201  # all are ties
-    assert paired.verdict(result, figure) == "not shown"
+    assert paired.verdict(result, figure) == "no difference"
 
 
 def test_a_constant_shift_is_found_in_every_replicate():

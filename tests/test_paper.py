@@ -7,7 +7,7 @@ with the mean that stands beside it or with the other tables that print it.
 import pytest
 
 from catpose.data import releases
-from catpose.report import paper, tables
+from catpose.report import paper, report_text
 
 TABLES = paper.TABLES
 # Means that the paper took before it rounded the categories: (table, block, labels) to the mean
@@ -103,7 +103,7 @@ def test_the_units():
 
 
 def test_the_column_heads_are_those_of_a_runs_report():
-    names = [tables.SHORT_NAMES.get(name, name) for name in releases.CATEGORIES]
+    names = [report_text.SHORT_NAMES.get(name, name) for name in releases.CATEGORIES]
     assert list(paper.CATEGORIES) == names
     for table in TABLES.values():
         if table.columns[-1] == "mean":

@@ -47,9 +47,11 @@ def test_settings_and_frame_reach_the_representation():
     assert experiment.build_pose(config("bin_delta")).num_outputs == 24 + 3
     angles = jnp.radians(jnp.array([[70.0, 30.0, 20.0]]))
     for frame in viewpoint.FRAMES:
+        regressed = experiment.build_pose(config("euler", frame=frame)).to_rotation(angles)
+        expected = viewpoint.rotation_from_angles(*angles.T, frame=frame)
+        np.testing.assert_allclose(regressed, expected, atol=1e-6)
         pose = experiment.build_pose(config("fine_bins", frame=frame))
         outputs = jnp.full((1, 3, 360), -9.0).at[0, jnp.arange(3), jnp.array([70, 30, 20])].set(0)
-        expected = viewpoint.rotation_from_angles(*angles.T, frame=frame)
         np.testing.assert_allclose(pose.to_rotation(outputs.reshape(1, -1)), expected, atol=1e-6)
 
 

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from catpose import poses
+from catpose.geometry import so3
 
 EVERY_POSE = pytest.mark.parametrize("name", sorted(poses.POSES))
 
@@ -39,6 +40,36 @@ def test_contract(name):
         assert loss(fused, target).shape == (5,)
         gradient = jax.jit(jax.grad(lambda x, loss=loss: loss(x, target).sum()))(fused)
         assert np.isfinite(gradient).all()
+
+
+OFFSETS = [0, 1e-12, 1e-7, 5e-7, 1e-3, np.pi - 1e-3, np.pi - 5e-7, np.pi - 1e-7, np.pi]
+
+
+@EVERY_POSE
+def test_gradients_are_finite_at_zero_and_pi_and_beside_them(name):
+    pose = poses.POSES[name]
+    # The target is that far from what the outputs say, about every axis and a slanted one.
+    away = np.outer(OFFSETS, np.vstack([np.eye(3), -np.eye(3), [[0.6, 0, 0.8]]])).reshape(-1, 3)
+    raw = random_raw(pose.num_outputs, len(away))
+
+    @jax.jit
+    def results(raw):
+        rotation = pose.to_rotation(pose.activate(raw))
+        target = so3.multiply(rotation, jnp.asarray(Rotation.from_rotvec(away).as_matrix()))
+        target = jax.lax.stop_gradient(target.astype(jnp.float32))
+
+        def values(raw):
+            return [loss(pose.activate(raw), target) for loss in pose.losses.values()]
+
+        return values(raw), jax.grad(lambda raw: sum(v.sum() for v in values(raw)))(raw)
+
+    values, gradient = results(raw)
+    assert np.isfinite(gradient).all()
+    for kind, value in zip(pose.losses, values, strict=True):
+        assert np.isfinite(value).all()
+        if kind == "geodesic" and name != "bin_delta":  # whose own has a cross-entropy beside it
+            expected = np.linalg.norm(away, axis=-1)
+            np.testing.assert_allclose(value, expected, atol=2e-3)
 
 
 @EVERY_POSE

@@ -11,7 +11,7 @@ import tiny
 from scipy.spatial.transform import Rotation
 
 from catpose.geometry import so3
-from catpose.poses import POSES, manifold, matrix_fisher, svd, vectors
+from catpose.poses import POSES, euler, manifold, matrix_fisher, svd, vectors
 
 TARGETS = Rotation.random(20, np.random.default_rng(1))
 
@@ -78,17 +78,17 @@ def test_quaternion_fusion_crosses_the_cut(float64):
 # ---- Euler angles ----
 
 
-@pytest.mark.parametrize("name", ["euler", "euler_camera", "euler_paper"])
-def test_euler_angles_are_those_of_the_frame(name, float64):
-    pose = POSES[name]
+@pytest.mark.parametrize("frame", ["upright", "camera", "paper"])
+def test_euler_angles_are_those_of_the_frame(frame, float64):
+    pose = euler.make(frame=frame)
     # Within the ranges of all three frames.
     angles = np.random.default_rng(0).uniform(-1, 1, (20, 3)) * [3.1, 1.5, 1.5]
     az, el, th = np.rad2deg(angles.T)
-    if name == "euler_paper":
+    if frame == "paper":
         rotation = about("z", *th) * about("x", *el) * about("z", *az)
     else:
         rotation = about("z", *th) * about("x", *(el - 90)) * about("z", *-az)
-    if name == "euler":
+    if frame == "upright":
         rotation = about("x", 90)[0] * rotation
     matrix = jnp.array(rotation.as_matrix())
     np.testing.assert_allclose(pose.to_rotation(jnp.array(angles)), matrix, atol=1e-12)
@@ -105,7 +105,7 @@ def test_euler_activation_reaches_every_viewpoint_once():
     np.testing.assert_allclose(POSES["euler"].activate(raw), [-np.pi, np.pi / 2, np.pi], rtol=1e-6)
     half = jnp.full(3, 0.5)
     expected = np.tanh(0.5) * np.array([np.pi, np.pi, np.pi / 2])
-    np.testing.assert_allclose(POSES["euler_paper"].activate(half), expected, rtol=1e-6)
+    np.testing.assert_allclose(euler.make(frame="paper").activate(half), expected, rtol=1e-6)
 
 
 def test_euler_mse_is_blind_to_the_wrap():

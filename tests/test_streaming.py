@@ -28,7 +28,7 @@ def test_streamed_and_resident_runs_are_equal(tmp_path):
         final = loop.train(run).last
         assert (run.memo["train"].image is None) == streamed
         evaluation = feed.evaluate_split(run, "validation", run.phases[-1], final)
-        figures.append(evaluate.summaries(evaluation, 4, "upright"))
+        figures.append(evaluate.summaries(evaluation, "upright"))
         finals.append(store.sha256(final.params))
     assert finals[0] == finals[1]
     assert figures[0] == figures[1]

@@ -429,7 +429,7 @@ def test_the_plain_metric_says_that_it_is_plain(given, symmetric):
     assert model.symmetry is None
     assert symmetry.notes(model.symmetry, tiny.CATEGORIES) == []
     plain = evaluated(symmetric)._replace(orders=None)
-    assert evaluate.summaries(plain, 4, "upright")["weighted"]["symmetry"] is None
+    assert evaluate.summaries(plain, "upright")["weighted"]["symmetry"] is None
 
 
 @pytest.mark.filterwarnings("ignore:.*load_module:DeprecationWarning")

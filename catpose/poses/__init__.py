@@ -17,8 +17,6 @@ POSES = {
     "axis_angle": axis_angle.AXIS_ANGLE,
     "quaternion": quaternion.QUATERNION,
     "euler": euler.EULER,
-    "euler_camera": euler.EULER_CAMERA,
-    "euler_paper": euler.EULER_PAPER,
     "sixd": sixd.SIXD,
     "svd": svd.SVD,
     "matrix_fisher": matrix_fisher.MATRIX_FISHER,
@@ -30,6 +28,7 @@ POSES = {
 
 # Those that have settings: the functions that make them.
 MAKERS = {
+    "euler": euler.make,
     "euler_bins": euler_bins.make,
     "fine_bins": fine_bins.make,
     "multibin": multibin.make,

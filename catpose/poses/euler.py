@@ -1,8 +1,7 @@
 """Viewpoint angles in radians: azimuth, elevation, theta, those of `catpose.geometry.viewpoint`.
 
-The frame enters here and nowhere else: `in_frame` gives the representation whose rotations are in
-that frame of learning, as the targets are. Another frame than the config's is not noticed: its
-angles are still three Euler angles of every rotation, but no longer those of the viewpoint.
+The frame is that of learning, in which the targets are: a run gives `make` its own. In another one
+the angles are still three Euler angles of every rotation, but no longer those of the viewpoint.
 
 Two traps, both as published. Angles know no wrap-around: the mean squared error of azimuths of
 179 and -179 degrees is that of 358 degrees, and their weighted sum is 0. And at elevation +-90
@@ -95,11 +94,10 @@ def mse(
     return jnp.mean((angles - from_rotation(target_rotation, frame=frame)) ** 2, axis=-1)
 
 
-def in_frame(name: str, frame: str) -> pose.Pose:
+def make(*, frame: str = "upright") -> pose.Pose:
     """The representation whose rotations are in the given frame of learning.
 
     Args:
-      name: key in `catpose.poses.POSES`.
       frame: "camera", "upright" or "paper".
 
     Returns:
@@ -107,7 +105,7 @@ def in_frame(name: str, frame: str) -> pose.Pose:
     """
     decode = functools.partial(to_rotation, frame=frame)
     return pose.Pose(
-        name=name,
+        name="euler",
         num_outputs=3,
         activate=functools.partial(activate, frame=frame),
         to_rotation=decode,
@@ -119,6 +117,4 @@ def in_frame(name: str, frame: str) -> pose.Pose:
     )
 
 
-EULER = in_frame("euler", "upright")
-EULER_CAMERA = in_frame("euler_camera", "camera")
-EULER_PAPER = in_frame("euler_paper", "paper")
+EULER = make()

@@ -56,35 +56,33 @@ def _first(config: Any) -> str:
 
 def train(campaign: Campaign, row: str, seed: int) -> None:
     """Trains what of a row is not trained yet, and evaluates it."""
+    last = links(campaign, row, seed)[-1]
+    if outcomes.path(last, campaign.split).is_file():
+        return
     first = _first(campaign.config_fn(row))
-    data = _load(campaign, links(campaign, row, seed)[-1].config)
+    data = _load(campaign, last.config)
     if campaign.split not in data.splits:
         raise InputError(
             f"there are no images '{campaign.split}'; there are {', '.join(data.splits)} (--split)"
         )
     if first:
         _train(campaign, first, 0)
-    last = _train(campaign, row, seed)[-1]
-    if not outcomes.path(last, campaign.split).is_file():
-        outcomes.evaluate(
-            last, _load(campaign, last.config), campaign.split, programs=campaign.memo["programs"]
-        )
+    _train(campaign, row, seed)
+    data = _load(campaign, last.config)
+    outcomes.evaluate(last, data, campaign.split, programs=campaign.memo["programs"])
 
 
-def _train(campaign: Campaign, row: str, seed: int) -> list[chain.Link]:
-    found = links(campaign, row, seed)
-
+def _train(campaign: Campaign, row: str, seed: int) -> None:
     def say(link: chain.Link) -> None:
         phase = link.config.phases[-1]["name"]
         print(f"seed {seed}, {row}: {phase} ({link.folder.name})", file=sys.stderr, flush=True)
 
     chain.train(
-        found,
+        links(campaign, row, seed),
         lambda config: _load(campaign, config),
         programs=campaign.memo["programs"],
         begins_fn=say,
     )
-    return found
 
 
 def _load(campaign: Campaign, config: Any) -> Any:
@@ -118,32 +116,40 @@ def collect(campaign: Campaign, rows: Sequence[str], absent: Mapping[str, str]) 
     return results.Results(categories, every, absent)
 
 
+def folders(campaign: Campaign, rows: Sequence[str]) -> set[pathlib.Path]:
+    """Of all links of these rows, and of those that they begin from."""
+    wanted = [(row, seed) for row in rows for seed in range(campaign.seeds)]
+    first = {_first(campaign.config_fn(row)) for row in rows} - {""}
+    wanted += [(row, 0) for row in first]
+    return {link.folder for row, seed in wanted for link in links(campaign, row, seed)}
+
+
 def total_seconds(campaign: Campaign, rows: Sequence[str]) -> float:
     """Time that all training of these rows took, links that rows share counted once."""
-    folders = set()
-    for row in rows:
-        for seed in range(campaign.seeds):
-            folders |= {link.folder for link in links(campaign, row, seed)}
-    first = {_first(campaign.config_fn(row)) for row in rows} - {""}
-    folders |= {link.folder for row in first for link in links(campaign, row, 0)}
-    files = (folder / "seconds" for folder in folders)
+    files = (folder / "seconds" for folder in folders(campaign, rows))
     return sum(float(file.read_text()) for file in files if file.is_file())
 
 
-def seconds(campaign: Campaign, row: str) -> float:
-    """Time that a row's steps took, mean over the seeds; nothing is counted but the steps.
+def commits(campaign: Campaign, rows: Sequence[str]) -> list[str]:
+    """The checkouts that trained these rows."""
+    files = (folder / "config.json" for folder in folders(campaign, rows))
+    return sorted({json.loads(file.read_text())["commit"] for file in files})
 
-    NaN where a link has not been timed.
+
+def seconds(campaign: Campaign, row: str) -> float:
+    """Time that a row's steps took, each phase in its fastest seed; nothing is counted but steps.
+
+    Whatever else a machine does makes some seeds slower and none faster. NaN where nothing has
+    been timed.
     """
     spent = 0.0
-    for seed in range(campaign.seeds):
-        for link in links(campaign, row, seed):
-            phase = experiment.build_phases(link.config)[-1]
-            speeds = [record.get("images_per_second") for record in writer.read(link.folder)
-                      if "phase_seconds" in record]  # fmt: skip
-            speed = speeds[-1] if speeds and speeds[-1] else math.nan
-            spent += phase.steps * phase.batch_size / speed
-    return spent / campaign.seeds
+    for same in zip(*(links(campaign, row, seed) for seed in range(campaign.seeds)), strict=True):
+        records = [record for link in same for record in writer.read(link.folder)]
+        speeds = [r["images_per_second"] or 0.0 for r in records if "phase_seconds" in r]
+        phase = experiment.build_phases(same[0].config)[-1]
+        speed = max(speeds, default=0.0)
+        spent += phase.steps * phase.batch_size / speed if speed else math.nan
+    return spent
 
 
 def counts(campaign: Campaign, row: str) -> dict[str, int]:

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from catpose import metrics
 from catpose.data.dataset import Dataset
 from catpose.models import fusion as fusions
 from catpose.train import chain, feed, start, state
@@ -85,18 +84,3 @@ def read(link: chain.Link, split: str) -> Outcome:
         by_fusion("azimuth_error_deg"),
         arrays["network_error_deg"],
     )
-
-
-def summarize(outcome: Outcome, fusion: str) -> dict[str, Any]:
-    """The figures of `metrics.summarize` for one fusion, and those of Table 13 as "topk"."""
-    weight = np.ones(len(outcome.category))
-    table = metrics.Table(
-        category=outcome.category,
-        predicted_category=outcome.probabilities.argmax(-1),
-        error_deg=outcome.error_deg[fusion],
-        azimuth_error_deg=outcome.azimuth_error_deg[fusion],
-        weight=weight,
-    )
-    figures = metrics.summarize(table, outcome.probabilities.shape[1])
-    topk = metrics.topk(outcome.network_error_deg, outcome.probabilities, outcome.category, weight)
-    return figures | {"topk": topk}

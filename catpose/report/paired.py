@@ -85,22 +85,31 @@ class Difference(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A figure that is the mean over categories of a statistic.
+    """A figure that is the mean over categories of a statistic; see `catpose.metrics.summarize`.
 
     Attributes:
       column: of `Outcome`.
       statistic: of an array along `axis`.
       sign: 1 where higher is better, else -1.
+      digits: after the point, where it is printed.
     """
 
     column: str
     statistic: Callable[..., np.ndarray]
     sign: int
+    digits: int
+
+
+def _within(degrees: float) -> Callable[..., np.ndarray]:
+    return lambda error, axis: np.mean(error < degrees, axis)
 
 
 FIGURES: Mapping[str, Figure] = {
-    "pose-err": Figure("error_deg", np.median, -1),
-    "cat-acc": Figure("correct", np.mean, 1),
+    "pose-err": Figure("error_deg", np.median, -1, 2),
+    "cat-acc": Figure("correct", np.mean, 1, 4),
+    "acc@22.5": Figure("error_deg", _within(22.5), 1, 4),
+    "acc@45": Figure("error_deg", _within(45.0), 1, 4),
+    "AAAI": Figure("error_deg", lambda error, axis: np.mean(1 - error / 180, axis), 1, 4),
 }
 
 
@@ -140,7 +149,7 @@ def compare(
     """
     if figure not in FIGURES:
         raise ValueError(f"no figure '{figure}'; there are {', '.join(FIGURES)}")
-    column, statistic, sign = FIGURES[figure]
+    column, statistic, sign, _ = FIGURES[figure]
     rows = _rows(first, second, num_categories)
     one, other = (np.array([getattr(o, column) for o in row], float) for row in (first, second))
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
@@ -175,8 +184,11 @@ def verdict(difference: Difference, figure: str) -> str:
 
     Returns:
       "holds" where the first is better with p < 0.025, "contradicted" where the second is better
-      with 1 - p < 0.025, else "not shown".
+      with 1 - p < 0.025, "no difference" where nothing tells the rows apart with any seed and any
+      sample of the images, else "not shown".
     """
+    if difference.interval == (0.0, 0.0) and not any(difference.per_seed):
+        return "no difference"
     gain = FIGURES[figure].sign * difference.mean
     if gain > 0 and difference.p < _TAIL:
         return "holds"

@@ -14,7 +14,7 @@ from catpose.data import augment, store
 from catpose.data.dataset import Split
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import networks
-from catpose.report import curves, examples, exemplars, plots, tables
+from catpose.report import curves, examples, exemplars, plots, report_text
 from catpose.train import evaluate, feed, loop, parallel, phases, runs, workdir, writer
 
 
@@ -61,7 +61,7 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
     }
     _draw(run, evaluations, last.fusion)
     report["wall_seconds"] = round(seconds_fn(), 1)
-    text = tables.report_markdown(report, run.model.categories, _figures(run.workdir))
+    text = report_text.markdown(report, run.model.categories, _figures(run.workdir))
     (run.workdir / "report.md").write_text(text)
     # Last, and in one move: this file says that the run is finished.
     partial = run.workdir / "report.json.partial"
@@ -82,8 +82,8 @@ def _finite(tree: Any) -> Any:
 def show(folder: pathlib.Path) -> None:
     """Prints a finished run's figures and where its report is."""
     report = json.loads((folder / "report.json").read_text())
-    print(tables.terminal_table(report))
-    print(tables.summary_line(report))
+    print(report_text.terminal_table(report))
+    print(report_text.summary_line(report))
     print(f"report: {folder / 'report.md'}")
 
 
@@ -91,7 +91,7 @@ def _summaries(
     run: runs.Run, evaluations: Mapping[str, evaluate.Evaluation]
 ) -> dict[str, dict[str, Any]]:
     return {
-        name: evaluate.summaries(evaluation, len(run.model.categories), run.model.frame)
+        name: evaluate.summaries(evaluation, run.model.frame)
         for name, evaluation in evaluations.items()
     }
 
@@ -135,7 +135,7 @@ def _device() -> str:
 
 
 def _figures(folder: pathlib.Path) -> list[str]:
-    return [name for name in tables.FIGURES if (folder / "figures" / f"{name}.png").is_file()]
+    return [name for name in report_text.FIGURES if (folder / "figures" / f"{name}.png").is_file()]
 
 
 def _draw(run: runs.Run, evaluations: Mapping[str, evaluate.Evaluation], fusion: str) -> None:

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from catpose.report import layout, outcomes, paired, paper, study, tables
+from catpose.report import layout, outcomes, paired, paper, report_text, study
+from catpose.train import evaluate
 
 SUMMARIES = (7, 13)  # tables whose columns are no categories
 DIGITS = {"pose-err": (1, 2), "cat-acc": (2, 4)}  # of a category's figure, and of their mean
@@ -51,7 +52,7 @@ def figures(results: Results, reading: study.Reading, metric: str) -> list[list[
       metric: "pose-err" or "cat-acc" for one figure a category and their mean; "full rotation" or
         "azimuth" for Table 7's columns.
     """
-    found = [outcomes.summarize(o, reading.fusion) for o in results.outcomes[reading.row]]
+    found = [evaluate.figures(o, reading.fusion) for o in results.outcomes[reading.row]]
     return [_columns(summary, metric) for summary in found]
 
 
@@ -66,8 +67,8 @@ def _columns(summary: Mapping[str, Any], metric: str) -> list[float]:
 
 def _topk(results: Results, reading: study.Reading, metric: str) -> list[list[float]]:
     key = {"pose-err": "pose_err_deg", "cat-acc": "cat_acc"}[metric]
-    found = [outcomes.summarize(o, reading.fusion) for o in results.outcomes[reading.row]]
-    return [[s["topk"][k][key] for k in ("top1", "top2", "top3", "gt")] for s in found]
+    found = [evaluate.topk(o) for o in results.outcomes[reading.row]]
+    return [[s[k][key] for k in ("top1", "top2", "top3", "gt")] for s in found]
 
 
 def lines(results: Results, number: int, metric: str) -> list[Line]:
@@ -98,7 +99,7 @@ def block_markdown(results: Results, number: int, metric: str) -> str:
         one = mean
     # Other categories have nothing to stand beside.
     same = table.columns[:-1] != paper.CATEGORIES or _short(heads)[:-1] == [*paper.CATEGORIES]
-    rows, gaps = [], []
+    rows = []
     for line in lines(results, number, metric):
         labels = list(line.labels)
         if line.ours:
@@ -107,18 +108,22 @@ def block_markdown(results: Results, number: int, metric: str) -> str:
                 cells = [spread(column, mean) for column in zip(*line.ours, strict=True)]
             rows.append([*labels, "ours", *cells])
             labels = [""] * len(labels)
-        elif line.absent:
-            gaps.append(f"{' '.join(line.labels)}: {line.absent}.")
         published = line.published if same else [math.nan] * (len(heads) - 1) + [line.published[-1]]
         digits = [one] * (len(published) - 1) + [mean]
         cells = [layout.number(v, d) for v, d in zip(published, digits, strict=True)]
         rows.append([*labels, "paper", *cells])
-    text = layout.markdown([*table.heads, "", *_short(heads)], rows, len(table.heads) + 1)
-    return "\n\n".join([text, *([" ".join(gaps)] if gaps else [])])
+    return layout.markdown([*table.heads, "", *_short(heads)], rows, len(table.heads) + 1)
+
+
+def gaps_markdown(results: Results, number: int) -> str:
+    """Why rows of a table have none of our figures; "" where all have."""
+    metric = next(iter(paper.TABLES[number].blocks))
+    absent = [line for line in lines(results, number, metric) if line.absent]
+    return " ".join(f"{' '.join(line.labels)}: {line.absent}." for line in absent)
 
 
 def _short(heads: Sequence[str]) -> list[str]:
-    return [tables.SHORT_NAMES.get(head, head) for head in heads]
+    return [report_text.SHORT_NAMES.get(head, head) for head in heads]
 
 
 def _cells(ours: list[list[float]], one: int, mean: int) -> list[str]:
@@ -142,7 +147,7 @@ class Judged(NamedTuple):
       number: of the table.
       claim: of the paper.
       difference: of the two rows; None where one is absent.
-      verdict: "holds", "contradicted", "not shown" or "not tested".
+      verdict: of `paired.verdict`; "not tested" where a row is absent.
     """
 
     number: int
@@ -185,8 +190,7 @@ def claims_markdown(judged: Sequence[Judged]) -> str:
     for number, claim, difference, verdict in judged:
         cells = ["–", "–", "–"]
         if difference is not None:
-            digits = 2 if claim.figure == "pose-err" else 4
-            show = functools.partial(layout.number, digits=digits)
+            show = functools.partial(layout.number, digits=paired.FIGURES[claim.figure].digits)
             low, high = difference.interval
             p = "< 0.001" if difference.p < 0.001 else f"{difference.p:.3f}"
             cells = [show(difference.mean), f"{show(low)} to {show(high)}", p]
@@ -210,7 +214,7 @@ def comparison_markdown(
     for label, reading in comparison.readings.items():
         if reading.row in results.absent:
             continue
-        every = [outcomes.summarize(o, reading.fusion) for o in results.outcomes[reading.row]]
+        every = [evaluate.figures(o, reading.fusion) for o in results.outcomes[reading.row]]
         errors = [summary["pose_err_deg"] for summary in every]
         params, seconds = costs[reading.row]
         cells = [spread(errors, 2), spread([s["acc_30"] for s in every], 3)]

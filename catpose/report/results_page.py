@@ -28,6 +28,8 @@ def table_markdown(
     parts = [f"## Table {number}: {table.caption}"]
     for metric in table.blocks:
         parts += [f"{_METRIC[metric]}:", results.block_markdown(found, number, metric)]
+    if gaps := results.gaps_markdown(found, number):
+        parts.append(gaps)
     if judged:
         parts.append(results.claims_markdown(judged))
     if number in study.NOTES:
@@ -41,11 +43,15 @@ def overview_markdown(judged: Sequence[results.Judged]) -> str:
     """How many of the paper's claims hold, and which do not."""
     if not judged:
         return ""
-    verdicts = ("holds", "not shown", "contradicted", "not tested")
+    verdicts = ("holds", "not shown", "contradicted", "no difference", "not tested")
     counts = {v: sum(j.verdict == v for j in judged) for v in verdicts}
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    parts = ["## What holds of the paper's claims here", f"Of {len(judged)} claims: {said}."]
-    for verdict in ("contradicted", "not shown"):
+    said = ", ".join(f"{verdict} {count}" for verdict, count in counts.items() if count)
+    parts = [
+        "## What holds of the paper's claims here",
+        f"Of {len(judged)} claims: {said}. Each is tested by itself; of so many, one or the other "
+        "can come out wrongly by chance.",
+    ]
+    for verdict in ("contradicted", "not shown", "no difference"):
         texts = [f"{j.claim.text} [{j.claim.figure}, Table {j.number}]" for j in judged
                  if j.verdict == verdict]  # fmt: skip
         if texts:
@@ -63,7 +69,7 @@ def write(
     preface: str,
     extra: Mapping[str, str],
 ) -> pathlib.Path:
-    """Writes a page of all these tables, and a picture of each.
+    """Writes a page of all these tables, and a picture of each in a folder of the page's own.
 
     Args:
       found: what has been trained.
@@ -77,10 +83,10 @@ def write(
     Returns:
       The page.
     """
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    (folder / "figures" / name).mkdir(parents=True, exist_ok=True)
     sections, every = [], []
     for number in numbers:
-        picture = f"figures/table{number}.png"
+        picture = f"figures/{name}/table{number}.png"
         drawn = results_figure.draw(found, number, folder / picture)
         judged = results.judge(found, number)
         sections.append(table_markdown(found, number, judged, picture if drawn else ""))

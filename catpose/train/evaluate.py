@@ -194,25 +194,33 @@ def compile_predict(
     )
 
 
-def summaries(evaluation: Evaluation, num_categories: int, frame: str) -> dict[str, Any]:
+def summaries(evaluation: Evaluation, frame: str) -> dict[str, Any]:
     """The figures of a split as `report.json` has them: by fusion, and `topk` (Table 13).
 
     `symmetry` is what the errors respect, by category; None says that they are the plain ones.
     """
     respected = None if evaluation.orders is None else symmetry.names(evaluation.orders)
-    weight = np.ones(len(evaluation.category))
-    result: dict[str, Any] = {}
-    for name in fusion.FUSIONS:
-        table = metrics.Table(
-            category=evaluation.category,
-            predicted_category=evaluation.probabilities.argmax(-1),
-            error_deg=evaluation.error_deg[name],
-            azimuth_error_deg=evaluation.azimuth_error_deg[name],
-            weight=weight,
-        )
-        figures = metrics.summarize(table, num_categories)
-        result[name] = {**figures, "frame": frame, "symmetry": respected}
-    result["topk"] = metrics.topk(
-        evaluation.network_error_deg, evaluation.probabilities, evaluation.category, weight
-    )
+    result: dict[str, Any] = {
+        name: {**figures(evaluation, name), "frame": frame, "symmetry": respected}
+        for name in fusion.FUSIONS
+    }
+    result["topk"] = topk(evaluation)
     return result
+
+
+def figures(found: Any, name: str) -> dict[str, Any]:
+    """`metrics.summarize` of one fusion; `found` has the fields of `Evaluation` but the last."""
+    table = metrics.Table(
+        category=found.category,
+        predicted_category=found.probabilities.argmax(-1),
+        error_deg=found.error_deg[name],
+        azimuth_error_deg=found.azimuth_error_deg[name],
+        weight=np.ones(len(found.category)),
+    )
+    return metrics.summarize(table, found.probabilities.shape[1])
+
+
+def topk(found: Any) -> dict[str, Any]:
+    """`metrics.topk`, Table 13; `found` as for `figures`."""
+    weight = np.ones(len(found.category))
+    return metrics.topk(found.network_error_deg, found.probabilities, found.category, weight)

@@ -183,7 +183,7 @@ def _score_and_save(
     run, at, score = session.run, int(current.step), None
     if evaluates and "validation" in run.dataset.splits:
         evaluation = feed.evaluate_split(run, "validation", phase, current)
-        figures = evaluate.summaries(evaluation, len(run.model.categories), run.model.frame)
+        figures = evaluate.summaries(evaluation, run.model.frame)
         session.write_fn({"step": at, "phase": phase.name, "split": "validation", **figures})
         # One score for the whole run, so that states of different phases can be compared.
         score = figures[run.phases[-1].fusion]["pose_err_deg"]

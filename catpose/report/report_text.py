@@ -58,9 +58,7 @@ FIGURES = {
 _THRESHOLDS = {"10": "< 10°", "15": "< 15°", "22_5": "< 22.5°", "30": "< 30°", "45": "< 45°"}
 
 
-def report_markdown(
-    report: Mapping, names: Sequence[str], figures: Sequence[str] = tuple(FIGURES)
-) -> str:
+def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tuple(FIGURES)) -> str:
     """Write report.md.
 
     Args:

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from catpose.report import layout, tables
+from catpose.report import layout, report_text
 
 PASCAL = (
     "aeroplane bicycle boat bottle bus car chair diningtable motorbike sofa train tvmonitor".split()
@@ -69,7 +69,7 @@ def rows(markdown):
 
 
 def test_the_papers_table_5_reads_as_in_the_paper(report):
-    table = rows(tables.report_markdown(report, PASCAL))
+    table = rows(report_text.markdown(report, PASCAL))
     short = "aero bike boat bottle bus car chair dtable mbike sofa train tv".split()
     assert ["metric", "fusion", *short, "mean"] in table
     first = "13.6 21.3 34.8 9.0 3.4 7.8 26.6 20.8 17.6 15.8 6.9 15.2 16.07".split()
@@ -82,7 +82,7 @@ def test_the_papers_table_5_reads_as_in_the_paper(report):
 
 
 def test_topk_phases_and_facts_of_the_run_are_there(report):
-    text = tables.report_markdown(report, PASCAL)
+    text = report_text.markdown(report, PASCAL)
     table = rows(text)
     assert ["metric", "Top-1", "Top-2", "GT"] in table
     assert ["pose-err (°)", "16.29", "14.08", "15.28"] in table
@@ -96,7 +96,7 @@ def test_topk_phases_and_facts_of_the_run_are_there(report):
 
 
 def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(report):
-    blocks = [b for b in tables.report_markdown(report, PASCAL).split("\n\n") if b[0] == "|"]
+    blocks = [b for b in report_text.markdown(report, PASCAL).split("\n\n") if b[0] == "|"]
     assert len(blocks) >= 8
     for block in blocks:
         assert len({len(row) for row in rows(block)}) == 1
@@ -104,24 +104,24 @@ def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(report):
 
 
 def test_figures_are_embedded_by_relative_path_with_a_line_on_how_to_read_them(report):
-    text = tables.report_markdown(report, PASCAL, figures=["confusion", "loss_curves"])
+    text = report_text.markdown(report, PASCAL, figures=["confusion", "loss_curves"])
     assert text.count("](figures/") == 2
-    heading, reading = tables.FIGURES["confusion"]
+    heading, reading = report_text.FIGURES["confusion"]
     assert f"{reading}\n\n![{heading}](figures/confusion.png)" in text
-    assert tables.report_markdown(report, PASCAL).count("](figures/") == len(tables.FIGURES)
-    assert "## Figures" not in tables.report_markdown(report, PASCAL, figures=())
+    assert report_text.markdown(report, PASCAL).count("](figures/") == len(report_text.FIGURES)
+    assert "## Figures" not in report_text.markdown(report, PASCAL, figures=())
 
 
 def test_test_comes_before_train_and_the_frame_is_named(report):
-    text = tables.report_markdown(report, PASCAL)
+    text = report_text.markdown(report, PASCAL)
     assert text.index("## Test (paper frame)") < text.index("## Train (paper frame)")
     report["splits"]["test"]["weighted"]["frame"] = "camera"
-    assert "## Test (camera frame)" in tables.report_markdown(report, PASCAL)
+    assert "## Test (camera frame)" in report_text.markdown(report, PASCAL)
 
 
 def test_equal_category_accuracies_take_one_row(report):
     report["splits"]["test"]["top1"].update(cat_acc=0.8944, cat_acc_per_category=CAT_WEIGHTED)
-    table = rows(tables.report_markdown({**report, "best": None, "phases": None}, PASCAL))
+    table = rows(report_text.markdown({**report, "best": None, "phases": None}, PASCAL))
     accuracy = [row[:2] for row in table if row[0] == "cat-acc" and len(row) == 15]
     assert accuracy == [["cat-acc", "all"], ["cat-acc", "Top1"]]  # test, then train
 
@@ -129,7 +129,7 @@ def test_equal_category_accuracies_take_one_row(report):
 def test_empty_categories_and_nan_are_dashes(report):
     weighted = report["splits"]["test"]["weighted"]
     weighted["pose_err_deg_per_category"] = [None, float("nan"), *POSE_WEIGHTED[2:]]
-    table = rows(tables.report_markdown(report, PASCAL))
+    table = rows(report_text.markdown(report, PASCAL))
     assert any(row[:5] == ["pose-err (°)", "Weighted", "–", "–", "34.8"] for row in table)
 
 
@@ -137,7 +137,7 @@ def test_many_categories_make_one_row_each():
     names = [f"c{i}|x" for i in range(100)]
     values = [float(i) for i in range(100)]
     results = {"weighted": summary(values, 49.5, [0.25] * 100, 0.25)}
-    text = tables.report_markdown({"splits": {"test": results}}, names, figures=())
+    text = report_text.markdown({"splits": {"test": results}}, names, figures=())
     assert "| category | pose-err (°), Weighted | cat-acc, Weighted |" in text
     assert "| c99\\|x   |                   99.0 |              0.25 |" in text
     assert "| **mean** |                  49.50 |            0.2500 |" in text
@@ -148,31 +148,31 @@ def test_many_categories_make_one_row_each():
 )
 def test_a_report_may_lack_anything(report, missing):
     del report[missing]
-    assert tables.report_markdown(report, PASCAL).endswith("\n")
-    assert tables.summary_line(report)
-    assert tables.terminal_table(report)
+    assert report_text.markdown(report, PASCAL).endswith("\n")
+    assert report_text.summary_line(report)
+    assert report_text.terminal_table(report)
 
 
 def test_one_category_and_hardly_any_figure():
     report = {"splits": {"validation": {"oracle": {"pose_err_deg": None}}, "test": {}}}
-    assert "| pose-err (°) | Oracle | –   |    – |" not in tables.report_markdown(report, ["a"])
-    table = rows(tables.report_markdown(report, ["a"]))
+    assert "| pose-err (°) | Oracle | –   |    – |" not in report_text.markdown(report, ["a"])
+    table = rows(report_text.markdown(report, ["a"]))
     assert ["pose-err (°)", "Oracle", "–", "–"] in table
-    assert tables.summary_line(report) == (
+    assert report_text.summary_line(report) == (
         "run: validation, oracle: pose-err – deg, cat-acc –, acc@30 –"
     )
-    assert tables.terminal_table({}) == "no evaluation"
-    assert tables.summary_line({}) == "run: no evaluation"
+    assert report_text.terminal_table({}) == "no evaluation"
+    assert report_text.summary_line({}) == "run: no evaluation"
 
 
 def test_a_list_of_the_wrong_length_is_refused(report):
     report["splits"]["test"]["top1"]["cat_acc_per_category"] = CAT_TOP1[1:]
     with pytest.raises(ValueError, match="11 entries for 12 categories"):
-        tables.report_markdown(report, PASCAL)
+        report_text.markdown(report, PASCAL)
 
 
 def test_summary_line_is_of_the_test_split_and_the_trained_fusion(report):
-    line = tables.summary_line(report)
+    line = report_text.summary_line(report)
     assert line == (
         "paper: test, top1: pose-err 16.29 deg, cat-acc 0.8930, acc@30 0.8123 (paper frame)"
         " in 2 h 05 min"
@@ -180,7 +180,7 @@ def test_summary_line_is_of_the_test_split_and_the_trained_fusion(report):
 
 
 def test_terminal_table_has_a_row_per_split_and_fusion(report):
-    lines = tables.terminal_table(report).splitlines()
+    lines = report_text.terminal_table(report).splitlines()
     assert lines[0].split() == "split fusion pose-err cat-acc acc@30 acc@30 gated images".split()
     assert [line.split() for line in lines[2:]] == [
         "test weighted 16.07 0.8944 0.8123 0.7654 1759".split(),
@@ -192,9 +192,9 @@ def test_terminal_table_has_a_row_per_split_and_fusion(report):
 
 def test_a_report_read_back_from_json_prints_the_same_and_is_not_changed(report):
     before = copy.deepcopy(report)
-    text = tables.report_markdown(report, PASCAL)
+    text = report_text.markdown(report, PASCAL)
     assert report == before
-    assert tables.report_markdown(json.loads(json.dumps(report)), PASCAL) == text
+    assert report_text.markdown(json.loads(json.dumps(report)), PASCAL) == text
 
 
 @pytest.mark.parametrize(
