@@ -102,9 +102,11 @@ class Predictor(NamedTuple):
     def from_crops(self, crops: Sequence[UInt8[np.ndarray, "S S 3"]]) -> list[Prediction]:
         """Category and pose of what `crop` made, in its order."""
         found = []
-        for begin in range(0, len(crops), BATCHES[-1]):
-            part = np.stack(crops[begin : begin + BATCHES[-1]])
-            size = next(size for size in BATCHES if size >= len(part))
+        while len(found) < len(crops):
+            left = len(crops) - len(found)
+            # The largest batch that at least half of them fill.
+            size = max(size for size in BATCHES if size <= 2 * left)
+            part = np.stack(crops[len(found) :][:size])
             padding = ((0, size - len(part)), (0, 0), (0, 0), (0, 0))
             arrays = self.predict_fn(np.pad(part, padding))
             found += map(self._prediction, *(array[: len(part)] for array in arrays))

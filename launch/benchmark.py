@@ -89,6 +89,7 @@ def main() -> None:
         "limits": {"gflop_s": roof.flops / 1e9, "gbyte_s": roof.bytes / 1e9},
         "peak_memory_bytes": _peak_memory(),
         "programs": records,
+        "split_ms": summary.split(records),
     }
     if "step" in records:
         found["compile_seconds"] = records["step"]["compile_seconds"]
@@ -105,6 +106,8 @@ def main() -> None:
         f"{roof.flops / 1e9:.0f} GFLOP/s, {roof.bytes / 1e9:.1f} GB/s at best; "
         f"most memory {layout.number(found['peak_memory_bytes'] / 1e9, 2)} GB"
     )
+    if found["split_ms"]:
+        print(", ".join(f"{name} {ms:.1f} ms" for name, ms in found["split_ms"].items()))
     for key in PEERS.values():
         if f"{key}_ratio_to_torch" in found:
             print(

@@ -41,6 +41,14 @@ def run(main: Callable[[], None]) -> NoReturn:
         except stopping.Stopped as stop:
             print("stopped; the same command goes on from here", file=sys.stderr)
             sys.exit(stop.exit_status)
+        except RuntimeError as error:  # of JAX, whose own class is a slow import
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            what = str(error).splitlines()[0][:200]
+            fail(
+                "not enough memory on the device; take smaller batches (`sources` of the phase, "
+                f"config.eval.batch_size), config.model.remat or a smaller network ({what})"
+            )
 
     app.run(guarded, flags_parser=_parse)
 

@@ -66,12 +66,14 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
 
 def _score_run(chosen: Mapping[str, Any]) -> None:
     from catpose.report import predictions, rerun
+    from catpose.train import parallel
     from catpose.train import workdir as workdirs
 
     workdir = workdirs.find(WORKDIR.value)
     # Nothing is written beside a network that comes with catpose.
     beside = pathlib.Path("runs", workdir.name) if WORKDIR.value in workdirs.shipped() else workdir
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else beside / "evaluation"
+    parallel.keep_compilations()
     done = {}
     for name, protocol in chosen.items():
         fusion = FUSION.value or rerun.default_fusion(workdir, protocol.category)

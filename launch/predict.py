@@ -9,9 +9,9 @@ An image may be a pattern ("photos/*.jpg") or a folder. A table of boxes has the
 y0, x1, y1; files are relative to it, and an object without numbers is its whole image.
 """
 
-import collections
 import csv
 import glob
+import itertools
 import json
 import pathlib
 import sys
@@ -40,7 +40,9 @@ def main() -> None:
     """Predicts and prints."""
     import catpose
     from catpose import predict
+    from catpose.train import parallel
 
+    parallel.keep_compilations()
     listed, (show, models) = _listed(), _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
     failed, without_model = 0, set()
@@ -93,7 +95,8 @@ def _listed() -> list[tuple[str, list[float] | None]]:
                 raise InputError(f"the folder {given} has no photos")
             files += map(str, within)
         else:
-            files += sorted(glob.glob(given)) or [given]
+            is_pattern = not pathlib.Path(given).is_file()
+            files += (is_pattern and sorted(glob.glob(given))) or [given]
     return [(file, box) for file in files]
 
 
@@ -126,13 +129,12 @@ def _outputs(files: list[str]) -> list[pathlib.Path | None]:
     output = pathlib.Path(OUTPUT.value)
     if len(files) == 1 and not output.is_dir():
         return [output]
-    seen = collections.Counter()
-    paths = []
+    paths: dict[pathlib.Path, None] = {}  # in order
     for file in files:
         stem = pathlib.Path(file).stem
-        seen[stem] += 1
-        paths.append(output / (f"{stem}.png" if seen[stem] == 1 else f"{stem}-{seen[stem]}.png"))
-    return paths
+        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        paths[next(path for name in names if (path := output / f"{name}.png") not in paths)] = None
+    return list(paths)
 
 
 def _box(texts: list[str] | None) -> list[float] | None:

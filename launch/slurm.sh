@@ -31,11 +31,12 @@ ${partition:+#SBATCH --partition=$partition
 #SBATCH --open-mode=append
 #SBATCH --output=$name-%j.log
 #SBATCH --signal=TERM@120
-set -uo pipefail
-cd $(printf %q "$PWD")
-$setup
+cd $(printf %q "$PWD") || exit 1
+{
+  $setup
+} || exit 1
 # Every task sees all of a node's GPUs, and JAX gives each its own.
-srun --gpu-bind=none --kill-on-bad-exit=1 python -m launch.train$(printf ' %q' "${training[@]}")
+srun --cpus-per-task=$cpus --gpu-bind=none --kill-on-bad-exit=1 python -m launch.train$(printf ' %q' "${training[@]}")
 status=\$?
 # Stopped in time: the same job goes on where it was.
 [ \$status -ne 143 ] || exec scontrol requeue "\$SLURM_JOB_ID"

@@ -33,7 +33,6 @@ def main() -> None:
     if PRESET.value == "smoke":
         # Two steps of a program: compiling it fast matters more than what it runs like.
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-    from catpose.data import store
     from catpose.report import campaign, results_page, study
     from catpose.train import parallel
     from configs import tables
@@ -45,7 +44,7 @@ def main() -> None:
     rows = [row for row in rows if row not in absent]
     if not rows:
         raise InputError(f"--data={DATA.value}: {'; '.join(sorted(set(absent.values())))}")
-    parallel.keep_compilations(store.cache_dir() / "xla")
+    parallel.keep_compilations()
     root = pathlib.Path(WORKDIR.value or f"runs/tables-{DATA.value}-{PRESET.value}")
     split = SPLIT.value or ("validation" if DATA.value == "cars3d" else "test")
     seeds = SEEDS.value or (1 if PRESET.value == "smoke" else 3)

@@ -35,6 +35,7 @@ def _train() -> None:
     from catpose.report import report
     from catpose.train import loop, parallel, runs, workdir
 
+    parallel.keep_compilations()
     config, first = CONFIG.value, parallel.is_first()
     folder = pathlib.Path(WORKDIR.value or f"runs/{config.name}")
     opened = workdir.opened(folder, config) if first else contextlib.nullcontext(time.monotonic)

@@ -45,6 +45,14 @@ def test_all_parts_of_a_step_run_and_are_counted(run):
     assert found["forward"].flops < found["gradient"].flops < found["step"].flops
 
 
+def test_a_step_is_split_into_its_parts():
+    seconds = {"input": 0.5, "forward": 1.0, "gradient": 3.0, "step": 3.25}
+    records = {name: {"seconds": each} for name, each in seconds.items()}
+    parts = summary.split(records)
+    assert parts == {"input": 500, "forward": 1000, "backward": 2000, "update": 250}
+    assert summary.split({"step": records["step"]}) == {}
+
+
 def test_a_step_does_not_grow_with_the_categories():
     def operations(num_categories):
         settings = tiny.config([tiny.phase("full", 4)])

@@ -48,6 +48,7 @@ def test_two_steps_a_call_give_the_same_run(mode, one, tmp_path):
     ("changes", "message"),
     [
         ({"steps_per_call": 0}, "it is at least 1"),
+        ({"checkpoint_steps": 0}, "checkpoint_steps is 0; it is at least 1"),
         ({"steps_per_call": 4}, "does not divide config.log_steps, 2"),
         ({"steps_per_call": 4, "log_steps": 4, "checkpoint_steps": 8}, "phase 'first', 6"),
     ],
@@ -55,6 +56,20 @@ def test_two_steps_a_call_give_the_same_run(mode, one, tmp_path):
 def test_calls_end_where_something_else_is_to_be_done(changes, message, tmp_path):
     with pytest.raises(InputError, match=message):
         tiny.run(settings(**changes), tmp_path)
+
+
+def test_processes_agree_on_one_of_the_steps_between_two_questions(monkeypatch):
+    asked = []
+
+    def reached(step):
+        asked.append(step)
+        return step == 5  # where another process is, one step on
+
+    monkeypatch.setattr(parallel, "in_company", lambda: True)
+    monkeypatch.setattr(parallel.multihost_utils, "reached_preemption_sync_point", reached)
+    assert not parallel.preempted(range(1, 4))
+    assert parallel.preempted(range(4, 7))
+    assert asked == [1, 2, 3, 4, 5, 6]
 
 
 def test_nothing_goes_to_the_device_unasked(one, tmp_path, monkeypatch):

@@ -111,6 +111,8 @@ def test_a_slurm_job_runs_and_queues_again(tmp_path):
     trains(done.stdout.splitlines())
     assert "scontrol requeue 7" in ended(143).stdout
     failed = ended(1)
+    job.write_text(dry("launch/slurm.sh", "--setup=false"))
+    assert (ended(0).returncode, ended(0).stdout) == (1, "")
     assert failed.returncode == 1
     assert "scontrol" not in failed.stdout
 
@@ -140,6 +142,11 @@ def test_a_tpu_pods_run_outlives_it():
         subprocess.run(["bash", "-n"], input=command, text=True, check=True)
     fetched, kept, trained, last = remote[-4:]
     assert "gcloud storage cat gs://mine/runs/pod.tar | tar x" in fetched
+    # Nothing kept: the run begins. Whatever else is wrong, it does not.
+    for says, fine in (("One or more URLs matched no objects.", True), ("no network", False)):
+        script = f"gcloud() {{ echo '{says}' >&2; return 1; }}; cd() {{ :; }}; {fetched}"
+        ended = subprocess.run(["bash", "-c", script], capture_output=True, check=False)
+        assert (ended.returncode == 0) == fine
     assert "pgrep -f [l]aunch.train" in kept
     assert "gs://mine/runs/pod.tar" in kept
     assert "launch.train" in trained
@@ -147,14 +154,16 @@ def test_a_tpu_pods_run_outlives_it():
 
 
 def test_a_tpu_pod_that_is_taken_away_is_made_anew(tmp_path):
-    """With a gcloud that knows one machine, which is pre-empted once."""
+    """With a gcloud that knows one machine, not to be had at first, which is pre-empted once."""
     log = tmp_path / "log"
     (tmp_path / "gcloud").write_text(
         f"""#!/bin/bash
 echo "$*" >> {log}
 case "$*" in
   *describe*) cat {tmp_path}/state 2>/dev/null ;;
-  *create*) echo READY > {tmp_path}/state ;;
+  *create*)
+    [ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; exit 1; }}
+    echo READY > {tmp_path}/state ;;
   *launch.train*)
     [ -e {tmp_path}/once ] && exit
     touch {tmp_path}/once
@@ -165,7 +174,7 @@ esac
     )
     (tmp_path / "gcloud").chmod(0o755)
     result = subprocess.run(
-        ["./launch/tpu_pod.sh", *NEEDED["launch/tpu_pod.sh"], "--", *TRAINING],
+        ["./launch/tpu_pod.sh", *NEEDED["launch/tpu_pod.sh"], "--pause=0", "--", *TRAINING],
         cwd=ROOT,
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True,
@@ -173,9 +182,10 @@ esac
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    assert "try 2 of 20" in result.stderr
+    assert "try 3 of 20" in result.stderr
     verbs = [line.split()[3] for line in log.read_text().splitlines() if "tpu-vm" in line]
     assert [verb for verb in verbs if verb in ("create", "delete")] == [
+        "create",
         "create",
         "delete",
         "create",

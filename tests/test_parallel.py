@@ -1,6 +1,7 @@
 """Eight devices against one: the plain step under jit on a single device is the oracle."""
 
 import functools
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -169,6 +170,21 @@ def test_replicate_makes_new_equal_buffers():
     assert result["a"].sharding.is_fully_replicated
     assert len(result["a"].addressable_shards) == 8
     np.testing.assert_array_equal(result["a"], tree["a"])
+
+
+def test_compiled_programs_are_kept_where_only_their_owner_writes(tmp_path, monkeypatch):
+    before = jax.config.jax_compilation_cache_dir
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    parallel.keep_compilations()
+    assert jax.config.jax_compilation_cache_dir == before  # said elsewhere
+    try:
+        jax.config.update("jax_compilation_cache_dir", None)
+        parallel.keep_compilations()
+        folder = pathlib.Path(jax.config.jax_compilation_cache_dir)
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
+    assert folder.is_relative_to(tmp_path)
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_uneven_batches_and_unknown_modes_are_told():

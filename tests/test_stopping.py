@@ -120,6 +120,38 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
         assert manager.latest_step() == expected
     same(loop.train(run).last, whole)
     assert taken == list(range(7))
+    # Every process that worked on a phase says for how long.
+    timed = [line["phase"] for line in writer.read(tmp_path) if "phase_seconds" in line]
+    assert {"first", "second"} == set(timed)
+    assert len(timed) == (2 if moment == "last" else 3)
+
+
+def test_features_being_stored_do_not_make_it_wait(tmp_path, monkeypatch):
+    config = settings()
+    config.data.cache_dir = str(tmp_path / "cache")
+    config.phases[1].update(
+        {"cached_features": True, "views": ("identity",), "train": (tiny.POSE,), "batch_norm": ()}
+    )
+    run, computed = tiny.run(config, tmp_path), []
+    features = feed.batch.feature_cache
+
+    def compute(*arguments, progress_fn, **more):
+        def advance(count):
+            computed.append(count)
+            if len(computed) == 2:
+                send(signal.SIGTERM)
+            progress_fn(count)
+
+        return features(*arguments, progress_fn=advance, **more)
+
+    monkeypatch.setattr(feed.batch, "feature_cache", compute)
+    with stopping.handled(), pytest.raises(stopping.Stopped):
+        loop.train(run)
+    assert len(computed) == 2
+    assert not list((tmp_path / "cache").iterdir())
+    with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:
+        assert manager.latest_step() == 4
+    assert int(loop.train(run._replace(memo={})).last.step) == 7
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +235,20 @@ def test_a_full_disk_is_told_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(InputError, match="make room"):
         loop.train(tiny.run(settings(), tmp_path))
+    # What earlier checkpoints take is room for the next ones.
+    held = tmp_path / "checkpoints" / "1"
+    held.mkdir(parents=True, exist_ok=True)
+    (held / "array").write_bytes(bytes(1 << 20))
+    checkpoint.check_room(tmp_path, 1 << 18)
+
+
+def test_what_a_full_disk_or_a_kill_left_of_the_time_is_no_hindrance(tmp_path):
+    (tmp_path / "seconds").write_text("")
+    with workdir.opened(tmp_path, settings()) as clock:
+        assert clock() < 60
+    assert float((tmp_path / "seconds").read_text()) >= 0
+
+
+def test_a_machine_without_git_has_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert workdir.commit() == ""

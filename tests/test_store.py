@@ -7,6 +7,7 @@ import pathlib
 import stat
 import subprocess
 import sys
+import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -89,6 +90,11 @@ store.stored(pathlib.Path(sys.argv[1]), "photos", "k", make)
     make = Maker(ARRAYS)
     assert store.stored(tmp_path, "photos", "k", make).keys() == ARRAYS.keys()
     assert make.calls == 1
+    # Somebody could still be at work on it; not so after a day.
+    (left,) = tmp_path.glob("*.partial")
+    os.utime(left, (0, time.time() - 25 * 3600))
+    store.stored(tmp_path, "photos", "other", Maker(ARRAYS))
+    assert not left.exists()
 
 
 def test_the_remains_of_a_process_with_the_same_number_do_not_matter(tmp_path):

@@ -34,6 +34,23 @@ def record(program: programs.Program, times: timing.Times, limits: roofs.Limits)
     }
 
 
+def split(records: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """Milliseconds of the parts of a step; {} where one of the programs has not been timed.
+
+    What has no program of its own is a difference of two: the backward pass of gradient and
+    forward, the update of step and gradient.
+    """
+    if not {"input", "forward", "gradient", "step"} <= records.keys():
+        return {}
+    of = {name: 1e3 * found["seconds"] for name, found in records.items()}
+    return {
+        "input": of["input"],
+        "forward": of["forward"],
+        "backward": of["gradient"] - of["forward"],
+        "update": of["step"] - of["gradient"],
+    }
+
+
 def _finite(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 

@@ -11,6 +11,7 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -28,6 +29,13 @@ def cache_dir(configured: str = "") -> pathlib.Path:
     return pathlib.Path(base) / "catpose"
 
 
+def write_whole(path: pathlib.Path, content: bytes) -> None:
+    """Writes a file in one move: neither a kill nor another process's reading finds half of it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
 def digest(*parts: object) -> str:
     """A short hex hash of `parts`: arrays and bytes by content, anything else as sorted JSON."""
     state = hashlib.blake2b(digest_size=12)
@@ -42,6 +50,8 @@ def digest(*parts: object) -> str:
         state.update(b"\x00")
     return state.hexdigest()
 
+
+_ABANDONED = 24 * 3600  # seconds: nobody works on one entry for longer
 
 # Makes an array in the entry's own files: (name, shape, dtype) -> what is to be filled.
 NewArray = Callable[[str, tuple[int, ...], Any], np.ndarray]
@@ -69,6 +79,7 @@ def stored(
     if not entry.is_dir():
         with _writing(entry):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _sweep(folder)
             partial = pathlib.Path(tempfile.mkdtemp(".partial", f"{entry.name}.", folder))
 
         def new_array(field: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -88,6 +99,14 @@ def stored(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry.glob("*.npy"))}
+
+
+def _sweep(folder: pathlib.Path) -> None:
+    """Removes what killed processes left, once nobody can still be at work on it."""
+    for partial in folder.glob("*.partial"):
+        with contextlib.suppress(OSError):  # another process sweeps too
+            if time.time() - partial.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def _allocated(path: pathlib.Path, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -107,7 +107,9 @@ def train(
     for link in chain:
         if not is_trained(link):
             begins_fn(link)
-            with workdir.opened(link.folder, link.config, free=(*_NO_MATTER, "model.pretrained")):
+            # A link that was stopped in the middle goes on with as many steps a call.
+            free = {*_NO_MATTER, "model.pretrained"} - {"steps_per_call"}
+            with workdir.opened(link.folder, link.config, free=tuple(free)):
                 data = load_fn(link.config)
                 splits = {name: split for name, split in data.splits.items() if name not in _HELD}
                 data = data._replace(splits=splits)

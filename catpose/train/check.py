@@ -39,10 +39,10 @@ def findings(run: runs.Run) -> Iterator[Finding]:
     counted = ", ".join(f"{name} {len(split.category)}" for name, split in splits.items())
     yield Finding(f"images of {len(run.dataset.categories)} categories: {counted}")
     at, stored = runs.initial_state(run), set()
-    for number, phase in enumerate(run.phases):
+    if parallel.is_first():
+        checkpoint.check_room(run.workdir, runs.largest_state(run, at))
+    for phase in run.phases:
         entered = state.enter_phase(at, phase, runs.make_tx(run, phase, at.params))
-        if number == 0:
-            checkpoint.check_room(run.workdir, entered)
         if phase.cached_features and (tuple(phase.sources), phase.views) not in stored:
             stored.add((tuple(phase.sources), phase.views))
             yield from _features(run, phase, at)
@@ -71,7 +71,7 @@ def _steps(run: runs.Run, phase: phases.Phase, current: state.TrainState) -> Fin
         bad = np.flatnonzero(sums["skipped"])
         if bad.size and not phase.cached_features:
             raise InputError(
-                diagnosis.message(run, phase, current, [call * each + 1 + int(bad[0])])
+                diagnosis.message(run, phase, 0, current, [call * each + 1 + int(bad[0])])
             )
     seconds = min(spent[1:])
     return Finding(

@@ -53,11 +53,17 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
     return ocp.CheckpointManager(folder.absolute(), options=options)
 
 
-def check_room(folder: pathlib.Path, state: Any) -> None:
-    """Raises InputError where the disk of `folder` has no room for the checkpoints of a run."""
+def check_room(folder: pathlib.Path, num_bytes: int) -> None:
+    """Raises InputError where the disk of `folder` has no room for the checkpoints of a run.
+
+    Args:
+      folder: of the run; what its checkpoints take now counts as free.
+      num_bytes: of the largest state.
+    """
     # The one before and the best stay until the next is whole.
-    needed = 3 * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    free = shutil.disk_usage(folder).free
+    needed = 3 * num_bytes
+    held = sum(path.stat().st_size for path in folder.glob("checkpoints/**/*") if path.is_file())
+    free = shutil.disk_usage(folder).free + held
     if free < needed:
         raise InputError(
             f"{folder} has {free / 1e9:.2f} GB free, and the checkpoints of this run take up to "

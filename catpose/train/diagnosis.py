@@ -10,17 +10,19 @@ from catpose.train import feed, phases, runs, state
 _MOST = 5  # examples that a message names
 
 
-def message(run: runs.Run, phase: phases.Phase, current: state.TrainState, steps: list[int]) -> str:
-    """What to tell of a phase that skipped these batches in a row.
+def message(
+    run: runs.Run, phase: phases.Phase, start: int, current: state.TrainState, steps: list[int]
+) -> str:
+    """What to tell of a run that skipped these batches in a row.
 
     Args:
       run: the run.
-      phase: the one that skipped them.
+      phase: the one that skipped the last of them; examples are named of its batches.
+      start: the updates before it.
       current: any state of the phase.
       steps: numbers of the updates that were left out, counted from the run's first, 1.
     """
-    names = [name for step in steps for name in _broken(run, phase, current, step - 1)]
-    names = list(dict.fromkeys(names))
+    names = _broken(run, phase, current, [step - 1 for step in steps if step > start])
     found = (
         f"{len(steps)} batches in a row (steps {steps[0]} to {steps[-1]}, phase '{phase.name}') "
         "had a loss or a gradient that is no number; they changed nothing, and the last "
@@ -37,18 +39,24 @@ def message(run: runs.Run, phase: phases.Phase, current: state.TrainState, steps
     )
 
 
-def _broken(run: runs.Run, phase: phases.Phase, current: state.TrainState, at: int) -> list[str]:
-    """Names of the examples in the batch of update `at` (from 0) that have no numbers."""
-    records = feed.whole_batch(run, phase, at)
+def _broken(
+    run: runs.Run, phase: phases.Phase, current: state.TrainState, updates: list[int]
+) -> list[str]:
+    """Names, each once, of the examples in the batches of these updates that have no numbers."""
     cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
-    key = jax.random.fold_in(jax.random.wrap_key_data(np.asarray(current.key)), at)
-    made = jax.jit(runs.prepare_fn(run, phase))(jax.random.split(key)[0], records, cache)
-    good = np.ones(phase.batch_size, bool)
-    for leaf in jax.tree.leaves(made):
-        values = np.asarray(leaf, np.float32).reshape(len(leaf), -1)
-        good &= np.isfinite(values).all(axis=1)
-    labels: list[Any] = []
-    for source, rows in records.items():
-        names = run.dataset.splits[source].names
-        labels += [f"{source}: {names[index]}" for index in rows.index]
-    return [label for label, fine in zip(labels, good, strict=True) if not fine]
+    prepare_fn = jax.jit(runs.prepare_fn(run, phase))
+    found: list[str] = []
+    for at in updates:
+        records = feed.whole_batch(run, phase, at)
+        key = jax.random.fold_in(jax.random.wrap_key_data(np.asarray(current.key)), at)
+        made = prepare_fn(jax.random.split(key)[0], records, cache)
+        good = np.ones(phase.batch_size, bool)
+        for leaf in jax.tree.leaves(made):
+            values = np.asarray(leaf, np.float32).reshape(len(leaf), -1)
+            good &= np.isfinite(values).all(axis=1)
+        names: list[Any] = []
+        for source, rows in records.items():
+            known = run.dataset.splits[source].names
+            names += [f"{source}: {known[index]}" for index in rows.index]
+        found += [name for name, fine in zip(names, good, strict=True) if not fine]
+    return list(dict.fromkeys(found))

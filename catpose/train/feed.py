@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import dataclasses
+import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from catpose.data import augment, batch, drawn, sampling, store
-from catpose.train import evaluate, parallel, phases, runs, state
+from catpose.train import evaluate, parallel, phases, runs, state, stopping
 
 # What stored features depend on, beside the weights and the images.
 FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
@@ -140,6 +141,11 @@ def _view_features(
     )
     variables = {"params": current.params, "batch_stats": current.batch_stats}
 
+    def advance(bar: tqdm, count: int) -> None:
+        bar.update(count)
+        if not parallel.in_company():  # several processes stop together, between steps
+            stopping.raise_if_asked()
+
     def compute(_: store.NewArray) -> dict[str, np.ndarray]:
         with tqdm(
             total=len(split.category),
@@ -157,7 +163,7 @@ def _view_features(
                 context=model.context,
                 normalization=model.normalization,
                 batch_size=run.config.eval.feature_batch_size,
-                progress_fn=bar.update,
+                progress_fn=functools.partial(advance, bar),
             )
         return {"features": features[:, 0]}
 

@@ -12,7 +12,7 @@ Of several processes all do the same; the first one alone reads and writes the r
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import numpy as np
@@ -54,12 +54,14 @@ class Session(NamedTuple):
       manager: of its checkpoints; None in all processes but the first.
       write_fn: adds a record to its log.
       saved: the step whose checkpoint it began from; None for a fresh start.
+      streak: of batches that were no good.
     """
 
     run: runs.Run
     manager: Any
     write_fn: Callable[[dict[str, Any]], None]
     saved: int | None
+    streak: progress.Streak
 
 
 def train(run: runs.Run) -> Result:
@@ -74,8 +76,11 @@ def train(run: runs.Run) -> Result:
         current = (
             runs.initial_state(run) if saved is None else runs.restore_state(run, manager, saved)
         )
+        if manager and saved != phases.total_steps(run.phases):
+            checkpoint.check_room(run.workdir, runs.largest_state(run, current))
         with _log(run, saved) as write_fn:
-            session = Session(run, manager, write_fn, saved)
+            streak = progress.Streak(run.config.max_skipped)
+            session = Session(run, manager, write_fn, saved, streak)
             for phase, start, stop in phases.spans(run.phases):
                 if int(current.step) < stop:
                     current = _train_phase(session, phase, start, current)
@@ -119,21 +124,29 @@ def _train_phase(
     tx = runs.make_tx(run, phase, current.params)
     if at == start and session.saved != start:
         current = state.enter_phase(current, phase, tx)
-    if session.manager:
-        checkpoint.check_room(run.workdir, current)
+    clock = progress.Clock()
+    log = progress.Log(session.write_fn, phase, start, config.log_steps)
+
+    def worked() -> None:
+        clock.pause()
+        seconds = round(time.monotonic() - began, 2)
+        record = {"step": at, "phase": phase.name, "phase_seconds": seconds}
+        session.write_fn({**record, "images_per_second": log.speed(clock)})
+
     current = parallel.replicate(current)
-    cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
+    try:
+        # Stored features can take long to compute: they do not make a signal wait.
+        cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
+    except stopping.Stopped:
+        _save_and_stop(session, phase, current)
     step_fn = runs.compile_phase(run, phase, tx)
     records = feed.batches(run, phase, at)
-    log = progress.Log(session.write_fn, phase, start, config.log_steps)
-    streak = progress.Streak(config.max_skipped)
-    clock = progress.Clock()
     began_at = at
 
     def told(line: dict[str, Any] | None) -> None:
-        bad = streak.add(line["skipped"] if line else [])
+        bad = session.streak.add(line["skipped"] if line else [])
         if bad:
-            raise InputError(diagnosis.message(run, phase, current, bad))
+            raise InputError(diagnosis.message(run, phase, start, current, bad))
         if line and "loss" in line:
             bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
 
@@ -151,8 +164,10 @@ def _train_phase(
                 told(log.due(clock))
                 clock.pause()
                 _score_and_save(session, phase, current, evaluates=evaluates)
-            if stopping.asked() or parallel.preempted(at):
+            done = range(at - config.steps_per_call + 1, at + 1)
+            if parallel.preempted(done) or stopping.asked():
                 told(log.due(clock))
+                worked()
                 _save_and_stop(session, phase, current)
             # After the first call, which compiles, nothing goes to the device or back unasked.
             with jax.transfer_guard("allow" if at == began_at else "disallow"):
@@ -162,13 +177,11 @@ def _train_phase(
             bar.update(config.steps_per_call)
             told(log.add(at, sums, clock))
         told(log.due(clock, last=True))
-    seconds = round(time.monotonic() - began, 2)
-    record = {"step": at, "phase": phase.name, "phase_seconds": seconds}
-    session.write_fn({**record, "images_per_second": log.speed(clock)})
+    worked()
     return current
 
 
-def _save_and_stop(session: Session, phase: phases.Phase, current: state.TrainState) -> None:
+def _save_and_stop(session: Session, phase: phases.Phase, current: state.TrainState) -> NoReturn:
     if session.manager:
         if int(current.step) not in (session.saved, session.manager.latest_step()):
             _score_and_save(session, phase, current, evaluates=False)

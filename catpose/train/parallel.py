@@ -10,6 +10,7 @@ global arrays, which moves nothing. All go through the same steps; the first one
 
 import functools
 import pathlib
+import platform
 import signal
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from catpose.data import store
 from catpose.errors import InputError
 
 AXIS = "batch"
@@ -64,9 +66,13 @@ def from_first(tree: Tree) -> Tree:
     return multihost_utils.broadcast_one_to_all(tree) if jax.process_count() > 1 else tree
 
 
-def preempted(step: int) -> bool:
-    """Whether a process of this job was told to stop; at the same step in all of them."""
-    return in_company() and multihost_utils.reached_preemption_sync_point(step)
+def preempted(steps: range) -> bool:
+    """Whether a process of this job was told to stop; after the same step in all of them.
+
+    Args:
+      steps: those done since the last call, none left out: the processes agree on one of them.
+    """
+    return in_company() and any([multihost_utils.reached_preemption_sync_point(s) for s in steps])
 
 
 def own_rows(count: int) -> slice:
@@ -108,15 +114,31 @@ def place(records: Any, mode: str, *, axis: int = 0) -> Any:
     return jax.tree.map(divided, records)
 
 
-def keep_compilations(folder: pathlib.Path) -> None:
-    """Keeps compiled programs on disk, so that the same step is never compiled twice.
+def keep_compilations() -> None:
+    """Keeps compiled programs in the cache folder, so that the same step is never compiled twice.
 
-    Args:
-      folder: made where it does not exist, private: programs in it are run.
+    Where JAX_COMPILATION_CACHE_DIR says where, they are kept there; where the folder cannot be
+    made this user's own and nobody else's, nowhere. Each kind of processor has its own: code for
+    one may not run on another that shares the folder.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if jax.config.jax_compilation_cache_dir:
+        return
+    folder = store.cache_dir() / "xla" / store.digest(_processor())
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)  # programs in it are run
+    except OSError:
+        return
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _processor() -> list[str]:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return [platform.machine(), platform.processor()]
+    return sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
 
 
 def memory_for_data() -> int:

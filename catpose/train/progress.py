@@ -14,20 +14,30 @@ class Clock:
     """Steps per second, without compilation, evaluation and saving."""
 
     def __init__(self) -> None:
-        self._steps, self._seconds, self._since = 0, 0.0, None
+        self._steps, self._seconds, self._since, self._result = 0, 0.0, None, None
 
     def pause(self) -> None:
-        """What comes before the next tick does not count."""
+        """Waits for what was dispatched; what comes before the next tick does not count."""
+        jax.block_until_ready(self._result)
+        self.lap()
         self._since = None
 
     def tick(self, result: Any, steps: int) -> None:
         """So many steps were dispatched and will give `result`."""
+        self._result = result
         if self._since is None:
             jax.block_until_ready(result)
+            self._since = time.monotonic()
         else:
             self._steps += steps
-            self._seconds += time.monotonic() - self._since
-        self._since = time.monotonic()
+            self.lap()
+
+    def lap(self) -> None:
+        """The time up to now counts, unless this is a pause."""
+        if self._since is not None:
+            now = time.monotonic()
+            self._seconds += now - self._since
+            self._since = now
 
     def steps_per_second(self) -> float | None:
         """So far; None before the second step."""
@@ -70,6 +80,7 @@ class Log:
         if not self._pending or (self._at % self._every and not last):
             return None
         pending, self._pending = jax.device_get(self._pending), []
+        clock.lap()
         # One number of each, or a row of them, is what a call gives.
         rows = {name: np.hstack([sums[name] for sums in pending]) for name in pending[0]}
         skipped = rows["skipped"] > 0

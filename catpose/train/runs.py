@@ -137,8 +137,10 @@ def _check_calls(run: Run) -> None:
     counts = {f"config.{name}": config[name] for name in ("log_steps", "checkpoint_steps")}
     counts["config.eval.every_steps"] = config.eval.every_steps
     counts |= {f"the steps of phase '{phase.name}'": phase.steps for phase in run.phases}
-    if config.steps_per_call < 1:
-        raise InputError(f"config.steps_per_call is {config.steps_per_call}; it is at least 1")
+    at_least = {"log_steps": 1, "checkpoint_steps": 1, "steps_per_call": 1}
+    for name, least in at_least.items():
+        if config[name] < least:
+            raise InputError(f"config.{name} is {config[name]}; it is at least {least}")
     for name, count in counts.items():
         if count % config.steps_per_call:
             raise InputError(
@@ -219,6 +221,17 @@ def restore_state(run: Run, manager: Any, at: int) -> state.TrainState:
     else:
         found = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), found)
     return parallel.from_first(found)
+
+
+def largest_state(run: Run, current: state.TrainState) -> int:
+    """Bytes of the state in the phase whose optimiser has most to remember."""
+
+    def size(phase: phases.Phase) -> int:
+        tx = make_tx(run, phase, current.params)
+        entered = jax.eval_shape(lambda: state.enter_phase(current, phase, tx))
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(entered))
+
+    return max(map(size, run.phases))
 
 
 def make_tx(run: Run, phase: phases.Phase, params: Any) -> Any:

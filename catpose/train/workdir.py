@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import io
 import json
-import os
 import pathlib
 import platform
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import ml_collections
 import numpy as np
 
+from catpose.data import store
 from catpose.errors import InputError
 
 LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -82,7 +82,7 @@ def _described(
     described = json.loads(config.to_json())
     path = folder / "config.json"
     if _has_begun(folder):
-        _compare(folder, json.loads(path.read_text())["config"], described, free)
+        _compare(folder, json.loads(read_config(folder).to_json()), described, free)
     else:
         try:
             (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
@@ -92,11 +92,13 @@ def _described(
                 "python": platform.python_version(),
                 "commit": commit(),
             }
-            _write(path, (json.dumps(content, indent=2) + "\n").encode())
+            store.write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
         except OSError as error:
             raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     spent_path = folder / "seconds"
-    earlier = float(spent_path.read_text()) if spent_path.is_file() else 0.0
+    earlier = 0.0
+    with contextlib.suppress(OSError, ValueError):  # not there, or of no content
+        earlier = float(spent_path.read_text())
     began = time.monotonic()
 
     def seconds() -> float:
@@ -106,7 +108,7 @@ def _described(
         yield seconds
     finally:
         with contextlib.suppress(OSError):
-            spent_path.write_text(f"{seconds():.3f}\n")
+            store.write_whole(spent_path, f"{seconds():.3f}\n".encode())
 
 
 def _has_begun(folder: pathlib.Path) -> bool:
@@ -151,7 +153,7 @@ def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
 
 def write_categories(folder: pathlib.Path, categories: tuple[str, ...]) -> None:
     """Notes the categories' names, in the order of the network's outputs."""
-    _write(folder / "categories.json", (json.dumps(categories) + "\n").encode())
+    store.write_whole(folder / "categories.json", (json.dumps(categories) + "\n").encode())
 
 
 def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
@@ -171,7 +173,7 @@ def write_keys(folder: pathlib.Path, keys: np.ndarray | None) -> None:
     if keys is not None:
         file = io.BytesIO()
         np.save(file, keys)
-        _write(folder / KEYS, file.getvalue())
+        store.write_whole(folder / KEYS, file.getvalue())
 
 
 def read_keys(folder: pathlib.Path) -> np.ndarray | None:
@@ -180,18 +182,14 @@ def read_keys(folder: pathlib.Path) -> np.ndarray | None:
     return np.load(path) if path.is_file() else None
 
 
-def _write(path: pathlib.Path, content: bytes) -> None:
-    """In one move, so that neither a kill nor another process's reading finds half of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-
-
 def commit() -> str:
-    """The checkout's commit, "-dirty" behind it where files have changed; "" outside of git."""
+    """The checkout's commit, "-dirty" behind it where files have changed; "" without git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     where = pathlib.Path(__file__).parent
-    result = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
     return result.stdout.strip()
 
 

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from catpose.data import store
 from catpose.errors import InputError
 
 FILE = "metrics.jsonl"
@@ -28,7 +29,7 @@ def opened(
     """
     path = folder / FILE
     kept = [] if step is None else [record for record in read(folder) if record["step"] <= step]
-    path.write_text("".join(json.dumps(record) + "\n" for record in kept))
+    store.write_whole(path, "".join(json.dumps(record) + "\n" for record in kept).encode())
     events = _events(folder / "tensorboard") if tensorboard else None
 
     def write(record: dict[str, Any]) -> None:

@@ -35,6 +35,7 @@ fi
 
 manifest() {
   local text
+  shopt -u patsub_replacement 2>/dev/null || true # bash 5.2 reads & in what is put in
   text=$(grep -v '^#' "$(dirname "$0")/jobset.yaml")
   text=${text//NAME/$name}
   text=${text//PODS/$pods}
