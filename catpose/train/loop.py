@@ -138,6 +138,7 @@ def _train_phase(
         # Stored features can take long to compute: they do not make a signal wait.
         cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
     except stopping.Stopped:
+        worked()
         _save_and_stop(session, phase, current)
     step_fn = runs.compile_phase(run, phase, tx)
     records = feed.batches(run, phase, at)

@@ -228,7 +228,7 @@ def largest_state(run: Run, current: state.TrainState) -> int:
 
     def size(phase: phases.Phase) -> int:
         tx = make_tx(run, phase, current.params)
-        entered = jax.eval_shape(lambda: state.enter_phase(current, phase, tx))
+        entered = jax.eval_shape(lambda at: state.enter_phase(at, phase, tx), current)
         return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(entered))
 
     return max(map(size, run.phases))
