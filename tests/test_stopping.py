@@ -85,20 +85,23 @@ def whole(tmp_path_factory):
     return loop.train(made(settings(), tmp_path_factory.mktemp("whole"))).last
 
 
-@pytest.mark.parametrize("moment", ["first step", "step", "last of a phase", "last", "evaluation"])
+MOMENTS = {"first step": 0, "data": 2, "step": 2, "last of a phase": 3, "last": 6, "evaluation": 4}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
-    at = {"first step": 0, "step": 2, "last of a phase": 3, "last": 6, "evaluation": 4}[moment]
+    at = MOMENTS[moment]
     config = settings()
     if moment == "evaluation":
         config.eval.every_steps = 4
     run = made(config, tmp_path)
-    compiled, evaluated, taken = runs.compile_phase, feed.evaluate_split, []
+    compiled, evaluated, given, taken = runs.compile_phase, feed.evaluate_split, feed.batches, []
 
     def compile_phase(*arguments):
         step_fn = compiled(*arguments)
 
         def step(current, records, cache):
-            if moment != "evaluation" and int(current.step) == at:
+            if moment not in ("data", "evaluation") and int(current.step) == at:
                 send(signal.SIGTERM)
             taken.append(int(current.step))
             return step_fn(current, records, cache)
@@ -110,8 +113,15 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
             send(signal.SIGTERM)
         return evaluated(*arguments)
 
+    def batches(run, phase, begin):
+        for number, records in enumerate(given(run, phase, begin), start=begin):
+            if moment == "data" and number == at and not stopping.asked() and len(taken) == at:
+                send(signal.SIGTERM)
+            yield records
+
     monkeypatch.setattr(runs, "compile_phase", compile_phase)
     monkeypatch.setattr(feed, "evaluate_split", evaluate)
+    monkeypatch.setattr(feed, "batches", batches)
     with stopping.handled(), pytest.raises(stopping.Stopped):
         loop.train(run)
     expected = at if moment == "evaluation" else at + 1
