@@ -144,7 +144,7 @@ def _programs(config, chosen: list[str]):
         own.phases = [phase for phase in config.phases if phase["name"] == kind]
         run = None
         if kind in chosen or kind == benchmark.KINDS[0]:
-            run = programs.assemble(own, CATEGORIES.value, 2 * BATCH.value)
+            run = programs.assemble(own, CATEGORIES.value, max(2 * BATCH.value, CATEGORIES.value))
         if kind in chosen:
             found |= programs.train_steps(run)
         if kind == benchmark.KINDS[0]:
