@@ -51,13 +51,10 @@ _SLOWING = {"schedule": "inverse", "epoch_steps": pascal3d.REAL_EPOCH}
 _COLOUR = {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3}
 _MOVING = {"zoom": 0.08, "shift": 0.04, "rotate_deg": 4.0, "contrast": 0.2, "saturation": 0.3}
 _JITTER = {"pose_jitter_deg": (1.0, 1.0, 4.0)}
+_SMOKE = {"start": 2, "networks": 2, "pose": 2, "category": 2, "joint": 2}
 _SHAPES = Budget(
     phase0=2,
-    start=2,
-    networks=2,
-    pose=2,
-    category=2,
-    joint=2,
+    **_SMOKE,
     batch=96,
     frozen_batch=384,
     rate=1e-3,
@@ -102,16 +99,7 @@ BUDGETS: Mapping[tuple[str, str], Budget] = {
         phase0=6000, start=400, networks=1200, pose=4000, category=800, joint=3000
     ),
     ("cars3d", "smoke"): _CARS._replace(
-        start=2,
-        networks=2,
-        pose=2,
-        category=2,
-        joint=2,
-        batch=72,
-        frozen_batch=72,
-        rate=1e-4,
-        cached=False,
-        tunes=True,
+        **_SMOKE, batch=72, frozen_batch=72, rate=1e-4, cached=False, tunes=True
     ),
     ("cars3d", "small"): _CARS,
     ("cars3d", "full"): _CARS._replace(
@@ -126,9 +114,7 @@ BUDGETS: Mapping[tuple[str, str], Budget] = {
         tunes=True,
         augment=_MOVING,
     ),
-    ("pascal3d", "smoke"): _PASCAL._replace(
-        start=2, networks=2, pose=2, category=2, joint=2, batch=48, frozen_batch=48, real_batch=0
-    ),
+    ("pascal3d", "smoke"): _PASCAL._replace(**_SMOKE, batch=48, frozen_batch=48, real_batch=0),
     ("pascal3d", "small"): _PASCAL._replace(
         start=1325, networks=2650, pose=5300, category=2650, joint=2650, frozen_rate=1e-3
     ),

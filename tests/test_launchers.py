@@ -111,10 +111,10 @@ def test_a_slurm_job_runs_and_queues_again(tmp_path):
     trains(done.stdout.splitlines())
     assert "scontrol requeue 7" in ended(143).stdout
     failed = ended(1)
-    job.write_text(dry("launch/slurm.sh", "--setup=false"))
-    assert (ended(0).returncode, ended(0).stdout) == (1, "")
     assert failed.returncode == 1
     assert "scontrol" not in failed.stdout
+    job.write_text(dry("launch/slurm.sh", "--setup=false"))
+    assert (ended(0).returncode, ended(0).stdout) == (1, "")
 
 
 def commands(text):

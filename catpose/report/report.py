@@ -64,9 +64,8 @@ def write(run: runs.Run, result: loop.Result, seconds_fn: Callable[[], float]) -
     text = report_text.markdown(report, run.model.categories, _figures(run.workdir))
     (run.workdir / "report.md").write_text(text)
     # Last, and in one move: this file says that the run is finished.
-    partial = run.workdir / "report.json.partial"
-    partial.write_text(json.dumps(_finite(report), indent=2, allow_nan=False) + "\n")
-    os.replace(partial, run.workdir / "report.json")
+    text = json.dumps(_finite(report), indent=2, allow_nan=False) + "\n"
+    store.write_whole(run.workdir / "report.json", text.encode())
     return report
 
 

@@ -1,11 +1,11 @@
 """A score as text for a terminal, as Markdown and as JSON."""
 
 import json
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from catpose.data import store
 from catpose.errors import InputError
 from catpose.report import layout, scoring
 
@@ -107,9 +107,7 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, text in texts.items():
             path = folder / f"{stem}{suffix}"
-            partial = path.with_name(path.name + ".partial")
-            partial.write_text(text)
-            os.replace(partial, path)
+            store.write_whole(path, text.encode())
             paths.append(path)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
