@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import tiny
 
@@ -37,7 +38,8 @@ def update(gradient=GRADIENT, *, name="sgd", weight_decay=0.0, clip_norm=0.0):
     )
     tx = optim.make(phase, PARAMS, name=name, weight_decay=weight_decay, clip_norm=clip_norm)
     trained = phases.trainable(PARAMS, phase)
-    return tx.update(gradient, tx.init(trained), trained)[0]
+    norm = optax.global_norm(gradient)
+    return tx.update(gradient, tx.init(trained), trained, norm=norm)[0]
 
 
 @pytest.mark.parametrize(

@@ -26,11 +26,11 @@ def recording(tx):
     def init(params):
         return jax.tree.map(jnp.zeros_like, params), tx.init(params)
 
-    def update(gradient, tx_state, params):
-        updates, inner = tx.update(gradient, tx_state[1], params)
+    def update(gradient, tx_state, params, **extra):
+        updates, inner = tx.update(gradient, tx_state[1], params, **extra)
         return updates, (gradient, inner)
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def records(split, at):

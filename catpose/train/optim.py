@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.flatten_util
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float
 
 from catpose.errors import InputError
 from catpose.train import phases
@@ -40,12 +43,13 @@ def make(
     name: str,
     weight_decay: float,
     clip_norm: float,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
     """The phase's optimiser over its trainable sub-tree (`phases.trainable`).
 
     Gradients are only ever taken with respect to that sub-tree; the partition is the second lock.
     Everything that looks across leaves, the clip first of all, is inside the trained part, so a
-    frozen leaf neither moves, decays nor counts.
+    frozen leaf neither moves, decays nor counts. Its `update` takes the norm of the gradient as a
+    further keyword, `norm`.
 
     Args:
       phase: says what trains and how fast.
@@ -60,12 +64,8 @@ def make(
     optimizers = {"adam": optax.scale_by_adam, "sgd": optax.identity}
     if name not in optimizers:
         raise InputError(f"unknown optimizer '{name}'; known: {', '.join(optimizers)}")
-    moments = _packed(
-        optax.chain(
-            optax.clip_by_global_norm(clip_norm) if clip_norm else optax.identity(),
-            optimizers[name](),
-        )
-    )
+    clip = _clip(clip_norm) if clip_norm else optax.identity()
+    moments = _packed(optax.chain(clip, optimizers[name]()))
     decay = optax.add_decayed_weights(weight_decay, mask=_kernels) if weight_decay else None
     rate = optax.scale_by_learning_rate(schedule(phase.learning_rate, phase.steps))
     chain = [moments, decay, rate] if decay else [moments, rate]
@@ -73,7 +73,21 @@ def make(
     return optax.partition({"train": optax.chain(*chain), "freeze": optax.set_to_zero()}, marks)
 
 
-def _packed(inner: optax.GradientTransformation) -> optax.GradientTransformation:
+def _clip(largest: float) -> optax.GradientTransformationExtraArgs:
+    """Gradients scaled down to the largest norm, given theirs.
+
+    `optax.clip_by_global_norm` reads them all once more for it, and divides each number, for which
+    XLA on CPU writes them to memory anew.
+    """
+
+    def update(updates: Any, state: Any, params: Any = None, *, norm: Float[Array, ""]) -> Any:
+        scale = jnp.minimum(1.0, largest / norm)
+        return jax.tree.map(lambda leaf: leaf * scale, updates), state
+
+    return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
+
+
+def _packed(inner: optax.GradientTransformationExtraArgs) -> optax.GradientTransformationExtraArgs:
     """The transformation on fewer leaves: the short ones, joined, are one vector.
 
     A hundred short leaves compile and run several times faster so. Long ones stay as they are:
@@ -90,13 +104,13 @@ def _packed(inner: optax.GradientTransformation) -> optax.GradientTransformation
     def init(params: Mapping[str, Any]) -> Any:
         return inner.init(pack(params)[0])
 
-    def update(updates: Mapping[str, Any], state: Any, params: Any = None) -> tuple[Any, Any]:
+    def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         packed, unravel = pack(updates)
         packed_params = None if params is None else pack(params)[0]
-        (long, vector), state = inner.update(packed, state, packed_params)
+        (long, vector), state = inner.update(packed, state, packed_params, **extra)
         return long | unravel(vector), state
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _kernels(tree: Mapping[str, Any]) -> dict[str, bool]:

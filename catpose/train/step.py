@@ -6,6 +6,7 @@ a mean of means), gradients are summed over devices, BatchNorm in training mode 
 and every example draws its own random numbers from its number in the global batch.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from catpose import losses
 from catpose.data.batch import Batch, Records
@@ -124,22 +125,24 @@ def train_step(
     gradient, sums = _across((gradient, sums), axis_name)
     # Products of vectors: squares would be written to memory first.
     squares = [jnp.vdot(leaf, leaf, precision="highest") for leaf in jax.tree.leaves(gradient)]
-    sums = {**sums, **counts, "grad_norm": jnp.sqrt(sum(squares))}
+    norm = jnp.sqrt(sum(squares))
+    sums = {**sums, **counts, "grad_norm": norm}
     good = jnp.isfinite(jnp.stack(list(sums.values()))).all()
 
-    def unless_bad(new: Any, old: Any) -> Any:
-        return jax.tree.map(lambda new, old: jnp.where(good, new, old), new, old)
+    def update(params: Any, opt_state: Any) -> Any:
+        updates, opt_state = tx.update(gradient, opt_state, params, norm=norm)
+        return optax.apply_updates(params, updates), opt_state
 
-    updates, opt_state = tx.update(gradient, state.opt_state, trained)
-    moved = unless_bad(optax.apply_updates(trained, updates), trained)
+    moved, opt_state = _where(good, update, trained, state.opt_state)
+    keep = functools.partial(jax.tree.map, lambda new, old: jnp.where(good, new, old))
     new_state = state._replace(
         step=state.step + 1,
         # Frozen leaves are not even added to: x + 0 is not always x (-0.0).
         params=phases.merge(state.params, moved, phase),
-        batch_stats=unless_bad(batch_stats, state.batch_stats),
-        opt_state=unless_bad(opt_state, state.opt_state),
+        batch_stats=keep(batch_stats, state.batch_stats),
+        opt_state=opt_state,
     )
-    sums = unless_bad(sums, jax.tree.map(jnp.zeros_like, sums))
+    sums = keep(sums, jax.tree.map(jnp.zeros_like, sums))
     return new_state, {**sums, "skipped": 1.0 - good}
 
 
@@ -214,3 +217,19 @@ def objective(
 
 def _across(tree: Any, axis_name: str | None) -> Any:
     return jax.lax.psum(tree, axis_name) if axis_name else tree
+
+
+def _where(good: Bool[Array, ""], update: Callable, *old: Any) -> tuple[Any, ...]:
+    """`update(*old)` where good, else old.
+
+    On CPU as a branch: what XLA makes of the choice between numbers copies parameters and moments
+    first and takes twice as long. On accelerators as that choice: a branch waits for the host.
+    """
+
+    def branch(good: Array, *old: Any) -> tuple[Any, ...]:
+        return jax.lax.cond(good, update, lambda *old: old, *old)
+
+    def choice(good: Array, *old: Any) -> tuple[Any, ...]:
+        return jax.tree.map(lambda new, old: jnp.where(good, new, old), update(*old), old)
+
+    return jax.lax.platform_dependent(good, *old, cpu=branch, default=choice)
