@@ -38,7 +38,7 @@ def update(gradient=GRADIENT, *, name="sgd", weight_decay=0.0, clip_norm=0.0):
     )
     tx = optim.make(phase, PARAMS, name=name, weight_decay=weight_decay, clip_norm=clip_norm)
     trained = phases.trainable(PARAMS, phase)
-    norm = optax.global_norm(gradient)
+    norm = optax.tree.norm(gradient)
     return tx.update(gradient, tx.init(trained), trained, norm=norm)[0]
 
 

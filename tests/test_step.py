@@ -1,12 +1,13 @@
 """What one phase's updates change, and what they leave alone to the bit."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
 
 from catpose.data import augment, batch
-from catpose.train import feed, phases, runs, state
+from catpose.train import feed, phases, runs, state, step
 
 NUM_STEPS = 3
 
@@ -164,3 +165,15 @@ def test_random_views_are_stored_with_what_changed_them(tmp_path):
     np.testing.assert_array_equal(stronger[:, 0], first[:, 0])
     for one, other in ((first[:, 1], first[:, 2]), (stronger[:, 1:], first[:, 1:])):
         assert np.abs(one - other).max() > 0.01
+
+
+@pytest.mark.parametrize(("platform", "branches"), [("cpu", True), ("cuda", False)])
+def test_only_a_cpu_branches_on_a_bad_batch(platform, branches):
+    def moved(good, x):
+        return step.where(good, lambda x: (x + 1,), x)
+
+    x = jnp.zeros(3)
+    lowered = jax.jit(moved).trace(True, x).lower(lowering_platforms=(platform,))
+    assert ("stablehlo.select" in lowered.as_text()) != branches
+    for good in (True, False):
+        np.testing.assert_array_equal(jax.jit(moved)(good, x)[0], x + good)

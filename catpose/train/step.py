@@ -133,7 +133,7 @@ def train_step(
         updates, opt_state = tx.update(gradient, opt_state, params, norm=norm)
         return optax.apply_updates(params, updates), opt_state
 
-    moved, opt_state = _where(good, update, trained, state.opt_state)
+    moved, opt_state = where(good, update, trained, state.opt_state)
     keep = functools.partial(jax.tree.map, lambda new, old: jnp.where(good, new, old))
     new_state = state._replace(
         step=state.step + 1,
@@ -215,11 +215,7 @@ def objective(
     return total, (sums, counts, batch_stats)
 
 
-def _across(tree: Any, axis_name: str | None) -> Any:
-    return jax.lax.psum(tree, axis_name) if axis_name else tree
-
-
-def _where(good: Bool[Array, ""], update: Callable, *old: Any) -> tuple[Any, ...]:
+def where(good: Bool[Array, ""], update: Callable, *old: Any) -> tuple[Any, ...]:
     """`update(*old)` where good, else old.
 
     On CPU as a branch: what XLA makes of the choice between numbers copies parameters and moments
@@ -233,3 +229,7 @@ def _where(good: Bool[Array, ""], update: Callable, *old: Any) -> tuple[Any, ...
         return jax.tree.map(lambda new, old: jnp.where(good, new, old), update(*old), old)
 
     return jax.lax.platform_dependent(good, *old, cpu=branch, default=choice)
+
+
+def _across(tree: Any, axis_name: str | None) -> Any:
+    return jax.lax.psum(tree, axis_name) if axis_name else tree
