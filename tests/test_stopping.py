@@ -85,7 +85,15 @@ def whole(tmp_path_factory):
     return loop.train(made(settings(), tmp_path_factory.mktemp("whole"))).last
 
 
-MOMENTS = {"first step": 0, "data": 2, "step": 2, "last of a phase": 3, "last": 6, "evaluation": 4}
+MOMENTS = {
+    "opening": -1,
+    "first step": 0,
+    "data": 2,
+    "step": 2,
+    "last of a phase": 3,
+    "last": 6,
+    "evaluation": 4,
+}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -96,6 +104,13 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
         config.eval.every_steps = 4
     run = made(config, tmp_path)
     compiled, evaluated, given, taken = runs.compile_phase, feed.evaluate_split, feed.batches, []
+    opened = checkpoint.open_manager
+
+    def open_manager(folder, **options):
+        manager = opened(folder, **options)
+        if moment == "opening":
+            send(signal.SIGTERM)
+        return manager
 
     def compile_phase(*arguments):
         step_fn = compiled(*arguments)
@@ -119,11 +134,13 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
                 send(signal.SIGTERM)
             yield records
 
+    monkeypatch.setattr(checkpoint, "open_manager", open_manager)
     monkeypatch.setattr(runs, "compile_phase", compile_phase)
     monkeypatch.setattr(feed, "evaluate_split", evaluate)
     monkeypatch.setattr(feed, "batches", batches)
     with stopping.handled(), pytest.raises(stopping.Stopped):
         loop.train(run)
+    monkeypatch.setattr(checkpoint, "open_manager", opened)
     expected = at if moment == "evaluation" else at + 1
     assert taken == list(range(expected))
     with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:

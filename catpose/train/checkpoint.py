@@ -27,6 +27,9 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
     """
     if not read_only:
         folder.mkdir(parents=True, exist_ok=True)
+        # Not by orbax, which leaves it to a thread that a process must not end before.
+        for half in folder.glob(f"*{ocp.path.step.TMP_DIR_SUFFIX}*"):
+            shutil.rmtree(half)
     keep = preservation_policy.AnyPreservationPolicy(
         [
             preservation_policy.LatestN(1),
@@ -42,7 +45,6 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
         preservation_policy=keep,
         best_fn=lambda metrics: metrics[SCORE],
         best_mode="min",
-        cleanup_tmp_directories=not read_only,
         create=False,
         read_only=read_only,
         # Each process on its own: all have the same state, so that one alone has to write it.

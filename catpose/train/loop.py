@@ -71,7 +71,8 @@ def train(run: runs.Run) -> Result:
       Stopped: a signal asked for it (see `stopping`); the latest state is saved.
       InputError: no room for checkpoints, or `config.max_skipped` batches in a row were no good.
     """
-    with _opened(run) as manager, stopping.deferred():
+    # A signal waits from before the manager's threads begin until they have ended.
+    with stopping.deferred(), _opened(run) as manager:
         saved = _first_knows(manager and manager.latest_step())
         current = (
             runs.initial_state(run) if saved is None else runs.restore_state(run, manager, saved)
