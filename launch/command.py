@@ -1,5 +1,7 @@
 """Start-up that all commands share: flags, quiet libraries, one-line errors, signals."""
 
+import importlib.metadata
+import importlib.util
 import logging
 import os
 import pathlib
@@ -22,6 +24,10 @@ def run(main: Callable[[], None]) -> NoReturn:
 
     SIGTERM and SIGINT end it where nothing is lost, with exit status 143 and 130.
     """
+    if _compiles_for_cpu_alone():
+        # By default programs are scheduled for many cores, and a training step takes twice the
+        # memory, which the system hands out anew each time.
+        set_xla_flag("xla_cpu_scheduler_type", "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED")
     environment = huge_pages(os.environ, _HUGE_PAGES)
     started_as = getattr(sys.modules["__main__"].__spec__, "name", None)
     if environment and started_as in sys.orig_argv:
@@ -53,11 +59,18 @@ def run(main: Callable[[], None]) -> NoReturn:
     app.run(guarded, flags_parser=_parse)
 
 
+def set_xla_flag(name: str, value: str) -> None:
+    """Adds a flag to XLA_FLAGS, unless it is there already; before JAX touches a device."""
+    flags_before = os.environ.get("XLA_FLAGS", "")
+    if name not in flags_before:
+        os.environ["XLA_FLAGS"] = f"{flags_before} --{name}={value}".strip()
+
+
 def huge_pages(environment: Mapping[str, str], switch: pathlib.Path) -> dict[str, str] | None:
     """The environment in which memory comes in huge pages; None where nothing is to be changed.
 
-    XLA asks for its temporary memory anew at every step, on a CPU gigabytes, and in pages of 4 KiB
-    the system takes a tenth of ResNet-50's step to hand it out. Where it gives huge pages to those
+    XLA asks for its temporary memory anew at every step, on a CPU up to gigabytes, and in pages of
+    4 KiB it takes the system long to hand it out. Where it gives huge pages to those
     who ask, glibc (2.35 and newer; older ones ignore it) asks if it is told to.
 
     Args:
@@ -67,6 +80,16 @@ def huge_pages(environment: Mapping[str, str], switch: pathlib.Path) -> dict[str
     if _TUNABLES in environment or not switch.is_file() or "[madvise]" not in switch.read_text():
         return None
     return {**environment, _TUNABLES: "glibc.malloc.hugetlb=1"}
+
+
+def _compiles_for_cpu_alone() -> bool:
+    """Whether no compiler but jaxlib's own reads XLA_FLAGS, in a version whose flags are known.
+
+    One that does not know a flag ends the process.
+    """
+    plugins = importlib.metadata.entry_points(group="jax_plugins")
+    known = importlib.metadata.version("jaxlib").startswith("0.10.")
+    return known and not plugins and importlib.util.find_spec("libtpu") is None
 
 
 def fail(message: str) -> NoReturn:

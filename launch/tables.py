@@ -11,7 +11,6 @@ Seeds train in turn: three in one program (vmap over the steps on stored feature
 times as long as three in turn, on two CPU cores, since their batches fill the cores as it is.
 """
 
-import os
 import pathlib
 from typing import Any
 
@@ -32,7 +31,7 @@ def main() -> None:
     """Trains what is missing, seed by seed, and writes the pages."""
     if PRESET.value == "smoke":
         # Two steps of a program: compiling it fast matters more than what it runs like.
-        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+        command.set_xla_flag("xla_backend_optimization_level", "0")
     from catpose.report import campaign, results_page, study
     from catpose.train import parallel
     from configs import tables

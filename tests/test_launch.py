@@ -365,3 +365,11 @@ def test_huge_pages_are_asked_for_once_and_where_the_system_has_them(tmp_path):
     asked = command.huge_pages({"HOME": "/"}, switch)
     assert asked == {"HOME": "/", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
     assert command.huge_pages(asked, switch) is None
+
+
+def test_flags_for_xla_are_added_and_those_of_the_user_stay(monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    command.set_xla_flag("xla_one", "1")
+    command.set_xla_flag("xla_two", "2")
+    command.set_xla_flag("xla_one", "3")
+    assert os.environ["XLA_FLAGS"] == "--xla_one=1 --xla_two=2"

@@ -6,6 +6,7 @@ import pytest
 from flax import linen as nn
 from jax import lax
 from jax import numpy as jnp
+from jax.test_util import check_grads
 
 from catpose.models import norm
 
@@ -85,6 +86,33 @@ def test_each_network_sees_its_own_weighted_rows():
         np.testing.assert_allclose(stats["batch_stats"]["mean"][k], new_mean, rtol=1e-5)
         np.testing.assert_allclose(stats["batch_stats"]["var"][k], new_var, rtol=1e-5)
     np.testing.assert_array_equal(stats["batch_stats"]["mean"][1], old["batch_stats"]["mean"][1])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("use_running", [False, True])
+def test_gradients_are_the_slopes(use_running, masked):
+    """Against finite differences; network 1 has no rows, network 2 has fractions."""
+    with jax.enable_x64(True):
+        module = norm.BatchNorm(num_networks=3)
+        variables = jax.tree.map(lambda v: v.astype(jnp.float64), variables_like((3, 4)))
+        x, target = jnp.asarray(2 * normal(3, 6, 4) + 1), jnp.asarray(normal(3, 6, 4, seed=1))
+        rows = jnp.array([[1, 0, 0.5], [1, 0, 0], [0, 0, 2], [1, 0, 0], [0, 0, 0.2], [0, 0, 0]])
+
+        def loss(params, x):
+            replaced = {**variables, "params": params}
+            given = rows if masked else None
+            y, _ = run(module, replaced, jnp.asarray(x), use_running=use_running, rows=given)
+            return (jnp.sin(y) * target).sum()
+
+        check_grads(loss, (variables["params"], x), order=1, modes=["rev"], rtol=1e-5, atol=1e-5)
+
+
+def test_the_backward_pass_keeps_the_input_alone():
+    module, variables = norm.BatchNorm(), variables_like((4,))
+    x = jnp.asarray(normal(8, 5, 5, 4), jnp.bfloat16)
+    _, vjp = jax.vjp(lambda x: run(module, variables, x, use_running=False)[0], x)
+    kept = [leaf for leaf in jax.tree.leaves(vjp) if leaf.size >= x.size]
+    assert [leaf.dtype for leaf in kept] == [jnp.bfloat16]
 
 
 def test_no_rows_at_all_gives_finite_gradients():
