@@ -106,7 +106,7 @@ def test_programs_are_timed_in_turn():
         return run
 
     found = timing.alternate({"a": timer("a", 0.1), "b": timer("b", 1.0)}, repeats=3, seconds=0.5)
-    assert asked[4:] == [("a", 5), ("b", 2)] * 3
+    assert asked[4:] == [("a", 1), ("a", 5), ("b", 1), ("b", 2)] * 3
     assert found["a"].median == pytest.approx(0.1)
     assert timing.ratio(found["a"], found["b"]) == pytest.approx(10)
 

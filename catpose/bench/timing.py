@@ -29,6 +29,9 @@ def alternate(
 ) -> dict[str, Times]:
     """Times all programs in turn: each once, then each again.
 
+    A turn begins with a call that is not counted: memory and caches are those of the program
+    before.
+
     Args:
       timers: by name, number of calls -> seconds that they took, the last call's result awaited.
       repeats: how often each one's turn comes.
@@ -42,6 +45,7 @@ def alternate(
     found: dict[str, list[float]] = {name: [] for name in timers}
     for _ in range(repeats):
         for name, timer in timers.items():
+            timer(1)
             found[name].append(timer(calls[name]) / calls[name])
             progress_fn(name)
     return {name: Times(tuple(values)) for name, values in found.items()}
