@@ -1,4 +1,5 @@
 import functools
+import re
 
 import jax
 import numpy as np
@@ -136,3 +137,54 @@ def test_shapes_without_running():
     x, kernel, stride, padding = arrays("3x3 strided to a small map", np.float32)
     shape = jax.eval_shape(functools.partial(conv.conv, stride=stride, padding=padding), x, kernel)
     assert shape.shape == (2, 2, 2, 4)
+
+
+WIDE_5X5 = ((7, 6, 3), (5, 5, 4), 1, ((1, 0), (2, 2)))
+
+
+@pytest.fixture
+def abreast(monkeypatch):
+    """A batch of 16 lies two abreast: (5 + 1) columns and 4 outputs are half of what is enough."""
+    monkeypatch.setattr(conv, "_WIDE", 48)
+    monkeypatch.setitem(CASES, "5x5, rows lost", WIDE_5X5)
+
+
+@pytest.mark.parametrize("case", ["3x3 of more channels", "5x5, rows lost"])
+def test_images_abreast_change_nothing(case, abreast):
+    with jax.enable_x64(True):
+        x, kernel, stride, padding = arrays(case, np.float64, batch=16)
+        assert conv._num_abreast(stride, padding, x, kernel) == 2
+        ours = functools.partial(conv.conv, stride=stride, padding=padding)
+        theirs = functools.partial(reference, stride=stride, padding=padding)
+        shape = jax.eval_shape(theirs, x, kernel).shape
+        cotangent = jnp.asarray(np.random.default_rng(1).normal(size=shape))
+        found = with_gradients(ours)(x, kernel, cotangent)
+        for a, b in zip(found, with_gradients(theirs)(x, kernel, cotangent), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_images_abreast_stay_on_their_device(abreast):
+    x, kernel, stride, padding = arrays("3x3 of more channels", np.float32, batch=16)
+    split = jax.sharding.Mesh(np.array(jax.devices()), ("batch",))
+    by_image = NamedSharding(split, PartitionSpec("batch"))
+    whole = NamedSharding(split, PartitionSpec())
+
+    @functools.partial(jax.jit, in_shardings=(by_image, whole), out_shardings=by_image)
+    def slide(x, kernel):
+        return conv.conv(x, kernel, stride=stride, padding=padding)
+
+    program = slide.lower(x, kernel).compile().as_text()
+    # One image and a column beside another, on each device.
+    assert re.search(r"f32\[1,6,12,4\]\S* convolution", program)
+    assert not re.search(r"all-gather|all-reduce|all-to-all|collective-permute", program)
+    np.testing.assert_allclose(
+        slide(x, kernel), reference(x, kernel, stride, padding), rtol=1e-5, atol=1e-5
+    )
+
+
+def test_wide_maps_and_single_images_stay_as_they_are():
+    kernel, padding = jnp.zeros((3, 3, 8, 64)), ((1, 1), (1, 1))
+    for shape in ((16, 4, 128, 8), (1, 4, 16, 8), (8, 4, 16, 8)):
+        assert conv._num_abreast(1, padding, jnp.zeros(shape), kernel) == 1
+    assert conv._num_abreast(2, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 1
+    assert conv._num_abreast(1, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 8
