@@ -17,6 +17,7 @@ from collections.abc import Mapping
 
 from absl import flags
 
+from catpose import bars
 from catpose.errors import InputError
 from launch import command
 
@@ -44,7 +45,6 @@ def main() -> None:
     if PEER.value != "none":
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs some too
     import jax
-    from tqdm import tqdm
 
     from catpose.bench import limits, peer, summary, timing
     from catpose.report import layout
@@ -67,7 +67,7 @@ def main() -> None:
             )
             version, timers = other.version, _side_by_side(timers, other.timers)
         bar = stack.enter_context(
-            tqdm(total=len(timers) * REPEATS.value, unit="turn", disable=None)
+            bars.bar(total=len(timers) * REPEATS.value, unit="turn", show=True)
         )
         times = timing.alternate(
             timers,

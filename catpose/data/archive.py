@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.errors import InputError
 
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
@@ -114,7 +114,7 @@ def find(root: str, wanted_fn: Callable[[str], bool], progress: bool = True) -> 
 
 
 def _bar(items: Iterator[Any], progress: bool) -> Iterable[Any]:
-    return tqdm(items, desc="list", unit="file", disable=None if progress else True)
+    return bars.bar(items, desc="list", unit="file", show=progress)
 
 
 def _walk(root: str, folder: str, depth: int) -> Iterator[str]:

@@ -4,8 +4,8 @@ import concurrent.futures
 import os
 
 import numpy as np
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.data import dataset, photos, store
 from catpose.data import listing as listings
 from catpose.errors import InputError
@@ -108,12 +108,12 @@ def _decode(
 
     # PIL decodes and resizes outside the interpreter lock, so threads use every core.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = tqdm(
+        rows = bars.bar(
             pool.map(decode, range(len(index))),
             total=len(index),
             desc=f"decode {split}",
             unit="img",
-            disable=None if progress else True,
+            show=progress,
         )
         for _ in rows:
             pass

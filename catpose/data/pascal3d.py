@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.data import build_report, dataset, listing, pascal3d_builder, releases, staging, store
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
@@ -115,7 +115,7 @@ def _verify(folder: pathlib.Path, plan: pascal3d_builder.Plan, progress: bool) -
     bad = 0
     try:
         read_fn = _reader(folder, plan.parts)
-        for row in tqdm(range(len(digests)), desc="checking", disable=None if progress else True):
+        for row in bars.bar(range(len(digests)), desc="checking", show=progress):
             bad += store.digest(read_fn(row)) != digests[row]
     except Exception as error:
         raise InputError(staging.no_room(folder, error)) from error

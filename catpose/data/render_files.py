@@ -19,8 +19,8 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.data import drawn, rendered
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
@@ -76,12 +76,12 @@ def write(
         names = {row["file"] for row in rows}
         with (
             (folder / _MANIFEST).open("a", newline="") as file,
-            tqdm(
+            bars.bar(
                 total=per_category * len(categories),
                 initial=first * len(categories),
                 desc="render",
                 unit="img",
-                disable=not progress or None,
+                show=progress,
             ) as bar,
         ):
             table = csv.DictWriter(file, COLUMNS)

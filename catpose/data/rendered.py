@@ -21,8 +21,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.data import archive, listing, store
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
@@ -243,7 +243,7 @@ def _look(files: archive.Files, chosen: list[int], progress: bool) -> tuple[np.n
         # Disks and networks answer several questions at once.
         with (
             concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool,
-            tqdm(total=len(chosen), desc="look", unit="img", disable=not progress or None) as bar,
+            bars.bar(total=len(chosen), desc="look", unit="img", show=progress) as bar,
         ):
             for places, begin in pool.map(lambda block: files.look(block, 8), blocks):
                 where.append(places)

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import tqdm
 from jaxtyping import Float, UInt8
 
+from catpose import bars
 from catpose.render import scene, shapes
 
 # "drawn" is of the objects that are drawn while training.
@@ -180,11 +180,11 @@ def generate(
     ]
     images = np.empty((num_images, resolution, resolution, 3), np.uint8)
     angles = np.empty((num_images, 3))
-    bar = tqdm.tqdm(
+    bar = bars.bar(
         total=num_images,
         desc=f"drawing {split} shapes",
         unit="image",
-        disable=not (progress and sys.stderr.isatty()),
+        show=progress,
     )
 
     def store(result) -> None:

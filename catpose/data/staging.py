@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.data import annotations, crops, releases, store
 from catpose.errors import InputError
 
@@ -91,11 +91,11 @@ def stage(
         return len(chunk)
 
     with (
-        tqdm(
+        bars.bar(
             total=len(entries),
             desc=release.title,
             unit="img",
-            disable=None if progress else True,
+            show=progress,
         ) as bar,
         concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
     ):

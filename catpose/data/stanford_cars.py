@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from PIL import Image
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.data import car_labels
 from catpose.errors import InputError
 
@@ -185,8 +185,8 @@ def _take(photos: Sequence[car_labels.Photo], folder: pathlib.Path, progress: bo
 
     # PIL decodes outside the interpreter lock, so threads use every core.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        bar = {"total": len(photos), "desc": "photos", "unit": "img"}
-        results = list(tqdm(pool.map(take, photos), **bar, disable=None if progress else True))
+        options = {"total": len(photos), "desc": "photos", "unit": "img"}
+        results = list(bars.bar(pool.map(take, photos), show=progress, **options))
     if damaged:
         path, error = min(damaged, key=lambda pair: pair[0])
         said = (str(error).splitlines() or [""])[0]

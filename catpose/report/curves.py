@@ -14,7 +14,7 @@ def loss_curves(
     path: page.Path,
     where: str = "",
 ) -> None:
-    """Draw the training losses and the validation figures against the step.
+    """Draw the training losses and, where there are several, the validation figures by step.
 
     Args:
       records: lines of metrics.jsonl. A training line has step, phase, loss and optionally
@@ -27,34 +27,37 @@ def loss_curves(
     train = list({r["step"]: r for r in records if "loss" in r and "split" not in r}.values())
     train.sort(key=lambda r: r["step"])
     evaluations = {r["step"]: r for r in records if r.get("split") == "validation"}
-    steps = sorted(evaluations)
-    with page.sheet(path, 9.0, 6.2, "Training", where) as figure:
-        upper, lower = figure.subplots(2, 1, sharex=True)
-        _draw_losses(upper, train)
-        upper.set_title("Training loss (thin: as logged, thick: running mean within a phase)")
-        fusions = [f for f in page.FUSION_COLORS if any(f in r for r in evaluations.values())]
-        for index, fusion in enumerate(fusions):
-            values = page.floats(evaluations[s].get(fusion, {}).get("pose_err_deg") for s in steps)
-            color = page.color_of(fusion, index)
-            lower.plot(steps, values, "o-", color=color, ms=3, label=f"pose-err, {fusion}")
-        right = lower.twinx()
-        if fusions:
-            # The category comes from the category network alone, whatever the fusion.
-            values = page.floats(evaluations[s].get(fusions[0], {}).get("cat_acc") for s in steps)
-            right.plot(steps, values, "s--", color=page.INK, ms=3, label="cat-acc (right axis)")
-        right.set(ylim=(0, 1.02), ylabel="cat-acc")
-        right.grid(visible=False)
-        lower.set(xlabel="step", ylabel="pose-err (degrees)")
-        lower.set_ylim(bottom=0)
-        lower.set_title("Validation")
-        handles = [*lower.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
-        if handles:
-            lower.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.5, -0.2))
-        else:
-            page.say(lower, "no validation was run")
-        last = max([stop for _, _, stop in phases] + [r["step"] for r in train] + steps + [1])
-        lower.set_xlim(0, last)
-        _draw_phases((upper, lower), phases, last)
+    last = max(
+        [stop for _, _, stop in phases] + [r["step"] for r in train + [*evaluations.values()]] + [1]
+    )
+    several = len(evaluations) > 1  # one alone is no curve: the report has its figures
+    with page.sheet(path, 9.0, 6.2 if several else 3.6, "Training", where) as figure:
+        panels = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
+        _draw_losses(panels[0], train)
+        panels[0].set_title("Training loss (thin: as logged, thick: running mean within a phase)")
+        if several:
+            _draw_validation(panels[1], [evaluations[step] for step in sorted(evaluations)])
+        panels[-1].set(xlabel="step", xlim=(0, last))
+        _draw_phases(panels, phases, last)
+
+
+def _draw_validation(panel, records):
+    steps = [r["step"] for r in records]
+    fusions = [f for f in page.FUSION_COLORS if any(f in r for r in records)]
+    for index, fusion in enumerate(fusions):
+        values = page.floats(r.get(fusion, {}).get("pose_err_deg") for r in records)
+        color = page.color_of(fusion, index)
+        panel.plot(steps, values, "o-", color=color, ms=3, label=f"pose-err, {fusion}")
+    right = panel.twinx()
+    # The category comes from the category network alone, whatever the fusion.
+    values = page.floats(r.get(fusions[0], {}).get("cat_acc") for r in records)
+    right.plot(steps, values, "s--", color=page.INK, ms=3, label="cat-acc (right axis)")
+    right.set(ylim=(0, 1.02), ylabel="cat-acc")
+    right.grid(visible=False)
+    panel.set(ylabel="pose-err (degrees)", title="Validation")
+    panel.set_ylim(bottom=0)
+    handles = [*panel.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    panel.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.5, -0.2))
 
 
 def _draw_losses(panel, train):
@@ -92,14 +95,15 @@ def _draw_losses(panel, train):
 
 def _draw_phases(panels, phases, last):
     panels[0].tick_params(axis="x", length=0)
-    level = 0
+    level = deepest = 0
     for index, (name, start, stop) in enumerate(phases):
         for panel in panels:
             if index % 2 == 0:
                 panel.axvspan(start, stop, color=page.PALETTE[0], alpha=0.06, lw=0)
             panel.axvline(stop, color=page.FAINT, lw=0.7)
-        # Names stand between the panels; those of short phases make way downwards.
+        # Names stand below the losses; those of short phases make way downwards.
         level = 1 + level % 2 if (stop - start) / last < 0.013 * len(name) else 0
+        deepest = max(level, deepest)
         panels[0].annotate(
             name,
             ((start + stop) / 2, 0),
@@ -111,3 +115,5 @@ def _draw_phases(panels, phases, last):
             fontsize=8,
             color=page.INK,
         )
+    if len(panels) == 1:
+        panels[0].tick_params(axis="x", pad=19 + 11 * deepest)  # below the names

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from catpose import bars
 from catpose.data import augment, batch, drawn, sampling, store
 from catpose.train import evaluate, parallel, phases, runs, state, stopping
 
@@ -147,11 +148,11 @@ def _view_features(
             stopping.raise_if_asked()
 
     def compute(_: store.NewArray) -> dict[str, np.ndarray]:
-        with tqdm(
+        with bars.bar(
             total=len(split.category),
             desc=f"features of {name}, view {view}",
             unit="img",
-            disable=None if run.progress else True,
+            show=run.progress,
         ) as bar:
             features = batch.feature_cache(
                 model.network.feature_fn,
@@ -187,12 +188,12 @@ def evaluate_split(
         return run.memo[last][1]
     plain = dataclasses.replace(phase, views=("identity",))
     predict_fn = compile_predict(run, split, tied=phase.tied)
-    with tqdm(
+    with bars.bar(
         total=len(run.dataset.splits[split].category),
         desc=f"evaluate {split}",
         unit="img",
         leave=False,
-        disable=None if run.progress else True,
+        show=run.progress,
     ) as bar:
         evaluation = evaluate.evaluate(
             {"params": current.params, "batch_stats": current.batch_stats},

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, NoReturn
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
+from catpose import bars
 from catpose.errors import InputError
 from catpose.train import (
     checkpoint,
@@ -152,12 +152,12 @@ def _train_phase(
         if line and "loss" in line:
             bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
 
-    with tqdm(
+    with bars.bar(
         total=phase.steps,
         initial=at - start,
         desc=phase.name,
         unit="step",
-        disable=None if run.progress else True,
+        show=run.progress,
     ) as bar:
         while at < stop:
             evaluates = bool(config.eval.every_steps) and at % config.eval.every_steps == 0
