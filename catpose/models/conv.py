@@ -40,6 +40,7 @@ from jaxtyping import Array, Float
 Padding = tuple[tuple[int, int], tuple[int, int]]
 NO_PADDING: Padding = ((0, 0), (0, 0))
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_DEEP = 128  # channels that make a product efficient
 _WIDE = 8192  # columns times outputs that give two cores their work
 
 
@@ -69,6 +70,8 @@ def _conv(stride: int, padding: Padding, x: Array, kernel: Array) -> Array:
     plain = functools.partial(_plain, stride, padding)
     if _is_slow(x, kernel):
         on_cpu = functools.partial(_product, stride, padding)
+    elif _is_deep_bfloat16(x):
+        on_cpu = functools.partial(_tap_products, stride, padding)
     elif _num_abreast(stride, padding, x, kernel) > 1:
         on_cpu = functools.partial(_slide, stride, padding)
     else:
@@ -101,6 +104,11 @@ def _is_slow(x, kernel):
 def _is_thin(kernel):
     """Whether it looks at images, or at maps of no more channels."""
     return kernel.shape[2] <= 4
+
+
+def _is_deep_bfloat16(*maps):
+    """Whether the maps are of bfloat16, with channels enough to pay for copies before products."""
+    return maps[0].dtype == jnp.bfloat16 and max(x.shape[-1] for x in maps) >= _DEEP
 
 
 def _plain(stride, padding, x, kernel):
@@ -146,36 +154,76 @@ def _plain_gradients(stride, padding, x, kernel, gradient):
 
 
 def _product(stride, padding, x, kernel):
-    patches = _patches(x, kernel.shape[:2], stride, padding)
-    return lax.dot_general(patches, _matrix(kernel), (((3,), (0,)), ((), ())))
+    return _dot(_patches(x, kernel.shape[:2], stride, padding), _matrix(kernel))
 
 
 def _product_gradients(stride, padding, x, kernel, gradient):
     cut = functools.partial(_patches, size=kernel.shape[:2], stride=stride, padding=padding)
     patches, put_back = jax.vjp(cut, x)
-    # On matrices: XLA would transpose, slowly, a four-dimensional operand to contract its rows.
-    rows = [a.reshape(-1, a.shape[-1]) for a in (patches, gradient)]
-    kernel_gradient = lax.dot_general(*rows, (((0,), (0,)), ((), ())))
-    patches_gradient = lax.dot_general(gradient, _matrix(kernel), (((3,), (1,)), ((), ())))
-    return *put_back(patches_gradient), kernel_gradient.reshape(kernel.shape)
+    patches_gradient = _dot(gradient, _matrix(kernel).T)
+    return *put_back(patches_gradient), _kernel_gradient([patches], gradient).reshape(kernel.shape)
+
+
+def _tap_products(stride, padding, x, kernel):
+    taps = _taps(x, kernel.shape[:2], stride, padding)
+    matrices = kernel.reshape(-1, *kernel.shape[2:])
+    products = (_dot(*pair, jnp.float32) for pair in zip(taps, matrices, strict=True))
+    return sum(products).astype(x.dtype)
 
 
 def _tap_gradients(stride, padding, x, kernel, gradient):
-    slide = functools.partial(_slide, stride, padding, kernel=kernel)
     taps = _taps(x, kernel.shape[:2], stride, padding)
-    # Of few channels, those of a row side by side: narrow products waste the vector units.
-    number = kernel.shape[1] if _is_thin(kernel) else 1
-    matrix = gradient.reshape(-1, gradient.shape[-1])
-    products = [
-        lax.dot_general(
-            jnp.concatenate(taps[first : first + number], axis=-1).reshape(len(matrix), -1),
-            matrix,
-            (((0,), (0,)), ((), ())),
-        )
-        for first in range(0, len(taps), number)
-    ]
-    kernel_gradient = jnp.concatenate(products).reshape(kernel.shape)
+    if _is_thin(kernel):
+        # Those of a row side by side: narrow products waste the vector units.
+        number = kernel.shape[1]
+        rows = [taps[first : first + number] for first in range(0, len(taps), number)]
+        taps = [jnp.concatenate(row, axis=-1) for row in rows]
+    kernel_gradient = _kernel_gradient(taps, gradient).reshape(kernel.shape)
+    if _is_deep_bfloat16(gradient) and stride == 1:
+        turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        around = [
+            [size - 1 - zeros for zeros in sides]
+            for size, sides in zip(kernel.shape[:2], padding, strict=True)
+        ]
+        return _tap_products(1, around, gradient, turned), kernel_gradient
+    slide = functools.partial(_slide, stride, padding, kernel=kernel)
     return *jax.vjp(slide, x)[1](gradient), kernel_gradient
+
+
+def _kernel_gradient(taps, gradient):
+    """The gradients of the taps' matrices, (taps, inputs, outputs)."""
+    if not _is_deep_bfloat16(gradient, *taps):
+        gradient = _rows(gradient)
+        return jnp.stack([_dot(_rows(tap).T, gradient) for tap in taps])
+    if len(taps) == 1 and taps[0].shape[-1] < gradient.shape[-1]:
+        return _dot(_columns(taps[0]), _rows(gradient))[None]
+    columns = _columns(gradient)
+    return jnp.stack([_dot(columns, _rows(tap)) for tap in taps]).swapaxes(1, 2)
+
+
+def _dot(a, b, dtype=None):
+    """The product with a matrix, summed in float32 at least.
+
+    Of bfloat16 XLA's products for CPU use the processor's own instructions only if the result is
+    float32, and only of matrices that lie as they are multiplied.
+    """
+    sums = jnp.promote_types(a.dtype, jnp.float32)
+    product = lax.dot_general(a, b, (((a.ndim - 1,), (0,)), ((), ())), preferred_element_type=sums)
+    return product.astype(dtype or a.dtype)
+
+
+def _rows(x):
+    """Positions by channels. (XLA would transpose a map, slowly, to contract its positions.)"""
+    return x.reshape(-1, x.shape[-1])
+
+
+def _columns(x):
+    """Channels by positions, in memory too.
+
+    XLA takes the transpose of a matrix into the product, and makes it there, slowly, of whichever
+    factor comes first, again for each product. Of a map with rows it does not.
+    """
+    return x.reshape(-1, *x.shape[2:]).transpose(2, 0, 1).reshape(x.shape[-1], -1)
 
 
 def _patches(x, size, stride, padding):
