@@ -68,16 +68,24 @@ def test_value_and_gradients_are_those_of_lax(case):
             np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("case", ["1x1 strided, odd", "3x3 on a small map", "3x3"])
-def test_bfloat16_stays_bfloat16(case):
-    x, kernel, stride, padding = arrays(case, np.float32)
-    low = conv.conv(
-        x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16), stride=stride, padding=padding
-    )
-    assert low.dtype == jnp.bfloat16
-    np.testing.assert_allclose(
-        low.astype(jnp.float32), reference(x, kernel, stride, padding), rtol=0.05, atol=0.15
-    )
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("case", CASES)
+def test_bfloat16_stays_bfloat16_and_sums_in_float32(case, batch, deep, monkeypatch):
+    if deep:
+        monkeypatch.setattr(conv, "_DEEP", 1)
+    x, kernel, stride, padding = arrays(case, np.float32, batch)
+    theirs = functools.partial(reference, stride=stride, padding=padding)
+    cotangent = np.random.default_rng(1).normal(size=jax.eval_shape(theirs, x, kernel).shape)
+    # Whole numbers that both types hold, and their sums too.
+    wholes = [jnp.round(a) for a in (x, kernel, cotangent.astype(np.float32))]
+    expected = with_gradients(theirs)(*wholes)
+    assert max(abs(a).max() for a in expected) <= 256
+    ours = functools.partial(conv.conv, stride=stride, padding=padding)
+    actual = with_gradients(ours)(*(a.astype(jnp.bfloat16) for a in wholes))
+    for a, b in zip(actual, expected, strict=True):
+        assert a.dtype == jnp.bfloat16
+        np.testing.assert_array_equal(a.astype(jnp.float32), b)
 
 
 def lowered(case, platform):

@@ -37,6 +37,8 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
+from catpose.models import products
+
 Padding = tuple[tuple[int, int], tuple[int, int]]
 NO_PADDING: Padding = ((0, 0), (0, 0))
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
@@ -202,14 +204,8 @@ def _kernel_gradient(taps, gradient):
 
 
 def _dot(a, b, dtype=None):
-    """The product with a matrix, summed in float32 at least.
-
-    Of bfloat16 XLA's products for CPU use the processor's own instructions only if the result is
-    float32, and only of matrices that lie as they are multiplied.
-    """
-    sums = jnp.promote_types(a.dtype, jnp.float32)
-    product = lax.dot_general(a, b, (((a.ndim - 1,), (0,)), ((), ())), preferred_element_type=sums)
-    return product.astype(dtype or a.dtype)
+    """The product with a matrix."""
+    return products.on_cpu("...i,io->...o", a, b, dtype)
 
 
 def _rows(x):
