@@ -24,6 +24,8 @@ CASES = {
     "3x3 strided to a small map": ((4, 4, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
     "3x3 on one position": ((1, 1, 3), (3, 3, 4), 2, ((1, 1), (1, 1))),
     "unequal padding on a small map": ((2, 3, 2), (3, 2, 4), 1, ((2, 0), (0, 1))),
+    "unequal padding": ((7, 6, 6), (3, 2, 4), 1, ((2, 0), (0, 1))),
+    "more padding than kernel": ((6, 5, 6), (3, 3, 4), 1, ((3, 0), (1, 4))),
     "rows left over by the stride": ((2, 4, 2), (3, 3, 4), 3, ((2, 1), (0, 1))),
     "7x7 stem": ((12, 10, 3), (7, 7, 4), 2, ((3, 3), (3, 3))),
     "7x7 stem on a small map": ((4, 6, 3), (7, 7, 4), 2, ((3, 3), (3, 3))),
