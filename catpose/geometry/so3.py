@@ -108,7 +108,9 @@ def exp(omega: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
 
     Reference: section 3.1 of the paper.
     """
-    return rotation_from_quaternion(quaternion_from_axis_angle(omega))
+    # Without the barrier XLA on CPU computes the sines again for each of the nine entries.
+    quaternion = jax.lax.optimization_barrier(quaternion_from_axis_angle(omega))
+    return rotation_from_quaternion(quaternion)
 
 
 @jax.jit
