@@ -3,8 +3,10 @@
 python -m launch.benchmark --network=resnet50 --resolution=64 --batch=32
 """
 
+import jax
 from ml_collections import ConfigDict
 
+from catpose.render import shapes
 from configs import base, quickstart
 
 # By what differs in the cost of a step: everything trains, the feature network rests, its outputs
@@ -20,8 +22,10 @@ def get_config(
     Args:
       which: "resnet50" or "quickstart", and the compute type, with a comma between.
       resolution: side of the images.
-      batch: images of a step.
+      batch: images of a step; where they are drawn, the next number that gives each device every
+        category equally often.
     """
+    group = len(shapes.CATEGORIES) * jax.device_count()
     name, dtype = which.split(",")
     config = {"resnet50": base.get_config, "quickstart": quickstart.get_config}[name]()
     config.name = "benchmark"
@@ -49,6 +53,6 @@ def get_config(
             views=("identity", "mirror"),
             **resting,
         ),
-        base.phase("drawn", 1000, sources={"drawn": batch}),
+        base.phase("drawn", 1000, sources={"drawn": -(-batch // group) * group}),
     ]
     return config

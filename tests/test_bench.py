@@ -90,6 +90,7 @@ def test_what_is_not_one_program_is_timed_too(run):
 def test_every_kind_of_phase_is_assembled():
     config = benchmark.get_config("quickstart,float32", 32, 48)
     assert [phase["name"] for phase in config.phases] == list(benchmark.KINDS)
+    assert [sum(phase["sources"].values()) for phase in config.phases] == [48, 48, 48, 96]
     drawn = programs.assemble(config, 3, 96)
     # The built-in models have categories of their own.
     assert len(drawn.dataset.categories) == 12
