@@ -1,4 +1,5 @@
 import functools
+import math
 import re
 
 import jax
@@ -141,6 +142,45 @@ def test_devices_share_a_batch(case):
     for actual in (sharded, (mapped[0][:, 0], mapped[1])):
         for a, b in zip(actual, expected, strict=True):
             np.testing.assert_allclose(np.asarray(a), b, rtol=2e-5, atol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "inputs", "outputs", "stride"),
+    [(20, 16, 64, 64, 1), (33, 35, 64, 128, 2), (16, 16, 128, 128, 1), (13, 20, 65, 192, 1)],
+)
+def test_the_kernels_of_large_maps_have_the_gradient_of_lax(height, width, inputs, outputs, stride):
+    generator = np.random.default_rng(0)
+    x = jnp.asarray(generator.normal(size=(4, height, width, inputs)), jnp.float32)
+    kernel = jnp.asarray(generator.normal(size=(3, 3, inputs, outputs)), jnp.float32)
+    padding = ((1, 1), (1, 1))
+    taps = conv._taps(x, (3, 3), stride, padding)
+    ours, theirs = (
+        with_gradients(lambda x, kernel, f=f: f(x, kernel))
+        for f in (
+            functools.partial(conv.conv, stride=stride, padding=padding),
+            functools.partial(reference, stride=stride, padding=padding),
+        )
+    )
+    value = reference(x, kernel, stride, padding)
+    cotangent = jnp.asarray(generator.normal(size=value.shape), jnp.float32)
+    assert conv._are_large(taps, cotangent)
+    for found, wanted in zip(ours(x, kernel, cotangent), theirs(x, kernel, cotangent), strict=True):
+        np.testing.assert_allclose(found, wanted, atol=2e-6 * np.abs(wanted).max(), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("positions", "least", "count"),
+    [
+        (25088, 512, 49),
+        (1023, 512, 1),
+        (1024, 512, 2),
+        (6272, 2048, 2),
+        (7, 9, 1),
+        (10, math.inf, 1),
+    ],
+)
+def test_blocks_are_equal_and_not_small(positions, least, count):
+    assert conv._num_blocks(positions, least) == count
 
 
 def test_shapes_without_running():

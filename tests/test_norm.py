@@ -138,6 +138,33 @@ def test_a_mean_far_from_zero_does_not_cancel():
     assert weight.item() == 512
 
 
+def test_gradients_far_from_zero_lose_what_rounding_costs_and_no_more():
+    """Against the same in float64, from inputs rounded alike."""
+    x, target = normal(8, 16, 16, 3) + 100, normal(8, 16, 16, 3, seed=1)
+    x = x.astype(np.float32)
+
+    def slopes(dtype):
+        variables = jax.tree.map(lambda v: v.astype(dtype), variables_like((3,)))
+
+        def loss(params, x):
+            given = {"params": params, "batch_stats": variables["batch_stats"]}
+            given["batch_stats"]["mean"] = jnp.full(3, 99, dtype)
+            y, _ = run(norm.BatchNorm(), given, x, use_running=False)
+            return (y * target.astype(dtype)).sum()
+
+        return jax.grad(loss, argnums=(0, 1))(variables["params"], jnp.asarray(x, dtype))
+
+    found = slopes(jnp.float32)
+    with jax.enable_x64(True):
+        wanted = slopes(jnp.float64)
+    assert wanted[1].dtype == jnp.float64
+    # Near 100 neighbours are 7.6e-6 apart, which the mean's rounding costs every normalised number.
+    scale = np.abs(target).sum((0, 1, 2)).max()
+    np.testing.assert_allclose(found[0]["scale"], wanted[0]["scale"], atol=1.2e-5 * scale)
+    np.testing.assert_allclose(found[0]["bias"], wanted[0]["bias"], atol=1e-6 * scale)
+    np.testing.assert_allclose(found[1], wanted[1], atol=1e-4)
+
+
 def test_statistics_of_bfloat16_are_float32():
     x = jnp.asarray(normal(4096, 2) + 8, jnp.bfloat16)
     variables = variables_like((2,))

@@ -92,6 +92,18 @@ def test_max_pool_is_reduce_window():
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
+def test_relu_is_that_of_jax():
+    x = jnp.asarray([-2.0, -0.0, 0.0, 1e-30, 3.0, jnp.inf, jnp.nan]).reshape(1, 1, 1, 7)
+    for dtype in (jnp.float32, jnp.bfloat16):
+        (value, slopes), (wanted, expected) = (
+            (y, pull_back(jnp.full_like(x, 2, dtype))[0])
+            for y, pull_back in (jax.vjp(f, x.astype(dtype)) for f in (resnet.relu, jax.nn.relu))
+        )
+        assert value.dtype == slopes.dtype == dtype
+        np.testing.assert_array_equal(*(x.astype(jnp.float32) for x in (value, wanted)))
+        np.testing.assert_array_equal(*(x.astype(jnp.float32) for x in (slopes, expected)))
+
+
 def test_parameter_paths():
     """Phases, checkpoints and pretrained weights match on these names."""
     network = networks.build(
@@ -184,4 +196,5 @@ def test_blocks_computed_twice_are_the_same_and_keep_less():
     scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
     for found, wanted in zip(jax.tree.leaves(again), jax.tree.leaves(plain), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * scale)
-    assert less < 0.5 * whole, (less, whole)
+    # One input of each block instead of three: of each ReLU, the result alone is kept anyway.
+    assert less < 0.6 * whole, (less, whole)

@@ -112,8 +112,12 @@ def _forward(eps, axes, axis_name, x, scale, bias, running, weights):
 def _backward(eps, axes, axis_name, residuals, gradients):
     x, scale, bias, running, weights, mean, inverse, weight = residuals
     gradient, normal = _wide(gradients[0]), (_wide(x) - mean) * inverse
+    total = gradient.sum(axes, keepdims=True)
+    # That is (gradient * normal).sum(), for which XLA on CPU would write `normal` to memory first.
+    # What cancels is no more than the rounding of x itself costs.
+    along = ((gradient * _wide(x)).sum(axes, keepdims=True) - mean * total) * inverse
     # Of the rows on this device, as every gradient of a parameter is until all are added.
-    sums = [gradient.sum(axes, keepdims=True), (gradient * normal).sum(axes, keepdims=True)]
+    sums = [total, along]
     first, second = _over_devices(sums, axis_name)
     share = (1 if weights is None else weights) / jnp.where(weight > 0, weight, 1)
     x_gradient = (gradient - share * (first + normal * second)) * (scale * inverse)

@@ -19,7 +19,9 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 from flax import linen as nn
+from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
@@ -137,7 +139,7 @@ class Stem(nn.Module):
         size = STEM_KERNEL[net.stem]
         x = Conv(net.width, size, 2, variant.use_bias, net.dtype, name="conv")(image)
         normalise = norm.BatchNorm(variant.momentum, variant.eps, name="bn")
-        return max_pool(nn.relu(normalise(x, use_running=use_running, axis_name=axis_name)))
+        return max_pool(relu(normalise(x, use_running=use_running, axis_name=axis_name)))
 
 
 class Stage(nn.Module):
@@ -190,10 +192,33 @@ class Block(nn.Module):
             plan = ((self.width, 1, first), (self.width, 3, second), (num_outputs, 1, 1))
         y = x
         for i, layer in enumerate(plan, start=1):
-            y = conv_norm(y if i == 1 else nn.relu(y), f"conv{i}", f"bn{i}", *layer)
+            y = conv_norm(y if i == 1 else relu(y), f"conv{i}", f"bn{i}", *layer)
         if self.stride != 1 or x.shape[-1] != num_outputs:
             x = conv_norm(x, "shortcut_conv", "shortcut_bn", num_outputs, 1, self.stride)
-        return nn.relu(y + x)
+        return relu(y + x)
+
+
+@jax.custom_vjp
+def relu(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """The larger of x and 0, whose gradient is read off the result.
+
+    On CPU the result is written to memory, where the next convolution and the backward pass find
+    it: XLA would compute it anew for each, along all blocks before.
+    """
+    y = jnp.maximum(x, 0)
+    return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
+
+
+def _relu_forward(x):
+    y = relu(x)
+    return y, y
+
+
+def _relu_backward(y, gradient):
+    return (jnp.where(y > 0, gradient, jnp.zeros_like(gradient)),)
+
+
+relu.defvjp(_relu_forward, _relu_backward)
 
 
 def max_pool(
