@@ -4,6 +4,7 @@ All cases run in forks of one process that has imported the libraries already.
 """
 
 import csv
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -354,6 +355,32 @@ def test_exporting_a_run(launch, error, trained, tmp_path):
     assert answers[0]["category"] == answers[1]["category"]
     line = error("launch.export", f"--workdir={tmp_path}", f"--output_dir={tmp_path / 'x'}")
     assert "no run in" in line
+
+
+def test_an_allocator_is_taken_where_there_is_one_and_no_other(tmp_path):
+    library = tmp_path / "libmimalloc.so"
+    assert command.kept_memory({}, None) is None
+    assert command.kept_memory({"LD_PRELOAD": "other.so"}, library) is None
+    taken = command.kept_memory({"HOME": "/", "MIMALLOC_PURGE_DELAY": "10"}, library)
+    assert taken["LD_PRELOAD"] == str(library)
+    assert taken["MIMALLOC_PURGE_DELAY"] == "10"
+    assert taken["HOME"] == "/"
+    assert command.kept_memory(taken, library) is None
+
+
+def test_the_allocator_is_found_by_its_package(monkeypatch, tmp_path):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", missing)
+    assert command.allocator() is None
+    listed = importlib.metadata.PackagePath("prefix/lib/libmimalloc.so")
+    listed.dist = importlib.metadata.Distribution.at(tmp_path / "mimalloc.dist-info")
+    monkeypatch.setattr(importlib.metadata, "files", lambda name: [listed])
+    assert command.allocator() is None
+    (tmp_path / "prefix/lib").mkdir(parents=True)
+    (tmp_path / "prefix/lib/libmimalloc.so").touch()
+    assert command.allocator() == tmp_path / "prefix/lib/libmimalloc.so"
 
 
 def test_huge_pages_are_asked_for_once_and_where_the_system_has_them(tmp_path):
