@@ -88,7 +88,7 @@ def kept_memory(
 
     XLA asks for its temporary memory anew at every step, on a CPU up to gigabytes. glibc gives
     so much back to the system each time, which then clears every page of it before it comes again:
-    a fifth of ResNet-50's step.
+    a sixth of ResNet-50's step.
 
     Args:
       environment: of this process. Where it has a library of its own to begin with, that stays;

@@ -168,6 +168,21 @@ def test_the_kernels_of_large_maps_have_the_gradient_of_lax(height, width, input
         np.testing.assert_allclose(found, wanted, atol=2e-6 * np.abs(wanted).max(), rtol=1e-5)
 
 
+def test_blocks_of_bfloat16_are_summed_in_float32():
+    generator = np.random.default_rng(0)
+    # Whole numbers of few bits: what float32 sums is exact, whatever the order.
+    x, gradient = (
+        jnp.asarray(generator.integers(-3, 4, (4, 20, 16, 64)), jnp.bfloat16) for _ in range(2)
+    )
+    taps = conv._taps(x, (3, 3), 1, ((1, 1), (1, 1)))
+    assert conv._are_large(taps, gradient)
+    found = jax.jit(conv._kernel_gradient)(taps, gradient)
+    rows = [np.asarray(tap, np.float64).reshape(-1, 64) for tap in taps]
+    wanted = [tap.T @ np.asarray(gradient, np.float64).reshape(-1, 64) for tap in rows]
+    assert found.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(found, jnp.asarray(np.stack(wanted), jnp.bfloat16))
+
+
 @pytest.mark.parametrize(
     ("positions", "least", "count"),
     [

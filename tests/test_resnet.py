@@ -189,12 +189,13 @@ def test_blocks_computed_twice_are_the_same_and_keep_less():
             return (outputs.category_logits**2).sum(), statistics
 
         kept = jax.eval_shape(lambda params: jax.vjp(loss, params)[1], variables["params"])
-        size = sum(leaf.size for leaf in jax.tree.leaves(kept))
+        # The maps of the blocks: image and stem are kept whether or not.
+        maps = [leaf for leaf in jax.tree.leaves(kept) if leaf.shape[:3] == (4, 8, 8)]
+        size = sum(leaf.size for leaf in maps)
         return jax.jit(jax.grad(loss, has_aux=True))(variables["params"]), size
 
     (plain, whole), (again, less) = gradient(False), gradient(True)
     scale = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(plain))
     for found, wanted in zip(jax.tree.leaves(again), jax.tree.leaves(plain), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * scale)
-    # One input of each block instead of three: of each ReLU, the result alone is kept anyway.
-    assert less < 0.6 * whole, (less, whole)
+    assert less < 0.5 * whole, (less, whole)

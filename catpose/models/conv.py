@@ -53,7 +53,7 @@ NO_PADDING: Padding = ((0, 0), (0, 0))
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _DEEP = 128  # channels that make a product efficient
 _WIDE = 8192  # columns times outputs that give two cores their work
-_BLOCK = {64: 512, 128: 2048}  # positions of a block, by outputs; of more outputs all positions
+_BLOCK = {64: 512, 128: 2048}  # positions of a block, by outputs; of other numbers all positions
 
 
 def conv(
@@ -224,12 +224,12 @@ def _are_large(taps, gradient):
 
 def _kernel_gradient_in_blocks(taps, gradient):
     """`_kernel_gradient`, as products of blocks of positions that a core's own cache holds."""
-    outputs = gradient.shape[-1]
+    outputs, sums = gradient.shape[-1], jnp.promote_types(gradient.dtype, jnp.float32)
     count = _num_blocks(math.prod(gradient.shape[:3]), _BLOCK.get(outputs, math.inf))
-    blocks = [x.reshape(count, -1, x.shape[-1]) for x in (gradient, *taps)]
-    columns = lax.optimization_barrier(blocks[0].swapaxes(1, 2))
-    products = [jnp.einsum("top,tpi->toi", columns, block).sum(0) for block in blocks[1:]]
-    return jnp.stack(products).swapaxes(1, 2)
+    columns, *blocks = [x.reshape(count, -1, x.shape[-1]) for x in (gradient, *taps)]
+    columns = lax.optimization_barrier(columns.swapaxes(1, 2))
+    parts = [products.on_cpu("top,tpi->toi", columns, block, sums).sum(0) for block in blocks]
+    return jnp.stack(parts).swapaxes(1, 2).astype(gradient.dtype)
 
 
 def _num_blocks(positions, least):
