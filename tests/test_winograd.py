@@ -80,7 +80,7 @@ def program(batch, size, channels, dtype=jnp.float32, platform="cpu", stride=1):
     def loss(x, kernel):
         return conv.conv(x, kernel, stride=stride, padding=((1, 1), (1, 1))).sum()
 
-    traced = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel)
+    traced = jax.jit(jax.value_and_grad(loss, (0, 1))).trace(x, kernel)
     return traced.lower(lowering_platforms=(platform,)).as_text()
 
 
