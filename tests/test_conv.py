@@ -1,5 +1,4 @@
 import functools
-import math
 import re
 
 import jax
@@ -9,7 +8,7 @@ from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from catpose.models import conv
+from catpose.models import conv, kernel_gradient, products
 
 # name: image (height, width, inputs), kernel (rows, columns, outputs), stride, padding
 CASES = {
@@ -76,7 +75,7 @@ def test_value_and_gradients_are_those_of_lax(case):
 @pytest.mark.parametrize("case", CASES)
 def test_bfloat16_stays_bfloat16_and_sums_in_float32(case, batch, deep, monkeypatch):
     if deep:
-        monkeypatch.setattr(conv, "_DEEP", 1)
+        monkeypatch.setattr(products, "_DEEP", 1)
     x, kernel, stride, padding = arrays(case, np.float32, batch)
     theirs = functools.partial(reference, stride=stride, padding=padding)
     cotangent = np.random.default_rng(1).normal(size=jax.eval_shape(theirs, x, kernel).shape)
@@ -163,39 +162,9 @@ def test_the_kernels_of_large_maps_have_the_gradient_of_lax(height, width, input
     )
     value = reference(x, kernel, stride, padding)
     cotangent = jnp.asarray(generator.normal(size=value.shape), jnp.float32)
-    assert conv._are_large(taps, cotangent)
+    assert kernel_gradient._are_large(taps, cotangent)
     for found, wanted in zip(ours(x, kernel, cotangent), theirs(x, kernel, cotangent), strict=True):
         np.testing.assert_allclose(found, wanted, atol=2e-6 * np.abs(wanted).max(), rtol=1e-5)
-
-
-def test_blocks_of_bfloat16_are_summed_in_float32():
-    generator = np.random.default_rng(0)
-    # Whole numbers of few bits: what float32 sums is exact, whatever the order.
-    x, gradient = (
-        jnp.asarray(generator.integers(-3, 4, (4, 20, 16, 64)), jnp.bfloat16) for _ in range(2)
-    )
-    taps = conv._taps(x, (3, 3), 1, ((1, 1), (1, 1)))
-    assert conv._are_large(taps, gradient)
-    found = jax.jit(conv._kernel_gradient)(taps, gradient)
-    rows = [np.asarray(tap, np.float64).reshape(-1, 64) for tap in taps]
-    wanted = [tap.T @ np.asarray(gradient, np.float64).reshape(-1, 64) for tap in rows]
-    assert found.dtype == jnp.bfloat16
-    np.testing.assert_array_equal(found, jnp.asarray(np.stack(wanted), jnp.bfloat16))
-
-
-@pytest.mark.parametrize(
-    ("positions", "least", "count"),
-    [
-        (25088, 512, 49),
-        (1023, 512, 1),
-        (1024, 512, 2),
-        (6272, 2048, 2),
-        (7, 9, 1),
-        (10, math.inf, 1),
-    ],
-)
-def test_blocks_are_equal_and_not_small(positions, least, count):
-    assert conv._num_blocks(positions, least) == count
 
 
 def test_shapes_without_running():

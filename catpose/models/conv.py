@@ -2,7 +2,7 @@
 
 Images are NHWC and kernels HWIO. On accelerators a convolution is `lax.conv_general_dilated`. XLA's
 CPU convolutions have eight weak spots, which this module goes round. (Measured on jax 0.10.2, two
-cores, batch 32 unless said otherwise.) Five become matrix products.
+cores, batch 32 unless said otherwise.) Seven become matrix products.
 
 1x1 kernels: the gradient with respect to the kernel takes 38 ms where one product over all
 positions takes 7 ms (16 x 16 positions, 64 to 256 channels).
@@ -19,12 +19,10 @@ XLA's; from 256 channels on patches are as fast or faster in all directions.
 Images of three channels: 3x3 kernels to 24 channels take 26 ms at 64 pixels, as patches 4 ms (to 16
 channels both take 5 ms).
 
-The gradient with respect to a larger kernel, on all other maps: as one product for each element of
-the kernel the quickstart's step takes 0.9 of the time; ResNet-50's is the same. Its thin images
-take one for each row of the kernel, whose columns lie side by side as channels: 50 ms for the stem
-at 224 pixels (batch 8), by elements 109 ms. Large maps of 64 channels and more share one transposed
-gradient, and of few outputs are multiplied block by block: 28 in the place of 45 ms for 3x3 x 64 x
-64 on 56 x 56 positions.
+The gradient with respect to a larger kernel, on all other maps: as products of its own
+(kernel_gradient.py) the quickstart's step takes 0.9 of the time; ResNet-50's is the same. Its thin
+images take one for each row of the kernel, whose columns lie side by side as channels: 50 ms for
+the stem at 224 pixels (batch 8), by elements 109 ms.
 
 Narrow maps of few channels, with kernels that keep the size: XLA divides width and outputs among
 the cores, neither images nor rows, and 3x3 x 64 x 64 on 56 x 56 positions take as long as on twice
@@ -40,9 +38,7 @@ kernel's gradient sooner.
 Deep maps of bfloat16, of 128 channels and more: XLA's convolutions do not use the processor's
 bfloat16 instructions, its products do (see products.py). One for each element of the kernel,
 forwards and backwards, take 5.3 ms for 3x3 x 256 x 256 on 14 x 14 positions (batch 8), where
-float32 takes 9.8; ResNet-50's step takes 0.65 of the time. For the kernel's gradient either factor
-is transposed once, in memory: XLA would do it, slowly, within each product. (In float32 neither
-helps.)
+float32 takes 9.8; ResNet-50's step takes 0.65 of the time. (In float32 they do not help.)
 
 The branch is chosen when the program is lowered for a platform, so an exported function can hold
 both.
@@ -56,15 +52,13 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import products, winograd
+from catpose.models import kernel_gradient, products, winograd
 
 Padding = tuple[tuple[int, int], tuple[int, int]]
 NO_PADDING: Padding = ((0, 0), (0, 0))
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
-_DEEP = 128  # channels that make a product efficient
 _MANY = 384  # positions that pay for transforming a kernel
 _WIDE = 8192  # columns times outputs that give two cores their work
-_BLOCK = {64: 512, 128: 2048}  # positions of a block, by outputs; of other numbers all positions
 
 
 def conv(
@@ -93,7 +87,7 @@ def _conv(stride: int, padding: Padding, x: Array, kernel: Array) -> Array:
     plain = functools.partial(_plain, stride, padding)
     if _is_slow(stride, x, kernel):
         on_cpu = functools.partial(_product, stride, padding)
-    elif _is_deep_bfloat16(x):
+    elif products.is_deep_bfloat16(x):
         on_cpu = functools.partial(_tap_products, stride, padding)
     elif _is_worth_tiles(stride, x, kernel):
         on_cpu = functools.partial(winograd.conv, padding)
@@ -131,11 +125,6 @@ def _is_slow(stride, x, kernel):
 def _is_thin(kernel):
     """Whether it looks at images, or at maps of no more channels."""
     return kernel.shape[2] <= 4
-
-
-def _is_deep_bfloat16(*maps):
-    """Whether the maps are of bfloat16, with channels enough to pay for copies before products."""
-    return maps[0].dtype == jnp.bfloat16 and max(x.shape[-1] for x in maps) >= _DEEP
 
 
 def _is_worth_tiles(stride, x, kernel):
@@ -189,19 +178,19 @@ def _plain_gradients(stride, padding, x, kernel, gradient):
 
 
 def _product(stride, padding, x, kernel):
-    return _dot(_patches(x, kernel.shape[:2], stride, padding), _matrix(kernel))
+    return products.dot(_patches(x, kernel.shape[:2], stride, padding), _matrix(kernel))
 
 
 def _product_gradients(stride, padding, x, kernel, gradient):
     patches = _patches(x, kernel.shape[:2], stride, padding)
-    kernel_gradient = _kernel_gradient([patches], gradient).reshape(kernel.shape)
-    return _patch_gradient(stride, padding, x, kernel, gradient), kernel_gradient
+    of_kernel = kernel_gradient.of_taps([patches], gradient).reshape(kernel.shape)
+    return _patch_gradient(stride, padding, x, kernel, gradient), of_kernel
 
 
 def _patch_gradient(stride, padding, x, kernel, gradient):
     """The images' gradient, put together from that of their patches."""
     cut = functools.partial(_patches, size=kernel.shape[:2], stride=stride, padding=padding)
-    parts = _dot(gradient, _matrix(kernel).T, jnp.promote_types(x.dtype, jnp.float32))
+    parts = products.dot(gradient, _matrix(kernel).T, jnp.promote_types(x.dtype, jnp.float32))
     whole = jax.ShapeDtypeStruct(x.shape, parts.dtype)
     return jax.linear_transpose(cut, whole)(parts)[0].astype(x.dtype)
 
@@ -209,26 +198,26 @@ def _patch_gradient(stride, padding, x, kernel, gradient):
 def _tap_products(stride, padding, x, kernel):
     taps = _taps(x, kernel.shape[:2], stride, padding)
     matrices = kernel.reshape(-1, *kernel.shape[2:])
-    parts = (_dot(*pair, jnp.float32) for pair in zip(taps, matrices, strict=True))
+    parts = (products.dot(*pair, jnp.float32) for pair in zip(taps, matrices, strict=True))
     return sum(parts).astype(x.dtype)
 
 
 def _tap_gradients(stride, padding, x, kernel, gradient):
-    kernel_gradient = _sliding_kernel_gradient(stride, padding, x, kernel, gradient)
+    of_kernel = _sliding_kernel_gradient(stride, padding, x, kernel, gradient)
     around = tuple(
         tuple(size - 1 - zeros for zeros in sides)
         for size, sides in zip(kernel.shape[:2], padding, strict=True)
     )
     if stride == 1 and min(map(min, around)) >= 0:
-        if _is_deep_bfloat16(gradient):
+        if products.is_deep_bfloat16(gradient):
             turned = kernel[::-1, ::-1].swapaxes(2, 3)
-            return _tap_products(1, around, gradient, turned), kernel_gradient
+            return _tap_products(1, around, gradient, turned), of_kernel
         if _is_worth_tiles(1, gradient, kernel):
-            return winograd.image_gradient(around, gradient, kernel), kernel_gradient
+            return winograd.image_gradient(around, gradient, kernel), of_kernel
     if stride > 1:
-        return _patch_gradient(stride, padding, x, kernel, gradient), kernel_gradient
+        return _patch_gradient(stride, padding, x, kernel, gradient), of_kernel
     slide = functools.partial(_slide, stride, padding, kernel=kernel)
-    return *jax.vjp(slide, x)[1](gradient), kernel_gradient
+    return *jax.vjp(slide, x)[1](gradient), of_kernel
 
 
 def _sliding_kernel_gradient(stride, padding, x, kernel, gradient):
@@ -240,62 +229,7 @@ def _sliding_kernel_gradient(stride, padding, x, kernel, gradient):
         number = kernel.shape[1]
         rows = [taps[first : first + number] for first in range(0, len(taps), number)]
         taps = [jnp.concatenate(row, axis=-1) for row in rows]
-    return _kernel_gradient(taps, gradient).reshape(kernel.shape)
-
-
-def _kernel_gradient(taps, gradient):
-    """The gradients of the taps' matrices, (taps, inputs, outputs)."""
-    if not _is_deep_bfloat16(gradient, *taps):
-        if _are_large(taps, gradient):
-            return _kernel_gradient_in_blocks(taps, gradient)
-        gradient = _rows(gradient)
-        return jnp.stack([_dot(_rows(tap).T, gradient) for tap in taps])
-    if len(taps) == 1 and taps[0].shape[-1] < gradient.shape[-1]:
-        return _dot(_columns(taps[0]), _rows(gradient))[None]
-    columns = _columns(gradient)
-    return jnp.stack([_dot(columns, _rows(tap)) for tap in taps]).swapaxes(1, 2)
-
-
-def _are_large(taps, gradient):
-    """Whether one transposition pays for the products of all taps with it."""
-    positions = math.prod(gradient.shape[:3])
-    channels = min(taps[0].shape[-1], gradient.shape[-1])
-    return len(taps) > 1 and positions >= 1024 and channels >= 64
-
-
-def _kernel_gradient_in_blocks(taps, gradient):
-    """`_kernel_gradient`, as products of blocks of positions that a core's own cache holds."""
-    outputs, sums = gradient.shape[-1], jnp.promote_types(gradient.dtype, jnp.float32)
-    count = _num_blocks(math.prod(gradient.shape[:3]), _BLOCK.get(outputs, math.inf))
-    columns, *blocks = [x.reshape(count, -1, x.shape[-1]) for x in (gradient, *taps)]
-    columns = lax.optimization_barrier(columns.swapaxes(1, 2))
-    parts = [products.on_cpu("top,tpi->toi", columns, block, sums).sum(0) for block in blocks]
-    return jnp.stack(parts).swapaxes(1, 2).astype(gradient.dtype)
-
-
-def _num_blocks(positions, least):
-    """The most equal blocks of so many positions at least, 1 or more."""
-    most = max(1, int(positions // least))
-    return max(count for count in range(1, most + 1) if positions % count == 0)
-
-
-def _dot(a, b, dtype=None):
-    """The product with a matrix."""
-    return products.on_cpu("...i,io->...o", a, b, dtype)
-
-
-def _rows(x):
-    """Positions by channels. (XLA would transpose a map, slowly, to contract its positions.)"""
-    return x.reshape(-1, x.shape[-1])
-
-
-def _columns(x):
-    """Channels by positions, in memory too.
-
-    XLA takes the transpose of a matrix into the product, and makes it there, slowly, of whichever
-    factor comes first, again for each product. Of a map with rows it does not.
-    """
-    return x.reshape(-1, *x.shape[2:]).transpose(2, 0, 1).reshape(x.shape[-1], -1)
+    return kernel_gradient.of_taps(taps, gradient).reshape(kernel.shape)
 
 
 def _patches(x, size, stride, padding):

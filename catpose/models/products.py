@@ -14,6 +14,8 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
+_DEEP = 128  # channels that make a product efficient
+
 
 def on_cpu(equation: str, a: Array, b: Array, dtype: Any = None) -> Array:
     """`jnp.einsum` of two arrays for a program on a CPU, summed in float32 at least.
@@ -32,6 +34,18 @@ def on_cpu(equation: str, a: Array, b: Array, dtype: Any = None) -> Array:
     if sums != a.dtype:
         product = lax.optimization_barrier(product)
     return product.astype(dtype or a.dtype)
+
+
+def dot(
+    a: Float[Array, "*positions inputs"], b: Float[Array, "inputs outputs"], dtype: Any = None
+) -> Float[Array, "*positions outputs"]:
+    """The product with a matrix, `on_cpu`."""
+    return on_cpu("...i,io->...o", a, b, dtype)
+
+
+def is_deep_bfloat16(*maps: Float[Array, "..."]) -> bool:
+    """Whether maps are of bfloat16, with channels enough to pay for copies before products."""
+    return maps[0].dtype == jnp.bfloat16 and max(x.shape[-1] for x in maps) >= _DEEP
 
 
 def stacked(
