@@ -8,7 +8,7 @@ from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from catpose.models import conv, kernel_gradient, products
+from catpose.models import conv, products
 
 # name: image (height, width, inputs), kernel (rows, columns, outputs), stride, padding
 CASES = {
@@ -138,33 +138,72 @@ def test_devices_share_a_batch(case):
         in_axes=(0, None, 0),
         out_axes=(0, None),
     )(x[:, None], kernel, factor[:, None])
-    for actual in (sharded, (mapped[0][:, 0], mapped[1])):
+
+    @functools.partial(
+        jax.shard_map,
+        mesh=split,
+        in_specs=(by_image.spec, whole.spec, by_image.spec),
+        out_specs=(by_image.spec, whole.spec),
+    )
+    def by_hand(x, kernel, factor):
+        kernel = lax.pcast(kernel, "batch", to="varying")
+        of_images, of_kernel = jax.grad(loss, (0, 1))(x, kernel, factor)
+        return of_images, lax.psum(of_kernel, "batch")
+
+    for actual in (sharded, (mapped[0][:, 0], mapped[1]), jax.jit(by_hand)(x, kernel, factor)):
         for a, b in zip(actual, expected, strict=True):
             np.testing.assert_allclose(np.asarray(a), b, rtol=2e-5, atol=2e-4)
 
 
-@pytest.mark.parametrize(
-    ("height", "width", "inputs", "outputs", "stride"),
-    [(20, 16, 64, 64, 1), (33, 35, 64, 128, 2), (16, 16, 128, 128, 1), (13, 20, 65, 192, 1)],
-)
-def test_the_kernels_of_large_maps_have_the_gradient_of_lax(height, width, inputs, outputs, stride):
+# name: images (height, width, inputs), outputs, stride; what they become on a CPU
+DEEP_CASES = {
+    "tiles": ((16, 16, 128), 128, 1),
+    "tiles of an odd map, other outputs": ((13, 20, 65), 192, 1),
+    "tiles, kernel's gradient in blocks": ((20, 16, 64), 64, 1),
+    "patches for images alone": ((33, 35, 64), 128, 2),
+    "patches": ((9, 10, 256), 256, 2),
+}
+
+
+@pytest.mark.parametrize("case", DEEP_CASES)
+def test_deep_maps_have_the_value_and_gradients_of_lax(case):
+    (height, width, inputs), outputs, stride = DEEP_CASES[case]
     generator = np.random.default_rng(0)
     x = jnp.asarray(generator.normal(size=(4, height, width, inputs)), jnp.float32)
     kernel = jnp.asarray(generator.normal(size=(3, 3, inputs, outputs)), jnp.float32)
-    padding = ((1, 1), (1, 1))
-    taps = conv._taps(x, (3, 3), stride, padding)
     ours, theirs = (
-        with_gradients(lambda x, kernel, f=f: f(x, kernel))
-        for f in (
-            functools.partial(conv.conv, stride=stride, padding=padding),
-            functools.partial(reference, stride=stride, padding=padding),
-        )
+        functools.partial(f, stride=stride, padding=((1, 1), (1, 1)))
+        for f in (conv.conv, reference)
     )
-    value = reference(x, kernel, stride, padding)
-    cotangent = jnp.asarray(generator.normal(size=value.shape), jnp.float32)
-    assert kernel_gradient._are_large(taps, cotangent)
-    for found, wanted in zip(ours(x, kernel, cotangent), theirs(x, kernel, cotangent), strict=True):
-        np.testing.assert_allclose(found, wanted, atol=2e-6 * np.abs(wanted).max(), rtol=1e-5)
+    shape = jax.eval_shape(theirs, x, kernel).shape
+    cotangent = jnp.asarray(generator.normal(size=shape), jnp.float32)
+    found, wanted = (with_gradients(f)(x, kernel, cotangent) for f in (ours, theirs))
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6 * np.abs(b).max(), rtol=1e-5)
+
+
+def test_deep_strided_maps_are_patches_in_float32_alone(monkeypatch):
+    assert "stablehlo.convolution" in lowered("3x3 of more channels, strided", "cpu")
+    monkeypatch.setattr(conv, "_STRIDED", 4)
+    assert "stablehlo.convolution" not in lowered("3x3 of more channels, strided", "cpu")
+    low = (a.astype(jnp.bfloat16) for a in arrays("3x3 of more channels, strided", np.float32)[:2])
+    assert not conv._is_slow(2, *low)
+
+
+def test_gradients_of_patches_are_summed_in_float32():
+    # Whole numbers, so that float32 is exact, whose sums bfloat16 rounds: once, at the end.
+    x, kernel, stride, padding = arrays("3x3 of more channels, strided", np.float32)
+    generator = np.random.default_rng(0)
+    kernel = jnp.asarray(generator.integers(-99, 100, kernel.shape), jnp.float32)
+    theirs = functools.partial(reference, stride=stride, padding=padding)
+    shape = jax.eval_shape(theirs, x, kernel).shape
+    cotangent = jnp.asarray(generator.integers(-99, 100, shape), jnp.float32)
+    wanted = jax.vjp(theirs, x, kernel)[1](cotangent)[0]
+    ours = functools.partial(conv.conv, stride=stride, padding=padding)
+    low = [a.astype(jnp.bfloat16) for a in (x, kernel, cotangent)]
+    found = with_gradients(ours)(*low)[1]
+    assert np.abs(wanted).max() > 4096
+    np.testing.assert_array_equal(found, wanted.astype(jnp.bfloat16))
 
 
 def test_shapes_without_running():

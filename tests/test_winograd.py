@@ -1,10 +1,12 @@
 import functools
+import re
 
 import jax
 import numpy as np
 import pytest
 from jax import lax
 from jax import numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
 
 from catpose.models import conv, winograd
 
@@ -99,7 +101,31 @@ def test_deep_maps_of_many_positions_are_in_tiles_on_a_cpu():
         dict(batch=2, size=14, channels=128, platform="cuda"),
         dict(batch=2, size=14, channels=128, platform="tpu"),
         dict(batch=2, size=14, channels=64, dtype=jnp.bfloat16),
+        dict(batch=2, size=14, channels=128, dtype=jnp.float16),
     ],
 )
 def test_others_are_not(settings):
     assert "stablehlo.convolution" in program(**settings)
+
+
+def test_tiles_stay_on_their_device():
+    padding = ((1, 1), (1, 1))
+    x, kernel, gradient = arrays((8, 8, 7, 72), 72, padding, np.float32)
+
+    def gradients(x, kernel, gradient):
+        slide = functools.partial(conv.conv, padding=padding)
+        return jax.vjp(slide, x, kernel)[1](gradient)
+
+    split = jax.sharding.Mesh(np.array(jax.devices()), ("batch",))
+    by_image = NamedSharding(split, PartitionSpec("batch"))
+    whole = NamedSharding(split, PartitionSpec())
+    shardings = dict(in_shardings=(by_image, whole, by_image), out_shardings=(by_image, whole))
+    compiled = jax.jit(gradients, **shardings).lower(x, kernel, gradient).compile()
+    text = compiled.as_text()
+    assert "convolution(" not in text
+    # The kernel's gradient is added up; nothing else crosses.
+    assert "all-reduce" in text
+    assert not re.search(r"all-gather|all-to-all|collective-permute", text)
+    found = compiled(*jax.device_put((x, kernel, gradient), shardings["in_shardings"]))
+    for a, b in zip(found, three_of_lax(padding, x, kernel, gradient)[1:], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-5 * np.abs(b).max())

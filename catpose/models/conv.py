@@ -13,8 +13,8 @@ image patches (im2col) it takes 9 ms. Patches everywhere would cost two to four 
 the larger maps.
 
 Kernels at stride 2: the images' gradient, put together from that of patches, takes 13 ms in the
-place of 20 for 3x3 x 512 x 512 on 14 x 14 positions (batch 8), at any number of channels less than
-XLA's; from 256 channels on patches are as fast or faster in all directions.
+place of 20 for 3x3 x 512 x 512 on 14 x 14 positions (batch 8), and less than XLA's at any number of
+channels; from 256 on (in float32, to 9 taps) patches are as fast or faster in all directions.
 
 Images of three channels: 3x3 kernels to 24 channels take 26 ms at 64 pixels, as patches 4 ms (to 16
 channels both take 5 ms).
@@ -32,8 +32,8 @@ step 0.94.
 Kernels of 3x3 at stride 1, of 64 channels and more: Winograd's tiles (winograd.py) take less than
 half the products. For 3x3 x 256 x 256 on 14 x 14 positions (batch 8): 7 in the place of 11 ms
 forwards, 8 of 13 for the images' gradient and 8 of 12 for the kernel's. Few positions do not pay
-for the kernel's tiles; and of 64 channels, which XLA multiplies slowly, the blocks above give the
-kernel's gradient sooner.
+for the kernel's tiles; and of 64 channels, which XLA multiplies slowly, the blocks of
+kernel_gradient.py are sooner there.
 
 Deep maps of bfloat16, of 128 channels and more: XLA's convolutions do not use the processor's
 bfloat16 instructions, its products do (see products.py). One for each element of the kernel,
@@ -54,9 +54,10 @@ from jaxtyping import Array, Float
 
 from catpose.models import kernel_gradient, products, winograd
 
-Padding = tuple[tuple[int, int], tuple[int, int]]
+Padding = winograd.Padding
 NO_PADDING: Padding = ((0, 0), (0, 0))
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+_STRIDED = 256  # channels from which patches at a stride pay in all directions
 _MANY = 384  # positions that pay for transforming a kernel
 _WIDE = 8192  # columns times outputs that give two cores their work
 
@@ -92,7 +93,7 @@ def _conv(stride: int, padding: Padding, x: Array, kernel: Array) -> Array:
     elif _is_worth_tiles(stride, x, kernel):
         on_cpu = functools.partial(winograd.conv, padding)
     elif _num_abreast(stride, padding, x, kernel) > 1:
-        on_cpu = functools.partial(_slide, stride, padding)
+        on_cpu = functools.partial(_slide, padding)
     else:
         return plain(x, kernel)
     return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
@@ -105,7 +106,7 @@ def _forward(stride, padding, x, kernel):
 def _backward(stride, padding, residuals, gradient):
     x, kernel = residuals
     plain = functools.partial(_plain_gradients, stride, padding)
-    product = _product_gradients if _is_slow(stride, gradient, kernel) else _tap_gradients
+    product = _product_gradients if _is_slow(stride, gradient, kernel) else _sliding_gradients
     product = functools.partial(product, stride, padding)
     return lax.platform_dependent(x, kernel, gradient, cpu=product, default=plain)
 
@@ -117,7 +118,7 @@ def _is_slow(stride, x, kernel):
     """Whether XLA on CPU is slow at sliding this kernel over this map."""
     rows, columns, inputs, outputs = kernel.shape
     num_taps = rows * columns
-    strided = stride > 1 and min(inputs, outputs) >= 256 and x.dtype != jnp.bfloat16
+    strided = stride > 1 and min(inputs, outputs) >= _STRIDED and x.dtype != jnp.bfloat16
     few = (_is_thin(kernel) or strided) and num_taps <= 9
     return num_taps == 1 or few or math.prod(x.shape[1:3]) < num_taps
 
@@ -128,10 +129,10 @@ def _is_thin(kernel):
 
 
 def _is_worth_tiles(stride, x, kernel):
-    """Whether Winograd's tiles save more than it costs to make them, and those of the kernel."""
+    """Whether Winograd's tiles save more than it costs to make them and to transform the kernel."""
     count, height, width, _ = x.shape
-    many = count * height * width >= _MANY
-    wide = min(kernel.shape[2:]) >= 64 and x.dtype != jnp.bfloat16
+    many = count * height * width >= _MANY and min(height, width) >= 3
+    wide = min(kernel.shape[2:]) >= 64 and jnp.finfo(x.dtype).bits >= 32
     return stride == 1 and kernel.shape[:2] == (3, 3) and many and wide
 
 
@@ -159,16 +160,16 @@ def _num_abreast(stride, padding, x, kernel):
     return min(enough, default=1)
 
 
-def _slide(stride, padding, x, kernel):
-    """`_plain`, with images side by side where that is faster on CPU."""
-    number = _num_abreast(stride, padding, x, kernel)
+def _slide(padding, x, kernel):
+    """`_plain` at stride 1, with images side by side where that is faster on CPU."""
+    number = _num_abreast(1, padding, x, kernel)
     if number == 1:
-        return _plain(stride, padding, x, kernel)
+        return _plain(1, padding, x, kernel)
     count, _, width, _ = x.shape
     between = padding[1][0]  # columns of zeros that neighbours share
     x = jnp.pad(x, ((0, 0), (0, 0), (0, between), (0, 0)))
     x = x.reshape(-1, number, *x.shape[1:]).swapaxes(1, 2)
-    y = _plain(stride, padding, x.reshape(*x.shape[:2], -1, x.shape[-1]), kernel)
+    y = _plain(1, padding, x.reshape(*x.shape[:2], -1, x.shape[-1]), kernel)
     y = y.reshape(*y.shape[:2], number, width + between, y.shape[-1])[:, :, :, :width]
     return y.swapaxes(1, 2).reshape(count, -1, width, y.shape[-1])
 
@@ -190,9 +191,9 @@ def _product_gradients(stride, padding, x, kernel, gradient):
 def _patch_gradient(stride, padding, x, kernel, gradient):
     """The images' gradient, put together from that of their patches."""
     cut = functools.partial(_patches, size=kernel.shape[:2], stride=stride, padding=padding)
-    parts = products.dot(gradient, _matrix(kernel).T, jnp.promote_types(x.dtype, jnp.float32))
-    whole = jax.ShapeDtypeStruct(x.shape, parts.dtype)
-    return jax.linear_transpose(cut, whole)(parts)[0].astype(x.dtype)
+    sums = jnp.promote_types(x.dtype, jnp.float32)
+    parts = products.dot(gradient, _matrix(kernel).T, sums)
+    return jax.vjp(cut, x.astype(sums))[1](parts)[0].astype(x.dtype)
 
 
 def _tap_products(stride, padding, x, kernel):
@@ -202,7 +203,7 @@ def _tap_products(stride, padding, x, kernel):
     return sum(parts).astype(x.dtype)
 
 
-def _tap_gradients(stride, padding, x, kernel, gradient):
+def _sliding_gradients(stride, padding, x, kernel, gradient):
     of_kernel = _sliding_kernel_gradient(stride, padding, x, kernel, gradient)
     around = tuple(
         tuple(size - 1 - zeros for zeros in sides)
@@ -216,12 +217,12 @@ def _tap_gradients(stride, padding, x, kernel, gradient):
             return winograd.image_gradient(around, gradient, kernel), of_kernel
     if stride > 1:
         return _patch_gradient(stride, padding, x, kernel, gradient), of_kernel
-    slide = functools.partial(_slide, stride, padding, kernel=kernel)
+    slide = functools.partial(_slide, padding, kernel=kernel)
     return *jax.vjp(slide, x)[1](gradient), of_kernel
 
 
 def _sliding_kernel_gradient(stride, padding, x, kernel, gradient):
-    if _is_worth_tiles(stride, gradient, kernel) and min(kernel.shape[2:]) > 64:
+    if _is_worth_tiles(stride, gradient, kernel) and kernel.shape[3] > 64:
         return winograd.kernel_gradient(padding, x, gradient)
     taps = _taps(x, kernel.shape[:2], stride, padding)
     if _is_thin(kernel):

@@ -29,7 +29,8 @@ def of_taps(
     """The gradient with respect to a kernel, given as one matrix for each of its taps.
 
     Args:
-      taps: the inputs under each element of the kernel, at each position of the result.
+      taps: the inputs under each element of the kernel, or under each group of elements side by
+        side as channels, at each position of the result.
       gradient: with respect to the result, of the same type.
 
     Returns:
