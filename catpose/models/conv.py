@@ -205,23 +205,24 @@ def _tap_products(stride, padding, x, kernel):
 
 def _sliding_gradients(stride, padding, x, kernel, gradient):
     of_kernel = _sliding_kernel_gradient(stride, padding, x, kernel, gradient)
+    if stride > 1:
+        return _patch_gradient(stride, padding, x, kernel, gradient), of_kernel
     around = tuple(
         tuple(size - 1 - zeros for zeros in sides)
         for size, sides in zip(kernel.shape[:2], padding, strict=True)
     )
-    if stride == 1 and min(map(min, around)) >= 0:
+    if min(map(min, around)) >= 0:
         if products.is_deep_bfloat16(gradient):
             turned = kernel[::-1, ::-1].swapaxes(2, 3)
             return _tap_products(1, around, gradient, turned), of_kernel
         if _is_worth_tiles(1, gradient, kernel):
             return winograd.image_gradient(around, gradient, kernel), of_kernel
-    if stride > 1:
-        return _patch_gradient(stride, padding, x, kernel, gradient), of_kernel
     slide = functools.partial(_slide, padding, kernel=kernel)
     return *jax.vjp(slide, x)[1](gradient), of_kernel
 
 
 def _sliding_kernel_gradient(stride, padding, x, kernel, gradient):
+    # To 64 outputs blocks are sooner than 16 products of few columns.
     if _is_worth_tiles(stride, gradient, kernel) and kernel.shape[3] > 64:
         return winograd.kernel_gradient(padding, x, gradient)
     taps = _taps(x, kernel.shape[:2], stride, padding)

@@ -3,8 +3,7 @@
 Winograd's minimal filtering F(2x2, 3x3): four outputs that are neighbours look at a tile of 4 x 4
 inputs. With d the tile and k the kernel they are A' [(G k G') * (B' d B)] A, where ' transposes and
 * multiplies element by element, summed over the inputs' channels: for all tiles together 16 matrix
-products. The matrices hold 0, 1, -1 and 1/2, and the rounding is about that of the
-plain sum.
+products. The matrices hold 0, 1, -1 and 1/2, and the rounding is about that of the plain sum.
 
 A set of tiles is a list of four arrays, one for each column of the tile, of (four rows, tiles,
 channels).
