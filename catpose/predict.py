@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from catpose.data import augment, photos
+from catpose.data import augment, images
 from catpose.errors import InputError
+from catpose.experiment import build, initial_weights, phases, workdir
 from catpose.geometry import viewpoint
 from catpose.models import fusion
-from catpose.report import axes, exemplars, overlay
-from catpose.train import experiment, phases, start, workdir
+from catpose.visualize import axes, category_models, overlay
 
 Photo = str | pathlib.Path | bytes | Image.Image | np.ndarray
 Box = Sequence[float | int] | np.ndarray | None
@@ -97,7 +97,7 @@ class Predictor(NamedTuple):
             x0, y0, x1, y1 = (float(edge) for edge in box)
         except (TypeError, ValueError) as error:
             raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
-        return photos.crop(picture, (x0, y0, x1, y1), self.resolution, 0, context=self.context)
+        return images.crop(picture, (x0, y0, x1, y1), self.resolution, 0, context=self.context)
 
     def from_crops(self, crops: Sequence[UInt8[np.ndarray, "S S 3"]]) -> list[Prediction]:
         """Category and pose of what `crop` made, in its order."""
@@ -133,7 +133,7 @@ class Predictor(NamedTuple):
         prediction: Prediction | None = None,
         *,
         show: Literal["axes", "model", "both"] = "axes",
-        models: exemplars.Source = exemplars.built_in,
+        models: category_models.Source = category_models.built_in,
     ) -> Image.Image:
         """The photo with what was predicted drawn on it: the pose, the box and the category.
 
@@ -142,9 +142,9 @@ class Predictor(NamedTuple):
           box: see `__call__`.
           prediction: of this image and box, where there is one already.
           show: the object's axes, a 3D model of the category over the object (see
-            `catpose.report.overlay`), or both.
-          models: where the model is from, see `catpose.report.exemplars`; a category without one
-            gets its axes.
+            `catpose.visualize.overlay`), or both.
+          models: where the model is from, see `catpose.visualize.category_models`; a category
+            without one gets its axes.
         """
         picture = open_image(image)
         found = prediction or self(picture, box)
@@ -173,16 +173,16 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     folder = workdir.find(folder)
     config = workdir.read_config(folder)
     categories = workdir.read_categories(folder)
-    model = experiment.build_model(config, categories, workdir.read_keys(folder))
-    step, variables = start.read_variables(folder, model, best=best)
-    run_phases = experiment.build_phases(config)
+    model = build.build_model(config, categories, workdir.read_keys(folder))
+    step, variables = initial_weights.read_variables(folder, model, best=best)
+    run_phases = build.build_phases(config)
     phase, _ = phases.at_step(run_phases, step)
     answering = phases.answering_fusion(run_phases)
-    return build(model, variables, tied=phase.tied, fusion_name=answering)
+    return from_variables(model, variables, tied=phase.tied, fusion_name=answering)
 
 
-def build(
-    model: experiment.Model, variables: Any, *, tied: bool = False, fusion_name: str = "weighted"
+def from_variables(
+    model: build.Model, variables: Any, *, tied: bool = False, fusion_name: str = "weighted"
 ) -> Predictor:
     """The predictor of a network in memory.
 
@@ -213,13 +213,13 @@ def build(
 
 
 def open_image(image: Photo) -> Image.Image:
-    """Any form of a photo as a PIL image in RGB; see `catpose.data.photos.open_image`.
+    """Any form of a photo as a PIL image in RGB; see `catpose.data.images.open_image`.
 
     Raises:
       InputError: no such file, not an image, or an array of another form.
     """
     if not isinstance(image, np.ndarray):
-        return photos.open_image(image)
+        return images.open_image(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
         raise InputError(
             f"an image array is (H, W, 3) uint8 in RGB, not {image.shape} {image.dtype}"

@@ -4,7 +4,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from catpose.render import engine
+from catpose.synthetic import domain_randomization
 
 ALL = ("feature_network", "category_network", "pose_networks")
 
@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
     config.data = ConfigDict()
     config.data.kind = "manifest"  # or "pascal3d", "objectnet3d", "shapes"
     config.data.root = ""  # the folder with manifest.csv and images/, or what launch.prepare built
-    config.data.variant = "paper"  # pascal3d, objectnet3d: see catpose/data/releases.py
+    config.data.variant = "paper"  # pascal3d, objectnet3d: see catpose/data/pascal3d/layout.py
     config.data.categories = ()  # names in order; empty for all that the data has
     # By category: "z" where any turn about the object's z axis changes nothing, n where turns by
     # 360/n degrees do; losses and errors then take the nearest equivalent of the truth. Empty: the
@@ -54,7 +54,7 @@ def get_config() -> ConfigDict:
 
     # Phases whose `sources` name "drawn" train on images of 3D models, drawn inside the step.
     config.engine = ConfigDict()
-    config.engine.models = "builtin"  # or a folder, see catpose/render/models.py
+    config.engine.models = "builtin"  # or a folder, see catpose/synthetic/mesh_files.py
     config.engine.names = ConfigDict({})  # what the models call a category, where that differs
     config.engine.up = ""  # of the folder's models; empty: as its layout has it
     config.engine.front = ""
@@ -70,7 +70,7 @@ def get_config() -> ConfigDict:
     config.engine.backgrounds = ""  # a folder of photographs; empty: drawn at random
     config.engine.num_backgrounds = 1000
     config.engine.supersampling = 2
-    config.engine.look = ConfigDict(engine.Look()._asdict())  # how pictures differ
+    config.engine.look = ConfigDict(domain_randomization.Look()._asdict())  # how pictures differ
 
     config.model = ConfigDict()
     config.model.architecture = "integrated"  # "shared", "sequential", "independent" (figure 2)

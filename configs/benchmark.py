@@ -6,7 +6,7 @@ python -m launch.benchmark --network=resnet50 --resolution=64 --batch=32
 import jax
 from ml_collections import ConfigDict
 
-from catpose.render import shapes
+from catpose.synthetic.objects import catalogue
 from configs import base, quickstart
 
 # By what differs in the cost of a step: everything trains, the feature network rests, its outputs
@@ -25,7 +25,7 @@ def get_config(
       batch: images of a step; where they are drawn, the next number that gives each device every
         category equally often.
     """
-    group = len(shapes.CATEGORIES) * jax.device_count()
+    group = len(catalogue.CATEGORIES) * jax.device_count()
     name, dtype = which.split(",")
     config = {"resnet50": base.get_config, "quickstart": quickstart.get_config}[name]()
     config.name = "benchmark"

@@ -23,7 +23,7 @@ class Budget(NamedTuple):
       real_batch: images of a batch in steps 4 and 5; 0 for the same as elsewhere.
       cached: whether what rests is stored.
       tunes: whether feature networks train at all.
-      pose_bn: see `catpose.train.phases.Phase`.
+      pose_bn: see `catpose.experiment.phases.Phase`.
       rates: by step, what differs of its learning rate from a cosine.
       augment: of the images, where they are not stored.
     """

@@ -4,8 +4,8 @@ python -m launch.benchmark --network=resnet50 --resolution=64 --batch=32 --peer=
 python -m launch.benchmark --network=quickstart --json=speed.json
 
 All programs are timed in turn, several times; figures are medians. The peer is the same network in
-PyTorch (tests/peers/torch_network.py; pip install -e '.[peers]'), a process of its own; ratios are
-ours over theirs, medians of neighbouring turns.
+PyTorch (catpose/bench/torch_network.py; pip install -e '.[peers]'), a process of its own; ratios
+are ours over theirs, medians of neighbouring turns.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 
 from absl import flags
 
-from catpose import bars
+from catpose import progress
 from catpose.errors import InputError
 from launch import command
 
@@ -33,7 +33,7 @@ REPEATS = flags.DEFINE_integer("repeats", 5, "turns of each program", lower_boun
 SECONDS = flags.DEFINE_float("seconds", 1.0, "about how long a turn takes", lower_bound=0.0)
 JSON = flags.DEFINE_string("json", "", "file for the figures; the picture lies beside it")
 
-SCRIPT = pathlib.Path(__file__).parent.parent / "tests/peers/torch_network.py"
+SCRIPT = pathlib.Path(__file__).parent.parent / "catpose/bench/torch_network.py"
 # What of the peer each of ours is compared with. "latency" is a predictor's answer to one photo,
 # cropping included, and the peer's from the crop.
 PEERS = {"step": "train", "inference": "infer", "latency": "latency"}
@@ -47,7 +47,7 @@ def main() -> None:
     import jax
 
     from catpose.bench import limits, peer, summary, timing
-    from catpose.report import layout
+    from catpose.visualize import text_tables
     from configs import benchmark
 
     config = benchmark.get_config(f"{NETWORK.value},{DTYPE.value}", RESOLUTION.value, BATCH.value)
@@ -67,7 +67,7 @@ def main() -> None:
             )
             version, timers = other.version, _side_by_side(timers, other.timers)
         bar = stack.enter_context(
-            bars.bar(total=len(timers) * REPEATS.value, unit="turn", show=True)
+            progress.bar(total=len(timers) * REPEATS.value, unit="turn", show=True)
         )
         times = timing.alternate(
             timers,
@@ -104,7 +104,7 @@ def main() -> None:
     print(
         f"\n{found['device']}, {found['processors']} processors, jax {found['jax']}: "
         f"{roof.flops / 1e9:.0f} GFLOP/s, {roof.bytes / 1e9:.1f} GB/s at best; "
-        f"most memory {layout.number(found['peak_memory_bytes'] / 1e9, 2)} GB"
+        f"most memory {text_tables.number(found['peak_memory_bytes'] / 1e9, 2)} GB"
     )
     if found["split_ms"]:
         print(", ".join(f"{name} {ms:.1f} ms" for name, ms in found["split_ms"].items()))
@@ -162,11 +162,11 @@ def _latency(run):
 
     from catpose import predict
     from catpose.bench import programs
-    from catpose.train import runs
+    from catpose.train import run_setup
 
-    at = runs.initial_state(run)
+    at = run_setup.initial_state(run)
     variables = {"params": at.params, "batch_stats": at.batch_stats}
-    predictor = predict.build(run.model, variables)
+    predictor = predict.from_variables(run.model, variables)
     photo = np.resize(run.dataset.splits["train"].image[0], (480, 640, 3))
     return programs.whole(lambda: predictor(photo, box=(100, 60, 500, 400)).rotation, 1)
 

@@ -13,7 +13,7 @@ from absl import app, flags
 from absl import logging as absl_logging
 
 from catpose.errors import InputError
-from catpose.train import stopping
+from catpose.train import signals
 
 _HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _TUNABLES = "GLIBC_TUNABLES"
@@ -45,11 +45,11 @@ def run(main: Callable[[], None]) -> NoReturn:
         if len(argv) > 1:
             fail(f"unexpected argument '{argv[1]}'; options begin with --")
         try:
-            with stopping.handled():
+            with signals.handled():
                 main()
         except InputError as error:
             fail(str(error))
-        except stopping.Stopped as stop:
+        except signals.Stopped as stop:
             print("stopped; the same command goes on from here", file=sys.stderr)
             sys.exit(stop.exit_status)
         except RuntimeError as error:  # of JAX, whose own class is a slow import

@@ -33,7 +33,7 @@ SURPLUS = flags.DEFINE_bool("allow_surplus", False, "leave out predictions of un
 
 def main() -> None:
     """Scores and prints."""
-    from catpose.report import protocols
+    from catpose.evaluation import protocols
 
     if PROTOCOL.value == ["list"]:
         for name, protocol in protocols.PROTOCOLS.items():
@@ -54,10 +54,10 @@ def main() -> None:
 
 
 def _score_file(chosen: Mapping[str, Any]) -> None:
-    from catpose.report import labels, predictions
+    from catpose.evaluation import labels, prediction_files
 
     path = pathlib.Path(PREDICTIONS.value)
-    found = predictions.read(path)
+    found = prediction_files.read(path)
     truth = labels.read(DATA.value, SPLIT.value)
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
     for name, protocol in chosen.items():
@@ -65,15 +65,15 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
 
 
 def _score_run(chosen: Mapping[str, Any]) -> None:
-    from catpose.report import predictions, rerun
-    from catpose.train import parallel
-    from catpose.train import workdir as workdirs
+    from catpose import devices
+    from catpose.evaluation import prediction_files, rerun
+    from catpose.experiment import workdir as workdirs
 
     workdir = workdirs.find(WORKDIR.value)
     # Nothing is written beside a network that comes with catpose.
     beside = pathlib.Path("runs", workdir.name) if WORKDIR.value in workdirs.shipped() else workdir
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else beside / "evaluation"
-    parallel.keep_compilations()
+    devices.keep_compilations()
     done = {}
     for name, protocol in chosen.items():
         fusion = FUSION.value or rerun.default_fusion(workdir, protocol.category)
@@ -83,7 +83,7 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
                 workdir, SPLIT.value, fusion, best=BEST.value, root=DATA.value or ""
             )
             path = folder / f"{stem}.csv"
-            predictions.write(done[fusion][1], path)
+            prediction_files.write(done[fusion][1], path)
             print(f"predictions: {path}")
         what = f"{workdir}, {fusion} fusion"
         _report(*done[fusion], name, protocol, what, folder, f"{stem}-{name}")
@@ -92,13 +92,13 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
 def _report(
     truth: Any, found: Any, name: str, protocol: Any, what: str, folder: pathlib.Path, stem: str
 ) -> None:
-    from catpose.report import scorecard, scoring
+    from catpose.evaluation import score, score_report
 
-    score = scoring.score(
+    found_score = score.score(
         truth, found, protocol, allow_missing=MISSING.value, allow_surplus=SURPLUS.value
     )
-    paths = scorecard.write(score, name, what, folder, stem)
-    print(scorecard.terminal(score, name))
+    paths = score_report.write(found_score, name, what, folder, stem)
+    print(score_report.terminal(found_score, name))
     print(f"results: {', '.join(map(str, paths))}\n")
 
 

@@ -21,7 +21,7 @@ BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error,
 
 def main() -> None:
     """Copies what describes the run, and writes its weights."""
-    from catpose.train import checkpoint, workdir
+    from catpose.experiment import checkpoint, workdir
 
     folder, output = (pathlib.Path(flag.value).expanduser() for flag in (WORKDIR, OUTPUT_DIR))
     workdir.read_config(folder)

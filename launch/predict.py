@@ -19,7 +19,7 @@ import sys
 from absl import flags
 
 from catpose.errors import InputError
-from catpose.report import exemplars
+from catpose.visualize import category_models
 from launch import command
 
 WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder", required=True)
@@ -39,10 +39,9 @@ BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error,
 def main() -> None:
     """Predicts and prints."""
     import catpose
-    from catpose import predict
-    from catpose.train import parallel
+    from catpose import devices, predict
 
-    parallel.keep_compilations()
+    devices.keep_compilations()
     listed, (show, models) = _listed(), _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
     failed, without_model = 0, set()
@@ -82,14 +81,14 @@ def _listed() -> list[tuple[str, list[float] | None]]:
         if BOX.value:
             raise InputError("--box is about --image; --boxes has the boxes")
         return _read_boxes(pathlib.Path(BOXES.value))
-    from catpose.data import drawn  # with it comes jax: a wrong flag is told before
+    from catpose.data import online_rendering  # with it comes jax: a wrong flag is told before
 
     box, files = _box(BOX.value), []
     for given in IMAGE.value:
         if pathlib.Path(given).is_dir():
             within = sorted(
                 path for path in pathlib.Path(given).iterdir()
-                if path.suffix.lower() in drawn.PHOTO_SUFFIXES
+                if path.suffix.lower() in online_rendering.PHOTO_SUFFIXES
             )  # fmt: skip
             if not within:
                 raise InputError(f"the folder {given} has no photos")
@@ -149,16 +148,16 @@ def _box(texts: list[str] | None) -> list[float] | None:
     return box
 
 
-def _drawing() -> tuple[str, exemplars.Source]:
+def _drawing() -> tuple[str, category_models.Source]:
     """What to draw, and where a category's model is from."""
     if (DRAW.value or MODELS.value) and not OUTPUT.value:
         raise InputError("--draw and --models are about the picture that --output names")
     if MODELS.value:
-        models = exemplars.from_folder(MODELS.value, up=UP.value, front=FRONT.value)
+        models = category_models.from_folder(MODELS.value, up=UP.value, front=FRONT.value)
         return DRAW.value or "model", models
     if UP.value or FRONT.value:
         raise InputError("--up and --front are about the files in --models")
-    return DRAW.value or "axes", exemplars.built_in
+    return DRAW.value or "axes", category_models.built_in
 
 
 def _save(picture: object, output: pathlib.Path) -> None:

@@ -46,7 +46,10 @@ def main() -> None:
 
 def _prepare(name: str, source: str, output: pathlib.Path) -> Any:
     # The libraries take seconds to load: a wrong flag is told before.
-    from catpose.data import manifest, pascal3d, rendered, stanford_cars
+    from catpose.data import manifest
+    from catpose.data.pascal3d import dataset as pascal3d
+    from catpose.data.render_for_cnn import read as rendered
+    from catpose.data.stanford_cars import dataset as stanford_cars
 
     if name == "stanford_cars":
         stanford_cars.prepare(source, output)
@@ -64,23 +67,23 @@ def _models(source: str, output: pathlib.Path) -> None:
     """Loads each model; with --show, draws it from four sides to check its axes."""
     from PIL import Image
 
-    from catpose.render import models
-    from catpose.report import layout, model_sheet
+    from catpose.synthetic import mesh_files
+    from catpose.visualize import model_sheet, text_tables
 
     rows = []
-    for found in models.find(source, up=UP.value, front=FRONT.value):
-        mesh = models.load(found.path, up=found.up, front=found.front)
+    for found in mesh_files.find(source, up=UP.value, front=FRONT.value):
+        mesh = mesh_files.load(found.path, up=found.up, front=found.front)
         rows.append([found.category, found.name, found.up, found.front, str(len(mesh.faces))])
         if SHOW.value:
             path = output / f"model_{found.category}_{found.name}.png"
             Image.fromarray(model_sheet.sheet(mesh)).save(path)
             print(f"sheet: {path}")
-    print(layout.plain(["category", "model", "up", "front", "faces"], rows, 2))
+    print(text_tables.plain(["category", "model", "up", "front", "faces"], rows, 2))
 
 
 def _print_counts(listing: Any) -> None:
     from catpose.data import listing as listings
-    from catpose.report import layout
+    from catpose.visualize import text_tables
 
     splits = listings.splits(listing)
     rows = [
@@ -89,14 +92,14 @@ def _print_counts(listing: Any) -> None:
         for k, category in enumerate(listing.categories)
     ]
     rows.append(["all", *(str((listing.split == split).sum()) for split in splits)])
-    print(layout.plain(["objects", *splits], rows, 1))
+    print(text_tables.plain(["objects", *splits], rows, 1))
     for note in listing.notes:
         print(note)
 
 
 def _show(listing: Any, output: pathlib.Path) -> None:
     from catpose.data import augment
-    from catpose.report import dataset_sheet
+    from catpose.visualize import dataset_sheet
 
     cameras = listing.camera is not None
     changes = augment.Augment(

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from absl import flags
 
 from catpose.errors import InputError
-from catpose.train import stopping
+from catpose.train import signals
 
 COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port where the first process listens")
 PROCESSES = flags.DEFINE_integer("processes", None, "how many there are", lower_bound=1)
@@ -39,7 +39,7 @@ def joined() -> Iterator[None]:
         return
     try:
         yield
-    except stopping.Stopped:
+    except signals.Stopped:
         raise
     except BaseException as error:
         import jax
@@ -59,9 +59,9 @@ def _start() -> bool:
             raise InputError(f"--process is below --processes, from 0 to {PROCESSES.value - 1}")
     elif DISTRIBUTED.value is False or not (DISTRIBUTED.value or shows(os.environ)):
         return False
-    from catpose.train import parallel
+    from catpose import devices
 
-    parallel.start(*told)
+    devices.start(*told)
     return True
 
 

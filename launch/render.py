@@ -25,16 +25,16 @@ SEED = flags.DEFINE_integer("seed", 0, "of the pictures", lower_bound=0)
 def main() -> None:
     """Draws, and says what there is."""
     # The libraries take seconds to load: a wrong flag is told before.
-    from catpose.data import render_files
-    from catpose.report import contact_sheet
-    from catpose.train import sources
+    from catpose.data.render_for_cnn import write as render_files
+    from catpose.experiment import datasets
+    from catpose.visualize import contact_sheet
 
     config = CONFIG.value
     config.data.resolution = SIZE.value
     config.phases = []  # nothing is trained, so the images to train on need not be made
     config.data.rendered = ""  # perhaps the very images that are to be drawn
-    loaded = sources.load_dataset(config, only=config.engine.views_like or "none")
-    made = sources.build_engine(config, loaded)
+    loaded = datasets.load_dataset(config, only=config.engine.views_like or "none")
+    made = datasets.build_engine(config, loaded)
     folder = pathlib.Path(OUTPUT_DIR.value).expanduser()
     count = render_files.write(
         made,

@@ -32,22 +32,22 @@ def main() -> None:
     if PRESET.value == "smoke":
         # Two steps of a program: compiling it fast matters more than what it runs like.
         command.set_xla_flag("xla_backend_optimization_level", "0")
-    from catpose.report import campaign, results_page, study
-    from catpose.train import parallel
+    from catpose import devices
+    from catpose.studies.paper import page, sweep, table_rows
     from configs import tables
 
-    chosen = study.chosen(TABLE.value)
+    chosen = table_rows.chosen(TABLE.value)
     which = f"{DATA.value},{PRESET.value}"
-    rows = list(dict.fromkeys(row for table in chosen for row in study.rows_of(table)))
+    rows = list(dict.fromkeys(row for table in chosen for row in table_rows.rows_of(table)))
     absent = {row: why for row in rows if (why := tables.why_not(DATA.value, PRESET.value, row))}
     rows = [row for row in rows if row not in absent]
     if not rows:
         raise InputError(f"--data={DATA.value}: {'; '.join(sorted(set(absent.values())))}")
-    parallel.keep_compilations()
+    devices.keep_compilations()
     root = pathlib.Path(WORKDIR.value or f"runs/tables-{DATA.value}-{PRESET.value}")
     split = SPLIT.value or ("validation" if DATA.value == "cars3d" else "test")
     seeds = SEEDS.value or (1 if PRESET.value == "smoke" else 3)
-    own = campaign.Campaign(
+    own = sweep.Campaign(
         root,
         split,
         seeds,
@@ -56,15 +56,15 @@ def main() -> None:
     )
     for seed in range(seeds):
         for row in rows:
-            campaign.train(own, row, seed)
-    found = campaign.collect(own, rows, absent)
+            sweep.train(own, row, seed)
+    found = sweep.collect(own, rows, absent)
     extra = {}
     if "representations" in chosen:
-        extra[study.REPRESENTATIONS.caption] = campaign.representations(own, found)
-        print(extra[study.REPRESENTATIONS.caption])
-    extra["Parameters"] = campaign.parameters(own, rows)
+        extra[table_rows.REPRESENTATIONS.caption] = sweep.representations(own, found)
+        print(extra[table_rows.REPRESENTATIONS.caption])
+    extra["Parameters"] = sweep.parameters(own, rows)
     numbers = [table for table in chosen if isinstance(table, int)]
-    page = results_page.write(
+    written = page.write(
         found,
         numbers,
         root,
@@ -75,30 +75,33 @@ def main() -> None:
         extra=extra,
     )
     if numbers:
-        print(results_page.terminal(found, numbers))
-    print(f"results: {page}")
+        print(page.terminal(found, numbers))
+    print(f"results: {written}")
 
 
 def _preface(own: Any, rows: list[str], numbers: list[int]) -> str:
     import jax
 
-    from catpose.report import campaign, layout, study
-    from catpose.train import workdir
+    from catpose.experiment import workdir
+    from catpose.studies.paper import sweep, table_rows
+    from catpose.visualize import text_tables
 
-    seconds = campaign.total_seconds(own, rows)
+    seconds = sweep.total_seconds(own, rows)
     text = (
         f"Made by `python -m launch.tables --table={','.join(TABLE.value)} --data={DATA.value} "
         f"--preset={PRESET.value} --seeds={own.seeds}` at {workdir.commit()} on "
         f"{jax.devices()[0].device_kind}, in the frame '{own.config_fn(rows[0]).frame}'; trained "
-        f"at {', '.join(campaign.commits(own, rows))}, in {layout.duration(seconds)} in all. Ours "
-        f"are figures of the {own.split} images, means over {own.seeds} seeds ± standard deviation."
+        f"at {', '.join(sweep.commits(own, rows))}, in {text_tables.duration(seconds)} in all. "
+        f"Ours are figures of the {own.split} images, means over {own.seeds} seeds "
+        "± standard deviation."
     )
-    if any(study.CLAIMS.get(number) for number in numbers):
+    if any(table_rows.CLAIMS.get(number) for number in numbers):
         text += (
             " Differences are of the first row that a claim names minus the second, with 95 % "
-            "intervals and one-sided p-values over seeds and images (catpose/report/paired.py)."
+            "intervals and one-sided p-values over seeds and images "
+            "(catpose/studies/paper/significance.py)."
         )
-    return f"{text}\n\n{study.ABOUT[DATA.value]}"
+    return f"{text}\n\n{table_rows.ABOUT[DATA.value]}"
 
 
 if __name__ == "__main__":

@@ -32,37 +32,39 @@ def main() -> None:
 
 def _train() -> None:
     # The libraries take seconds to load: a wrong flag is told before.
-    from catpose.report import report
-    from catpose.train import loop, parallel, runs, workdir
+    from catpose import devices
+    from catpose.evaluation import run_report
+    from catpose.experiment import workdir
+    from catpose.train import loop, run_setup
 
-    parallel.keep_compilations()
-    config, first = CONFIG.value, parallel.is_first()
+    devices.keep_compilations()
+    config, first = CONFIG.value, devices.is_first()
     folder = pathlib.Path(WORKDIR.value or f"runs/{config.name}")
     opened = workdir.opened(folder, config) if first else contextlib.nullcontext(time.monotonic)
     with opened as clock:
-        finished = parallel.from_first(np.array(workdir.is_finished(folder)))
+        finished = devices.from_first(np.array(workdir.is_finished(folder)))
         if CHECK.value or not finished:
-            run = runs.prepare(config, folder, progress=first)
+            run = run_setup.prepare(config, folder, show_progress=first)
             if CHECK.value:
                 _check(run, talks=first)
                 return
-            report.write(run, loop.train(run), clock)
+            run_report.write(run, loop.train(run), clock)
     if first:
-        report.show(folder)
+        run_report.show(folder)
 
 
 def _check(run: Any, *, talks: bool) -> None:
-    from catpose.report import layout
-    from catpose.train import check
+    from catpose.train import preflight
+    from catpose.visualize import text_tables
 
     seconds = 0.0
-    for finding in check.findings(run):
+    for finding in preflight.findings(run):
         seconds += finding.seconds
         if talks:
-            spent = f": {layout.duration(finding.seconds)}" if finding.seconds else ""
+            spent = f": {text_tables.duration(finding.seconds)}" if finding.seconds else ""
             print(f"{finding.text}{spent}", flush=True)
     if talks:
-        total = layout.duration(seconds)
+        total = text_tables.duration(seconds)
         print(f"checked: a full run takes about {total}, without loading the data")
 
 

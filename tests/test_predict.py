@@ -10,16 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import tiny
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
 import catpose
 from catpose.errors import InputError
-from catpose.report import axes, exemplars, overlay
-from catpose.train import checkpoint, experiment, state, workdir
+from catpose.experiment import build, checkpoint, workdir
+from catpose.train import state
+from catpose.visualize import axes, category_models, overlay
+from tests.support import tiny
+from tests.support.paths import ROOT
 
-ROOT = pathlib.Path(__file__).parent.parent
 CATEGORIES = ("bus", "car", "vase")
 BOX = (10, 6, 74, 70)
 RUNS = {
@@ -37,7 +38,7 @@ def run_config(frame="upright", phase=None):
 
 def random_variables(config, seed):
     """Weights and statistics that differ in every place, so that the outputs vary widely."""
-    network = experiment.build_model(config, CATEGORIES).network
+    network = build.build_model(config, CATEGORIES).network
     shape = jax.ShapeDtypeStruct((1, tiny.RESOLUTION, tiny.RESOLUTION, 3), jnp.float32)
     variables = network.init_fn(jax.random.key(seed), shape)
     generator = np.random.default_rng(seed)
@@ -91,7 +92,7 @@ def by_hand(name, config, variables, photo, box):
     """Probabilities and rotation (frame "camera") with Pillow, scipy and the bare network."""
     pixels = photo.resize((32, 32), Image.Resampling.BILINEAR, box=box)
     image = (np.asarray(pixels) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    network = experiment.build_model(config, CATEGORIES).network
+    network = build.build_model(config, CATEGORIES).network
     outputs, _ = network.apply_fn(variables, jnp.asarray(image[None], jnp.float32))
     logits, omegas = np.float64(outputs.category_logits[0]), np.float64(outputs.pose_outputs[0])
     probabilities = np.exp(logits - logits.max())
@@ -248,7 +249,7 @@ def test_the_picture_of_the_model(predictors, photo):
         for show in ("axes", "model", "both")
     }
     label = f"car {found.probabilities['car']:.0%}"
-    mesh = exemplars.built_in("car")
+    mesh = category_models.built_in("car")
     below = overlay.draw_model(np.asarray(large), found.rotation, mesh, box)
     expected = axes.draw_axes(below, None, box=box, label=label)
     np.testing.assert_array_equal(drawn["model"], expected)
@@ -265,7 +266,9 @@ def test_the_picture_of_the_model(predictors, photo):
     small = photo.resize((60, 45))
     little = np.array(box) / 8
     found = predictor(small, little)._replace(category="bus")
-    below = overlay.draw_model(np.asarray(small), found.rotation, exemplars.built_in("bus"), little)
+    below = overlay.draw_model(
+        np.asarray(small), found.rotation, category_models.built_in("bus"), little
+    )
     assert len(below) == 4 * 45
     label = f"bus {found.probabilities['bus']:.0%}"
     expected = axes.draw_axes(below, found.rotation, box=4 * little, label=label)

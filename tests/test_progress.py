@@ -1,59 +1,24 @@
-"""How fast the steps go, told without waiting for the device more than needed."""
+"""Long work says how far it is, on a terminal and in a log."""
 
+import sys
 import time
 
-import pytest
-import tiny
-
-from catpose.train import experiment, progress
+from catpose import progress
 
 
-class Pending:
-    """A result that the device has at a given time, as `jax.block_until_ready` takes it."""
-
-    def __init__(self, now, ready):
-        self.now, self.ready = now, ready
-
-    def block_until_ready(self):
-        self.now[0] = max(self.now[0], self.ready)
-        return self
-
-
-def test_a_device_that_works_behind_is_not_too_fast(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    clock = progress.Clock()
-    # Each step takes a second and is dispatched in none; a pause of a minute after the third.
-    for begin in (10.0, 73.0):
-        now[0] = max(now[0], begin - 1)
-        for step in range(4):
-            clock.tick(Pending(now, begin + step), 1)
-        assert now[0] == begin
-        clock.pause()
-        assert now[0] == begin + 3
-    assert clock.steps_per_second() == pytest.approx(1)
+def test_a_log_gets_lines_of_long_work_alone(capsys, monkeypatch):
+    list(progress.bar(range(3), show=True, desc="short"))
+    monkeypatch.setattr(progress, "SECONDS_PER_LINE", 0.1)
+    list(progress.bar(range(3), show=False, desc="hidden"))
+    for _ in progress.bar(range(4), show=True, desc="long", unit="img"):
+        time.sleep(0.15)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) >= 3
+    assert all(line.startswith("long: ") and "img" in line for line in lines)
+    assert "100%" in lines[-1]
 
 
-def test_a_line_counts_the_time_that_it_waited():
-    (phase,) = experiment.build_phases(tiny.config([tiny.phase("only", 4)]))
-    lines = []
-    log = progress.Log(lines.append, phase, 0, 2)
-
-    class Clock(progress.Clock):
-        def lap(self):
-            lines.append("lap")
-
-    sums = {"skipped": 0.0, "grad_norm": 1.0, "pose_loss": 16.0, "pose_count": 16.0}
-    clock = Clock()
-    for at in (1, 2, 3):
-        log.add(at, sums, clock)
-    assert lines[0] == "lap"
-    assert lines[1]["step"] == 2
-    assert lines[1]["loss"] == pytest.approx(1)
-
-
-def test_so_many_in_a_row():
-    streak = progress.Streak(3)
-    assert streak.add([1, 2]) == []
-    assert streak.add([4, 5]) == []
-    assert streak.add([6]) == [4, 5, 6]
+def test_a_terminal_gets_a_bar(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    list(progress.bar(range(3), show=True, desc="quick"))
+    assert "\rquick: 100%|" in capsys.readouterr().err

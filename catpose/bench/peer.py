@@ -28,7 +28,7 @@ def started(script: pathlib.Path, python: str, settings: Mapping[str, Any]) -> I
     """Starts a peer, and ends it.
 
     Args:
-      script: which speaks as tests/peers/torch_network.py does.
+      script: which speaks as catpose/bench/torch_network.py does.
       python: the interpreter that has its library.
       settings: given to it as JSON.
 

@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from catpose import devices
 from catpose.data import batch as batches
-from catpose.data import dataset, drawn
-from catpose.render import shapes
-from catpose.train import feed, parallel, phases, runs, sources, state, step
+from catpose.data import dataset, online_rendering
+from catpose.experiment import datasets, phases
+from catpose.synthetic.objects import catalogue
+from catpose.train import input_pipeline, run_setup, state, step
 
 
 class Program(NamedTuple):
@@ -54,34 +56,36 @@ def noise(num_categories: int, size: int, resolution: int) -> dataset.Dataset:
     return dataset.Dataset(names, {"train": split})
 
 
-def assemble(config: Any, num_categories: int, size: int) -> runs.Run:
+def assemble(config: Any, num_categories: int, size: int) -> run_setup.Run:
     """A run on noise; where a phase draws its images, on the built-in models."""
-    if any(drawn.NAME in phase["sources"] for phase in config.phases):
-        data = noise(len(shapes.CATEGORIES), size, config.data.resolution)
-        data = data._replace(categories=shapes.CATEGORIES)
-        made = sources.build_engine(config, data)
-        data = data._replace(splits={**data.splits, drawn.NAME: drawn.split(made)}, engine=made)
+    if any(online_rendering.NAME in phase["sources"] for phase in config.phases):
+        data = noise(len(catalogue.CATEGORIES), size, config.data.resolution)
+        data = data._replace(categories=catalogue.CATEGORIES)
+        made = datasets.build_engine(config, data)
+        data = data._replace(
+            splits={**data.splits, online_rendering.NAME: online_rendering.split(made)}, engine=made
+        )
     else:
         data = noise(num_categories, size, config.data.resolution)
-    return runs.assemble(config, pathlib.Path("unused"), data, progress=False)
+    return run_setup.assemble(config, pathlib.Path("unused"), data, show_progress=False)
 
 
-def train_steps(run: runs.Run) -> dict[str, Program]:
+def train_steps(run: run_setup.Run) -> dict[str, Program]:
     """Each phase's whole step, by the phase's name, from stored examples to new parameters."""
     return {phase.name: _whole(run, phase) for phase in run.phases}
 
 
-def parts(run: runs.Run, phase: phases.Phase) -> dict[str, Program]:
+def parts(run: run_setup.Run, phase: phases.Phase) -> dict[str, Program]:
     """A phase's step on a batch in memory ("step"), and its parts.
 
     "input" makes the batch, "forward" is the loss alone, "gradient" the loss and its gradient. What
     "step" takes beyond "gradient" is the update.
     """
     tx, at, cache = _entered(run, phase)
-    records = parallel.place(feed.whole_batch(run, phase, 0), run.config.parallel)
-    prepare = functools.partial(runs.prepare_fn(run, phase), jax.random.key(0))
+    records = devices.place(input_pipeline.whole_batch(run, phase, 0), run.config.parallel)
+    prepare = functools.partial(run_setup.prepare_fn(run, phase), jax.random.key(0))
     made = jax.block_until_ready(jax.jit(prepare)(records, cache))
-    bound = runs.objective_fns(run, phase)
+    bound = run_setup.objective_fns(run, phase)
     key = jax.random.key(0)
 
     def forward(at: state.TrainState, batch: batches.Batch) -> Any:
@@ -106,10 +110,10 @@ def parts(run: runs.Run, phase: phases.Phase) -> dict[str, Program]:
     return found
 
 
-def inference(run: runs.Run, count: int) -> dict[str, Program]:
+def inference(run: run_setup.Run, count: int) -> dict[str, Program]:
     """The network alone on images in memory, and evaluation with all its fusions."""
-    at = runs.initial_state(run)
-    variables = parallel.replicate({"params": at.params, "batch_stats": at.batch_stats})
+    at = run_setup.initial_state(run)
+    variables = devices.replicate({"params": at.params, "batch_stats": at.batch_stats})
     side = run.model.resolution
     image = jnp.zeros((count, side, side, 3), jnp.float32)
 
@@ -118,9 +122,9 @@ def inference(run: runs.Run, count: int) -> dict[str, Program]:
         return outputs.category_logits, outputs.pose_outputs
 
     split = run.dataset.splits["train"]
-    records = {"eval": parallel.place(batches.records(split, np.arange(count)), "jit")}
-    cache = {"eval": batches.Cache(image=parallel.replicate(split.image))}
-    predict = feed.compile_predict(run, "train", tied=False)
+    records = {"eval": devices.place(batches.records(split, np.arange(count)), "jit")}
+    cache = {"eval": batches.Cache(image=devices.replicate(split.image))}
+    predict = input_pipeline.compile_predict(run, "train", tied=False)
     return {
         "inference": _program(apply, (variables, image), count),
         "evaluation": _program(predict, (variables, records, cache), count),
@@ -135,19 +139,19 @@ def whole(call: Callable[[], Any], images: int) -> Program:
     return Program(call, images, seconds, np.nan, np.nan, 0)
 
 
-def _entered(run: runs.Run, phase: phases.Phase) -> tuple[Any, state.TrainState, Any]:
+def _entered(run: run_setup.Run, phase: phases.Phase) -> tuple[Any, state.TrainState, Any]:
     """What the phase's first step takes: optimiser, state and caches."""
-    at = runs.initial_state(run)
-    tx = runs.make_tx(run, phase, at.params)
-    at = parallel.replicate(state.enter_phase(at, phase, tx))
-    cache = {name: feed.cache(run, name, phase, at) for name in phase.sources}
+    at = run_setup.initial_state(run)
+    tx = run_setup.make_tx(run, phase, at.params)
+    at = devices.replicate(state.enter_phase(at, phase, tx))
+    cache = {name: input_pipeline.cache(run, name, phase, at) for name in phase.sources}
     return tx, at, cache
 
 
-def _whole(run: runs.Run, phase: phases.Phase) -> Program:
+def _whole(run: run_setup.Run, phase: phases.Phase) -> Program:
     tx, at, cache = _entered(run, phase)
-    step_fn = runs.compile_phase(run, phase, tx)
-    records = next(feed.batches(run, phase, 0))
+    step_fn = run_setup.compile_phase(run, phase, tx)
+    records = next(input_pipeline.batches(run, phase, 0))
     images = phase.batch_size * run.config.steps_per_call
     return _stepping(step_fn, at, (records, cache), images)
 

@@ -9,7 +9,7 @@ from matplotlib import ticker
 
 from catpose.bench import limits as roofs
 from catpose.bench import programs, timing
-from catpose.report import layout, page
+from catpose.visualize import style, text_tables
 
 
 def record(program: programs.Program, times: timing.Times, limits: roofs.Limits) -> dict[str, Any]:
@@ -64,20 +64,20 @@ def markdown(records: Mapping[str, Mapping[str, Any]]) -> str:
         low, high = found["img_s_range"]
         rows.append([
             name,
-            *(layout.number(value, 1) for value in (found["img_s"], low, high)),
-            layout.number(found["seconds"] * 1e3, 1),
-            layout.number(found["compile_seconds"], 1),
-            layout.number(found["gflop"], 1),
-            layout.number(found["gbyte"], 2),
-            layout.number(found["memory_bytes"] / 1e6, 0),
-            layout.number(found["compute_share"], 3),
-            layout.number(found["bandwidth_share"], 3),
+            *(text_tables.number(value, 1) for value in (found["img_s"], low, high)),
+            text_tables.number(found["seconds"] * 1e3, 1),
+            text_tables.number(found["compile_seconds"], 1),
+            text_tables.number(found["gflop"], 1),
+            text_tables.number(found["gbyte"], 2),
+            text_tables.number(found["memory_bytes"] / 1e6, 0),
+            text_tables.number(found["compute_share"], 3),
+            text_tables.number(found["bandwidth_share"], 3),
         ])  # fmt: skip
-    return layout.markdown(head, rows, 1)
+    return text_tables.markdown(head, rows, 1)
 
 
 def roofline(
-    records: Mapping[str, Mapping[str, Any]], limits: roofs.Limits, path: page.Path, where: str
+    records: Mapping[str, Mapping[str, Any]], limits: roofs.Limits, path: style.Path, where: str
 ) -> None:
     """Draws every program's arithmetic rate over its intensity, under the device's roofs.
 
@@ -92,17 +92,17 @@ def roofline(
     intensities = [found["gflop"] / found["gbyte"] for found in counted.values()]
     ridge = limits.flops / limits.bytes
     low, high = min([ridge, *intensities]) / 3, max([ridge, *intensities]) * 3
-    with page.sheet(path, 7.5, 4.6, "Rate under the device's roofs", where) as figure:
+    with style.sheet(path, 7.5, 4.6, "Rate under the device's roofs", where) as figure:
         panel = figure.subplots()
         panel.plot(
             [low, ridge, high],
             [low * limits.bytes / 1e9, limits.flops / 1e9, limits.flops / 1e9],
-            color=page.INK,
+            color=style.INK,
             lw=1.4,
         )
         for index, (name, found) in enumerate(counted.items()):
             rate = found["gflop"] / found["seconds"]
-            marker, color = "os^D"[index // len(page.PALETTE)], page.color_of(name, index)
+            marker, color = "os^D"[index // len(style.PALETTE)], style.color_of(name, index)
             panel.plot(found["gflop"] / found["gbyte"], rate, marker, color=color, label=name)
         panel.set(
             xlim=(low, high),

@@ -3,8 +3,8 @@
 Rotations here are in frame "camera": x right, y up, z towards the viewer. Turning the picture
 counter-clockwise by r left-multiplies the rotation by Rz(r) (theta grows by r); mirroring the
 picture conjugates it with diag(-1, 1, 1). Shifting and scaling the crop leaves the rotation as it
-is, as the field does. The 3D jitter (`catpose.data.jitter`) comes first, then the crop with its
-turn, the mirror last; the image is resampled once for all of them.
+is, as the field does. The 3D jitter (`catpose.data.pose_jitter`) comes first, then the crop with
+its turn, the mirror last; the image is resampled once for all of them.
 """
 
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
-from catpose.data import jitter, warp
+from catpose.data import pose_jitter, warp
 from catpose.geometry import so3, viewpoint
 
 # What each set of pretrained weights wants to see: (order of channels, scale, mean, deviation).
@@ -38,7 +38,8 @@ class Augment(NamedTuple):
         intersection over union uniform in [jitter_iou, 1]; 1 leaves the box. On top of `zoom` and
         `shift`: the bound is the whole crop's where those are 0.
       pose_jitter_deg: the camera moves about the object by angles uniform in +-(azimuth,
-        elevation, theta), where it is known (`jitter.known`); the paper's are (1, 1, 4), in steps.
+        elevation, theta), where it is known (`pose_jitter.known`); the paper's are (1, 1, 4), in
+        steps.
     """
 
     mirror: float = 0.0
@@ -138,7 +139,7 @@ def random_views(uniform: Float[Array, "B 5"], augment: Augment) -> View:
 
 
 def jittered(
-    uniform: Float[Array, "B 8"], view: View, augment: Augment, seen: jitter.Seen | None = None
+    uniform: Float[Array, "B 8"], view: View, augment: Augment, seen: pose_jitter.Seen | None = None
 ) -> View:
     """The view with its box and its pose jittered.
 
@@ -150,7 +151,7 @@ def jittered(
         jittered.
     """
     if augment.jitter_iou < 1:
-        size, shift = jitter.box_moves(uniform[:, :5], augment.jitter_iou)
+        size, shift = pose_jitter.box_moves(uniform[:, :5], augment.jitter_iou)
         view = view._replace(
             zoom=view.zoom * size[:, 0],
             stretch=view.stretch * size[:, 1] / size[:, 0],
@@ -160,7 +161,7 @@ def jittered(
     if augment.jitters_pose and seen is not None:
         range_deg = jnp.array([augment.pose_jitter_deg], jnp.float32)
         change = jnp.radians(range_deg) * (2 * uniform[:, 5:] - 1)
-        change = jnp.where(jitter.known(seen)[:, None], change, 0)
+        change = jnp.where(pose_jitter.known(seen)[:, None], change, 0)
         view = view._replace(azimuth=change[:, 0], elevation=change[:, 1], theta=change[:, 2])
     return view
 
@@ -174,7 +175,7 @@ def view_image(
     resample: bool,
     aspect: Num[Array, "B"] | float = 1.0,
     context: float = 1.0,
-    seen: jitter.Seen | None = None,
+    seen: pose_jitter.Seen | None = None,
 ) -> Float[Array, "B S S 3"]:
     """The crop of each stored image that `view` shows, (B, S, S, 3) with values in [0, 255].
 
@@ -209,7 +210,7 @@ def view_rotation(rotation: Float[Array, "B 3 3"], view: View) -> Float[Array, "
         jnp.broadcast_to(jnp.asarray(value, rotation.dtype), rotation.shape[:1])
         for value in (view.azimuth, view.elevation, view.theta, view.angle)
     )
-    jittered = jitter.turn(rotation, azimuth, elevation, theta)
+    jittered = pose_jitter.turn(rotation, azimuth, elevation, theta)
     zero = jnp.zeros_like(angle)
     turned = so3.multiply(so3.exp(jnp.stack([zero, zero, angle], -1)), jittered)
     mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1) > 0
@@ -259,7 +260,7 @@ def _resample(
     margin: int,
     aspect: Num[Array, "B"] | float,
     context: float,
-    seen: jitter.Seen | None,
+    seen: pose_jitter.Seen | None,
 ) -> Float[Array, "B S S 3"]:
     """For each output pixel, what lies at its place in the stored crop."""
     batch, height, _, _ = image.shape
@@ -271,7 +272,7 @@ def _resample(
     aspect, back = field(aspect), None
     if seen is not None:
         pose = (field(value)[:, 0, 0] for value in (view.azimuth, view.elevation, view.theta))
-        back, widening = jitter.box_map(seen, *pose)
+        back, widening = pose_jitter.box_map(seen, *pose)
         aspect = aspect * field(widening)
     # Output coordinates in shares of the box's sides, y down. Content turned counter-clockwise by
     # r on the screen means: the output pixel at p shows what was at p turned clockwise by r.

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augmentation
-from catpose.data import drawn, jitter, looks
+from catpose.data import looks, online_rendering, pose_jitter
 from catpose.data.dataset import Split
 from catpose.geometry import camera, viewpoint
 
@@ -84,7 +84,7 @@ class Cache(NamedTuple):
     image: Array | None = None
     features: Array | None = None
     points: Array | None = None
-    assets: drawn.Assets | None = None
+    assets: online_rendering.Assets | None = None
 
 
 def records(
@@ -153,7 +153,8 @@ def prepare(
       context: side of the crops over that of the boxes, see `augment.view_image`.
       normalization: see `augment.normalize`.
       frame: the frame of learning, for the target rotations.
-      drawing: how images are drawn, `drawn.arguments`, where a source's cache has assets.
+      drawing: how images are drawn, `online_rendering.arguments`, where a source's cache has
+        assets.
     """
     parts = [
         _prepare_source(
@@ -189,7 +190,7 @@ def _prepare_source(
 ) -> Batch:
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows.position)
     if cache.assets is not None:
-        made = drawn.draw(
+        made = online_rendering.draw(
             keys,
             rows.index,
             rows.category,
@@ -241,10 +242,10 @@ def _batch(
     )
 
 
-def _seen(rows: Records, cache: Cache) -> jitter.Seen:
+def _seen(rows: Records, cache: Cache) -> pose_jitter.Seen:
     distance, focal, center, model = rows.camera
     pinhole = camera.Pinhole(distance, focal, center)
-    return jitter.Seen(rows.rotation, pinhole, model, cache.points)
+    return pose_jitter.Seen(rows.rotation, pinhole, model, cache.points)
 
 
 def feature_cache(

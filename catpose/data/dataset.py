@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from catpose.data import store
+from catpose.data import disk_cache
 
 # What every dataset may have, in this order; further splits have other names.
 SPLITS = ("train", "validation", "test")
@@ -79,8 +79,8 @@ class Dataset(NamedTuple):
       categories: in the order of their indices.
       splits: by name.
       notes: remarks for the report.
-      engine: a `catpose.data.drawn.Engine`, of which the split "drawn" lists the models; None
-        where no images are drawn while training.
+      engine: a `catpose.data.online_rendering.Engine`, of which the split "drawn" lists the
+        models; None where no images are drawn while training.
     """
 
     categories: tuple[str, ...]
@@ -110,7 +110,7 @@ def fewer(split: Split, count: int, *, seed: int) -> Split:
         category=split.category[index],
         rotation=split.rotation[index],
         names=split.names[index],
-        key=store.digest(split.key, index),
+        key=disk_cache.digest(split.key, index),
         aspect=None if split.aspect is None else split.aspect[index],
         camera=None if camera is None else camera.rows(index),
         flags=None if flags is None else {name: values[index] for name, values in flags.items()},

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from catpose.data import store
+from catpose.data import disk_cache
 from catpose.data.dataset import SPLITS, Camera
 from catpose.errors import InputError
 
@@ -54,7 +54,7 @@ def take(listing: Listing, index: np.ndarray) -> Listing:
     flags, camera = listing.flags, listing.camera
     return listing._replace(
         read_fn=lambda i: listing.read_fn(int(rows[i])),
-        content=store.digest(listing.content, rows),
+        content=disk_cache.digest(listing.content, rows),
         names=listing.names[rows],
         category=listing.category[rows],
         split=listing.split[rows],
@@ -81,5 +81,7 @@ def of_categories(listing: Listing, categories: tuple[str, ...]) -> Listing:
     kept = take(listing, np.flatnonzero(np.isin(listing.category, list(number))))
     category = np.array([number[c] for c in kept.category.tolist()], np.int32)
     return kept._replace(
-        category=category, categories=categories, content=store.digest(kept.content, categories)
+        category=category,
+        categories=categories,
+        content=disk_cache.digest(kept.content, categories),
     )

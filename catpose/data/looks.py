@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augment_lib
-from catpose.data import jitter
+from catpose.data import pose_jitter
 
 
 class Look(NamedTuple):
@@ -23,7 +23,7 @@ class Look(NamedTuple):
     colour: Float[Array, "B 3"]
 
 
-def random(keys: Array, augment: augment_lib.Augment, seen: jitter.Seen | None) -> Look:
+def random(keys: Array, augment: augment_lib.Augment, seen: pose_jitter.Seen | None) -> Look:
     """A new look by each of the (B,) keys; `seen` as for `augment.jittered`."""
     uniform = jax.vmap(lambda key: jax.random.uniform(key, (8,)))(keys)
     view = augment_lib.random_views(uniform[:, :5], augment)
@@ -39,7 +39,7 @@ def stored(
     number: Int[Array, "B"],
     index: Int[Array, "B"],
     augment: augment_lib.Augment,
-    seen: jitter.Seen | None,
+    seen: pose_jitter.Seen | None,
 ) -> Look:
     """Looks that are the same whenever they are asked for.
 

@@ -14,7 +14,7 @@ import pathlib
 
 import numpy as np
 
-from catpose.data import store
+from catpose.data import disk_cache
 from catpose.data.listing import Listing
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
@@ -74,10 +74,10 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Listing:
         box.append(_box(row, where))
         frame.append(row_frame)
     boxes = np.array(box, np.float64).reshape(-1, 4)
-    content = [store.digest(pathlib.Path(path).read_bytes()) for path in files]
+    content = [disk_cache.digest(pathlib.Path(path).read_bytes()) for path in files]
     return Listing(
         read_fn=lambda i: pathlib.Path(files[i]).read_bytes(),
-        content=store.digest(content, boxes),
+        content=disk_cache.digest(content, boxes),
         names=_unique([row["file"] for _, row in rows]),
         category=np.array(category, np.int32),
         split=np.array(split, dtype=np.str_),

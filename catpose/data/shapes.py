@@ -17,8 +17,9 @@ from contextlib import contextmanager
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from catpose import bars
-from catpose.render import scene, shapes
+from catpose import progress
+from catpose.synthetic import numpy_scene
+from catpose.synthetic.objects import catalogue
 
 # "drawn" is of the objects that are drawn while training.
 _STREAMS = ("train", "validation", "test", "pretrain", "drawn", "rendered")
@@ -40,12 +41,13 @@ def stream(seed: int, name: str, category: int | str, number: int) -> np.random.
 
     Args:
         seed: 0 or greater.
-        name: of the split, or "drawn" for the objects of `catpose.data.drawn`.
-        category: number of the category, or a name of `shapes.CATEGORIES` or `shapes.SUBTYPES`.
+        name: of the split, or "drawn" for the objects of `catpose.data.online_rendering`.
+        category: number of the category, or a name of `catalogue.CATEGORIES` or
+          `catalogue.SUBTYPES`.
         number: of the object in its category.
     """
     if isinstance(category, str):
-        category = (*shapes.CATEGORIES, *shapes.SUBTYPES).index(category)
+        category = (*catalogue.CATEGORIES, *catalogue.SUBTYPES).index(category)
     sequence = np.random.SeedSequence([seed, _STREAMS.index(name), category, number])
     return np.random.Generator(np.random.PCG64(sequence))
 
@@ -55,11 +57,11 @@ def _draw_object(
 ) -> tuple[UInt8[np.ndarray, "n S S 3"], Float[np.ndarray, "n 3"]]:
     """All views of one object: images, and azimuth, elevation and theta in radians."""
     generator = stream(seed, split, category, number)
-    mesh = shapes.make(generator, category)
+    mesh = catalogue.make(generator, category)
     images = np.empty((num_views, resolution, resolution, 3), np.uint8)
     angles = np.empty((num_views, 3))
     for i in range(num_views):
-        picture = scene.picture(generator, mesh, resolution, family=_BACKGROUND_FAMILY[split])
+        picture = numpy_scene.picture(generator, mesh, resolution, family=_BACKGROUND_FAMILY[split])
         images[i], angles[i] = picture.image, picture.angles
     return images, angles
 
@@ -67,7 +69,7 @@ def _draw_object(
 def _draw_chunk(job: tuple[int, str, int, int, int, int, int]):
     """Images first ... last - 1 of a data set; a chunk holds whole rounds of all categories."""
     seed, split, first, last, num_views, resolution, chunk = job
-    num = len(shapes.CATEGORIES)
+    num = len(catalogue.CATEGORIES)
     images = np.empty((last - first, resolution, resolution, 3), np.uint8)
     angles = np.empty((last - first, 3))
     for category in range(num):
@@ -135,7 +137,7 @@ def generate(
     resolution: int,
     views_per_object: int | None = None,
     num_workers: int | None = None,
-    progress: bool = True,
+    show_progress: bool = True,
 ) -> dict[str, np.ndarray]:
     """Draws a data set.
 
@@ -150,7 +152,7 @@ def generate(
         views_per_object: images of an object before the next one is made; None: 1 in "validation"
             and "test", 4 elsewhere.
         num_workers: processes to draw in; 0 draws in this one, None takes what the machine has.
-        progress: shows a bar if standard error is a terminal.
+        show_progress: shows a bar if standard error is a terminal.
 
     Returns:
         image (N, S, S, 3) uint8; category (N,) int32; rotation (N, 3, 3) float32, object to camera
@@ -171,7 +173,7 @@ def generate(
         if value < least:
             raise ValueError(f"{name} is {value}, must be at least {least}")
 
-    num = len(shapes.CATEGORIES)
+    num = len(catalogue.CATEGORIES)
     step = num * num_views * max(1, _OBJECTS_PER_CHUNK * 4 // num_views)
     starts = range(0, num_images, step)
     jobs = [
@@ -180,11 +182,11 @@ def generate(
     ]
     images = np.empty((num_images, resolution, resolution, 3), np.uint8)
     angles = np.empty((num_images, 3))
-    bar = bars.bar(
+    bar = progress.bar(
         total=num_images,
         desc=f"drawing {split} shapes",
         unit="image",
-        show=progress,
+        show=show_progress,
     )
 
     def store(result) -> None:
@@ -221,4 +223,4 @@ def generate(
 def _rotations(angles: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 3 3"]:
     if not len(angles):
         return np.empty((0, 3, 3), np.float32)
-    return np.stack([scene.rotation_from_angles(*row) for row in angles]).astype(np.float32)
+    return np.stack([numpy_scene.rotation_from_angles(*row) for row in angles]).astype(np.float32)

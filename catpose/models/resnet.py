@@ -25,8 +25,8 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import conv as conv_lib
-from catpose.models import initial, norm
+from catpose.models import init, norm
+from catpose.models.cpu import conv as conv_lib
 
 
 class Variant(NamedTuple):
@@ -111,7 +111,7 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 d"]:
         """Convolve in the compute type."""
         shape = (self.size, self.size, x.shape[-1], self.num_outputs)
-        kernel = self.param("kernel", initial.he, shape, jnp.float32)
+        kernel = self.param("kernel", init.he, shape, jnp.float32)
         side = (self.size // 2 if self.padding is None else self.padding,) * 2
         y = conv_lib.conv(
             x.astype(self.dtype),

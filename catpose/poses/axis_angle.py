@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import pose, vectors
+from catpose.poses import base, vectors
 
 
 def activate(raw: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
@@ -41,7 +41,7 @@ def geodesic(
     return losses.geodesic(so3.exp(omega), target_rotation)
 
 
-AXIS_ANGLE = pose.Pose(
+AXIS_ANGLE = base.Pose(
     name="axis_angle",
     num_outputs=3,
     activate=activate,

@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import bins, dictionary, pose
+from catpose.poses import base, bins, dictionary
 
 COMPOSITIONS = ("riemannian", "geodesic")
 DELTAS = ("shared", "per_bin")
@@ -36,7 +36,7 @@ def make(
     gamma: float = 10.0,
     fusion: str = "mixture",
     name: str = "bin_delta",
-) -> pose.Pose:
+) -> base.Pose:
     """The representation on a dictionary.
 
     Fusion mixes the bins over the networks c. A delta of one bin is the average of the networks'
@@ -144,7 +144,7 @@ def make(
     def best(outputs):
         return bins.parts(outputs, *shapes)[0].max(-1)
 
-    return pose.Pose(
+    return base.Pose(
         name=name,
         num_outputs=num_bins + 3 * shapes[1][0],
         activate=activate,

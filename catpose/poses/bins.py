@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from catpose.poses import pose
+from catpose.poses import base
 
 # Networks of less weight have no say: 1 / weight stays in the range of float32 in the gradient.
 SMALLEST_WEIGHT = 1e-30
@@ -134,7 +134,7 @@ def centre(
     return turn * (2 * np.pi / num_bins)
 
 
-def parts(outputs: pose.Outputs, *shapes: tuple[int, ...]) -> list[Float[Array, "..."]]:
+def parts(outputs: base.Outputs, *shapes: tuple[int, ...]) -> list[Float[Array, "..."]]:
     """The outputs (..., P) cut into blocks (..., *shape), in order."""
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
     blocks = jnp.split(outputs, ends[:-1], axis=-1)
@@ -144,6 +144,6 @@ def parts(outputs: pose.Outputs, *shapes: tuple[int, ...]) -> list[Float[Array, 
     ]
 
 
-def flat(*blocks: Float[Array, "..."], axes: int) -> pose.Outputs:
+def flat(*blocks: Float[Array, "..."], axes: int) -> base.Outputs:
     """The inverse of `parts`: blocks with `axes` leading axes in common as one vector (..., P)."""
     return jnp.concatenate([block.reshape(*block.shape[:axes], -1) for block in blocks], axis=-1)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.poses import pose
+from catpose.poses import base
 
 
 def decoded(
-    to_rotation: Callable[[pose.Outputs], pose.Rotation],
-    loss_fn: Callable[[pose.Rotation, pose.Rotation], pose.PerExample],
-) -> Callable[[pose.Outputs, pose.Rotation], pose.PerExample]:
+    to_rotation: Callable[[base.Outputs], base.Rotation],
+    loss_fn: Callable[[base.Rotation, base.Rotation], base.PerExample],
+) -> Callable[[base.Outputs, base.Rotation], base.PerExample]:
     """A loss of two rotations as a loss of outputs.
 
     Args:

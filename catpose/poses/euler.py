@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import viewpoint
-from catpose.poses import compare, pose, vectors
+from catpose.poses import base, compare, vectors
 
 # Largest azimuth, elevation and theta. The angles of "paper" are those of another half of the
 # same circles, see `viewpoint`.
@@ -94,7 +94,7 @@ def mse(
     return jnp.mean((angles - from_rotation(target_rotation, frame=frame)) ** 2, axis=-1)
 
 
-def make(*, frame: str = "upright") -> pose.Pose:
+def make(*, frame: str = "upright") -> base.Pose:
     """The representation whose rotations are in the given frame of learning.
 
     Args:
@@ -104,7 +104,7 @@ def make(*, frame: str = "upright") -> pose.Pose:
       The representation.
     """
     decode = functools.partial(to_rotation, frame=frame)
-    return pose.Pose(
+    return base.Pose(
         name="euler",
         num_outputs=3,
         activate=functools.partial(activate, frame=frame),

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from catpose.poses import bins, euler, pose
+from catpose.poses import base, bins, euler
 
 ANGLES = 3
 # Centres of the bins 0 of azimuth, elevation and theta, in widths.
@@ -30,7 +30,7 @@ def make(
     frame: str = "upright",
     fusion: str = "mixture",
     name: str = "euler_bins",
-) -> pose.Pose:
+) -> base.Pose:
     """The representation: three log-probabilities for each granularity.
 
     Args:
@@ -71,7 +71,7 @@ def make(
     def best(outputs):
         return bins.parts(outputs, *shapes)[-1].max(-1).sum(-1)
 
-    return pose.Pose(
+    return base.Pose(
         name=name,
         num_outputs=ANGLES * sum(num_bins),
         activate=activate,

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from catpose.poses import bins, euler, pose
+from catpose.poses import base, bins, euler
 
 ANGLES, DEGREES = 3, 360
 FIRST = np.zeros(ANGLES, np.float32)
@@ -51,7 +51,7 @@ def make(
     frame: str = "upright",
     fusion: str = "mixture",
     name: str = "fine_bins",
-) -> pose.Pose:
+) -> base.Pose:
     """The representation: 360 log-probabilities for each of azimuth, elevation and theta.
 
     Args:
@@ -85,7 +85,7 @@ def make(
     def best(outputs):
         return bins.parts(outputs, shape)[0].max(-1).sum(-1)
 
-    return pose.Pose(
+    return base.Pose(
         name=name,
         num_outputs=ANGLES * DEGREES,
         activate=activate,

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from catpose.geometry import so3
-from catpose.poses import pose, svd, vectors
+from catpose.poses import base, svd, vectors
 
 _MAX_ROUNDS = 200  # of rejection, each with a chance above 0.4: no sample is left after them
 
@@ -255,7 +255,7 @@ def nll(
 
 # The weighted sum of F is the distribution proportional to the weighted geometric mean of the
 # densities: networks that disagree give one that is unsure, not one with several modes.
-MATRIX_FISHER = pose.Pose(
+MATRIX_FISHER = base.Pose(
     name="matrix_fisher",
     num_outputs=9,
     activate=activate,

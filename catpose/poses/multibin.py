@@ -17,7 +17,7 @@ and geometry, CVPR 2017 ([3] of the paper), section 4.1, equations (2) and (3).
 import jax.numpy as jnp
 import numpy as np
 
-from catpose.poses import bins, euler, pose, vectors
+from catpose.poses import base, bins, euler, vectors
 
 ANGLES = 3
 FIRST = np.zeros(ANGLES, np.float32)
@@ -31,7 +31,7 @@ def make(
     frame: str = "upright",
     fusion: str = "mixture",
     name: str = "multibin",
-) -> pose.Pose:
+) -> base.Pose:
     """The representation: a log-probability, a cosine and a sine for each bin of each angle.
 
     Args:
@@ -94,7 +94,7 @@ def make(
     def best(outputs):
         return bins.parts(outputs, *shapes)[0].max(-1).sum(-1)
 
-    return pose.Pose(
+    return base.Pose(
         name=name,
         num_outputs=ANGLES * num_bins * 3,
         activate=activate,

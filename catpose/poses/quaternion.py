@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import compare, pose, vectors
+from catpose.poses import base, compare, vectors
 
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -106,7 +106,7 @@ def fuse(
     )
 
 
-QUATERNION = pose.Pose(
+QUATERNION = base.Pose(
     name="quaternion",
     num_outputs=4,
     activate=activate,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from catpose import losses
-from catpose.poses import compare, pose, vectors
+from catpose.poses import base, compare, vectors
 
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
@@ -65,7 +65,7 @@ def to_rotation(outputs: Float[Array, "*batch 6"]) -> Float[Array, "*batch 3 3"]
     return jnp.stack([first, second, jnp.cross(first, second)], axis=-1)
 
 
-SIXD = pose.Pose(
+SIXD = base.Pose(
     name="sixd",
     num_outputs=6,
     activate=activate,

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import compare, pose, vectors
+from catpose.poses import base, compare, vectors
 
 
 def as_matrix(outputs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 3 3"]:
@@ -134,7 +134,7 @@ def raw_chordal(
     return compare.chordal(as_matrix(outputs), target_rotation)
 
 
-SVD = pose.Pose(
+SVD = base.Pose(
     name="svd",
     num_outputs=9,
     activate=activate,

@@ -17,20 +17,17 @@ from typing import Any, NamedTuple, NoReturn
 import jax
 import numpy as np
 
-from catpose import bars
+from catpose import devices, inference, progress
 from catpose.errors import InputError
+from catpose.experiment import checkpoint, phases
 from catpose.train import (
-    checkpoint,
-    diagnosis,
-    evaluate,
-    feed,
-    parallel,
-    phases,
-    progress,
-    runs,
+    input_pipeline,
+    metrics_log,
+    nonfinite,
+    run_setup,
+    signals,
     state,
-    stopping,
-    writer,
+    throughput,
 )
 
 
@@ -57,14 +54,14 @@ class Session(NamedTuple):
       streak: of batches that were no good.
     """
 
-    run: runs.Run
+    run: run_setup.Run
     manager: Any
     write_fn: Callable[[dict[str, Any]], None]
     saved: int | None
-    streak: progress.Streak
+    streak: throughput.Streak
 
 
-def train(run: runs.Run) -> Result:
+def train(run: run_setup.Run) -> Result:
     """Trains from the workdir's latest checkpoint, or from the beginning, to the last step.
 
     Raises:
@@ -72,15 +69,17 @@ def train(run: runs.Run) -> Result:
       InputError: no room for checkpoints, or `config.max_skipped` batches in a row were no good.
     """
     # A signal waits from before the manager's threads begin until they have ended.
-    with stopping.deferred(), _opened(run) as manager:
+    with signals.deferred(), _opened(run) as manager:
         saved = _first_knows(manager and manager.latest_step())
         current = (
-            runs.initial_state(run) if saved is None else runs.restore_state(run, manager, saved)
+            run_setup.initial_state(run)
+            if saved is None
+            else run_setup.restore_state(run, manager, saved)
         )
         if manager and saved != phases.total_steps(run.phases):
-            checkpoint.check_room(run.workdir, runs.largest_state(run, current))
+            checkpoint.check_room(run.workdir, run_setup.largest_state(run, current))
         with _log(run, saved) as write_fn:
-            streak = progress.Streak(run.config.max_skipped)
+            streak = throughput.Streak(run.config.max_skipped)
             session = Session(run, manager, write_fn, saved, streak)
             for phase, start, stop in phases.spans(run.phases):
                 if int(current.step) < stop:
@@ -93,25 +92,25 @@ def train(run: runs.Run) -> Result:
         best = None
         if step is not None:
             is_last = step == int(current.step)
-            best = (step, current if is_last else runs.restore_state(run, manager, step))
+            best = (step, current if is_last else run_setup.restore_state(run, manager, step))
     return Result(current, best)
 
 
-def _opened(run: runs.Run) -> contextlib.AbstractContextManager[Any]:
-    if parallel.is_first():
+def _opened(run: run_setup.Run) -> contextlib.AbstractContextManager[Any]:
+    if devices.is_first():
         return checkpoint.open_manager(run.workdir / "checkpoints")
     return contextlib.nullcontext()
 
 
-def _log(run: runs.Run, saved: int | None) -> contextlib.AbstractContextManager[Any]:
-    if parallel.is_first():
-        return writer.opened(run.workdir, step=saved, tensorboard=run.config.tensorboard)
+def _log(run: run_setup.Run, saved: int | None) -> contextlib.AbstractContextManager[Any]:
+    if devices.is_first():
+        return metrics_log.opened(run.workdir, step=saved, tensorboard=run.config.tensorboard)
     return contextlib.nullcontext(lambda record: None)
 
 
 def _first_knows(step: int | None) -> int | None:
     """A step that the first process knows, or that there is none."""
-    found = int(parallel.from_first(np.int32(-1 if step is None else step)))
+    found = int(devices.from_first(np.int32(-1 if step is None else step)))
     return None if found < 0 else found
 
 
@@ -122,11 +121,11 @@ def _train_phase(
     run, config = session.run, session.run.config
     began = time.monotonic()
     at, stop = int(current.step), start + phase.steps
-    tx = runs.make_tx(run, phase, current.params)
+    tx = run_setup.make_tx(run, phase, current.params)
     if at == start and session.saved != start:
         current = state.enter_phase(current, phase, tx)
-    clock = progress.Clock()
-    log = progress.Log(session.write_fn, phase, start, config.log_steps)
+    clock = throughput.Clock()
+    log = throughput.Log(session.write_fn, phase, start, config.log_steps)
 
     def worked() -> None:
         clock.pause()
@@ -134,30 +133,30 @@ def _train_phase(
         record = {"step": at, "phase": phase.name, "phase_seconds": seconds}
         session.write_fn({**record, "images_per_second": log.speed(clock)})
 
-    current = parallel.replicate(current)
+    current = devices.replicate(current)
     try:
         # Stored features can take long to compute: they do not make a signal wait.
-        cache = {name: feed.cache(run, name, phase, current) for name in phase.sources}
-    except stopping.Stopped:
+        cache = {name: input_pipeline.cache(run, name, phase, current) for name in phase.sources}
+    except signals.Stopped:
         worked()
         _save_and_stop(session, phase, current)
-    step_fn = runs.compile_phase(run, phase, tx)
-    records = feed.batches(run, phase, at)
+    step_fn = run_setup.compile_phase(run, phase, tx)
+    records = input_pipeline.batches(run, phase, at)
     began_at = at
 
     def told(line: dict[str, Any] | None) -> None:
         bad = session.streak.add(line["skipped"] if line else [])
         if bad:
-            raise InputError(diagnosis.message(run, phase, start, current, bad))
+            raise InputError(nonfinite.message(run, phase, start, current, bad))
         if line and "loss" in line:
             bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
 
-    with bars.bar(
+    with progress.bar(
         total=phase.steps,
         initial=at - start,
         desc=phase.name,
         unit="step",
-        show=run.progress,
+        show=run.show_progress,
     ) as bar:
         while at < stop:
             evaluates = bool(config.eval.every_steps) and at % config.eval.every_steps == 0
@@ -167,7 +166,7 @@ def _train_phase(
                 clock.pause()
                 _score_and_save(session, phase, current, evaluates=evaluates)
             done = range(at - config.steps_per_call + 1, at + 1)
-            if parallel.preempted(done) or stopping.asked():
+            if devices.preempted(done) or signals.asked():
                 told(log.due(clock))
                 worked()
                 _save_and_stop(session, phase, current)
@@ -188,7 +187,7 @@ def _save_and_stop(session: Session, phase: phases.Phase, current: state.TrainSt
         if int(current.step) not in (session.saved, session.manager.latest_step()):
             _score_and_save(session, phase, current, evaluates=False)
         session.manager.wait_until_finished()
-    stopping.stop()
+    signals.stop()
 
 
 def _score_and_save(
@@ -197,8 +196,8 @@ def _score_and_save(
     """Saves the state; with its validation figures, written to the log too, where asked."""
     run, at, score = session.run, int(current.step), None
     if evaluates and "validation" in run.dataset.splits:
-        evaluation = feed.evaluate_split(run, "validation", phase, current)
-        figures = evaluate.summaries(evaluation, run.model.frame)
+        evaluation = input_pipeline.evaluate_split(run, "validation", phase, current)
+        figures = inference.summaries(evaluation, run.model.frame)
         session.write_fn({"step": at, "phase": phase.name, "split": "validation", **figures})
         # One score for the whole run, so that states of different phases can be compared.
         score = figures[run.phases[-1].fusion]["pose_err_deg"]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, UInt32
 
-from catpose.train import phases
+from catpose.experiment import phases
 
 
 class TrainState(NamedTuple):

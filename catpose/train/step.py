@@ -18,11 +18,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from catpose import losses
 from catpose.data.batch import Batch, Records
+from catpose.experiment import phases
 from catpose.geometry import symmetry
 from catpose.models import fusion
-from catpose.models.networks import Outputs
-from catpose.poses.pose import Pose
-from catpose.train import phases
+from catpose.models.architectures import Outputs
+from catpose.poses.base import Pose
 from catpose.train.state import TrainState
 
 

@@ -24,10 +24,12 @@ import numpy as np
 import vtk
 from vtk.util import numpy_support
 
-from catpose.render import device, padding, rasterizer, scene
+from catpose.synthetic import mesh_batch, numpy_rasterizer, numpy_scene, renderer
 
 BACKGROUND = (0.0, 0.0, 1.0)  # no mesh is as blue
-LIGHT = rasterizer.Light(np.array([[0.48, 0.6, 0.64], [-0.6, 0.0, 0.8]]), np.array([0.5, 0.2]), 0.3)
+LIGHT = numpy_rasterizer.Light(
+    np.array([[0.48, 0.6, 0.64], [-0.6, 0.0, 0.8]]), np.array([0.5, 0.2]), 0.3
+)
 
 
 def lumpy_sphere(generator, num_triangles):
@@ -50,13 +52,15 @@ def lumpy_sphere(generator, num_triangles):
     lower, upper = np.stack([a, b, c, c], axis=1), np.stack([a, c, d, d], axis=1)
     faces = np.concatenate([lower[sides:], upper[:-sides]])
     colours = generator.uniform(0.2, 0.8, (len(faces), 3)) * [1, 1, 0.5]
-    return rasterizer.Mesh(vertices.astype(np.float32), faces, colours.astype(np.float32))
+    return numpy_rasterizer.Mesh(vertices.astype(np.float32), faces, colours.astype(np.float32))
 
 
 def views_of(generator, meshes, size):
-    rotations = [scene.rotation_from_angles(*scene.sample_angles(generator)) for _ in meshes]
+    rotations = [
+        numpy_scene.rotation_from_angles(*numpy_scene.sample_angles(generator)) for _ in meshes
+    ]
     return [
-        scene.sample_view(generator, mesh, rotation, size)
+        numpy_scene.sample_view(generator, mesh, rotation, size)
         for mesh, rotation in zip(meshes, rotations, strict=True)
     ]
 
@@ -66,7 +70,7 @@ def by_numpy(meshes, views, size):
 
     def draw():
         return [
-            rasterizer.render(mesh, view, LIGHT, behind)[0]
+            numpy_rasterizer.render(mesh, view, LIGHT, behind)[0]
             for mesh, view in zip(meshes, views, strict=True)
         ]
 
@@ -76,11 +80,11 @@ def by_numpy(meshes, views, size):
 def by_device(meshes, views, size, options):
     """The fastest of `options` (tiles at once, images at once), and which it is."""
     behind = np.tile(np.float32(BACKGROUND), (len(meshes), size, size, 1))
-    lights = padding.stack([LIGHT] * len(meshes))
-    arguments = jax.device_put((padding.pad(meshes), padding.stack(views), lights, behind))
+    lights = mesh_batch.stack([LIGHT] * len(meshes))
+    arguments = jax.device_put((mesh_batch.pad(meshes), mesh_batch.stack(views), lights, behind))
 
     def draw(tiles_at_once, images_at_once):
-        picture = device.render(
+        picture = renderer.render(
             *arguments, tiles_at_once=tiles_at_once, images_at_once=images_at_once
         )
         return np.asarray(picture.image)

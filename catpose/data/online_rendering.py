@@ -1,0 +1,309 @@
+"""Training images that are drawn from 3D models inside the step: no files, never twice the same.
+
+The models are kept on shelves of equal padded size: a category's models lie on one shelf, and the
+rows of a batch take the categories in turn, so which rows come from which shelf is known when the
+step is compiled, and a bottle is not drawn at the price of a locomotive.
+"""
+
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int, UInt8
+from PIL import Image
+
+from catpose.data import dataset, disk_cache, images, shapes
+from catpose.data.render_for_cnn import read as rendered
+from catpose.errors import InputError
+from catpose.synthetic import (
+    backgrounds,
+    domain_randomization,
+    mesh_batch,
+    mesh_files,
+    numpy_rasterizer,
+)
+from catpose.synthetic.objects import catalogue as families
+
+NAME = "drawn"  # of the split, and of the source in a phase
+_SIZES = (512, 1024)  # triangles of a shelf's models at most; those of the last are as they come
+_ROOM = 1.25  # side of a background over that of a picture: it is cut out anywhere
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+class Assets(NamedTuple):
+    """What pictures are made of, in device memory.
+
+    Attributes:
+      shelves: models of about one size each.
+      row: (M,) each model's row on its shelf.
+      backgrounds: (N, P, P, 3) uint8.
+      seen: where objects of each category are seen from.
+    """
+
+    shelves: tuple[mesh_batch.Padded, ...]
+    row: Int[Array, "M"]
+    backgrounds: UInt8[Array, "N P P 3"]
+    seen: domain_randomization.Views
+
+
+class Engine(NamedTuple):
+    """What draws a phase's images.
+
+    Attributes:
+      assets: on the host.
+      category: (M,) of each model.
+      names: (M,) of each model in its category.
+      shelf: of each category.
+      look: how pictures differ.
+      supersampling: samples per pixel and axis.
+      key: hash of all this.
+    """
+
+    assets: Assets
+    category: np.ndarray
+    names: np.ndarray
+    shelf: tuple[int, ...]
+    look: domain_randomization.Look
+    supersampling: int
+    key: str
+
+
+def builtin_models(
+    categories: Sequence[str], *, per_category: int, seed: int
+) -> list[dict[str, numpy_rasterizer.Mesh]]:
+    """Objects of the catalogue, none of which any split of the dataset `shapes` has.
+
+    Raises:
+      InputError: a category of which there are no built-in models.
+    """
+    known = (*families.CATEGORIES, *families.SUBTYPES)
+    for name in categories:
+        if name not in known:
+            raise InputError(
+                f"there is no built-in 3D model of {name}; name one in config.engine.names "
+                f"({', '.join(known)}), or give a folder with config.engine.models"
+            )
+    return [
+        {
+            f"seed{seed}-{number}": families.make(shapes.stream(seed, NAME, name, number), name)
+            for number in range(per_category)
+        }
+        for name in categories
+    ]
+
+
+def own_models(
+    folder: str | pathlib.Path,
+    categories: Sequence[str],
+    *,
+    per_category: int,
+    max_triangles: int,
+    up: str = "",
+    front: str = "",
+) -> list[dict[str, numpy_rasterizer.Mesh]]:
+    """The models of a folder, see `catpose.synthetic.mesh_files.find`; the first of each category.
+
+    Args:
+      folder: where they are.
+      categories: to look for.
+      per_category: at most.
+      max_triangles: to which larger models are simplified.
+      up: see `mesh_files.load`; empty: the layout's own.
+      front: likewise.
+
+    Raises:
+      InputError: no such folder, a category without models, or a file that is none.
+    """
+    found = mesh_files.find(folder, up=up or None, front=front or None)
+    result = []
+    for name in categories:
+        own = [m for m in found if name in (m.category, rendered.SYNSETS.get(m.category))]
+        own = own[:per_category]
+        if not own:
+            there = sorted({m.category for m in found})
+            raise InputError(
+                f"no 3D model of {name} in {folder} (config.engine.names says what it is called "
+                f"there); it has {', '.join(there[:8])}" + " ..." * (len(there) > 8)
+            )
+        called = [re.sub(r"[^0-9A-Za-z.-]", "-", m.name) for m in own]
+        result.append(
+            {
+                f"{i}-" * (called.count(called[i]) > 1) + called[i]: mesh_files.load(
+                    m.path, up=m.up, front=m.front, max_triangles=max_triangles
+                )
+                for i, m in enumerate(own)
+            }
+        )
+    return result
+
+
+def procedural_backgrounds(count: int, size: int, *, seed: int) -> UInt8[np.ndarray, "N P P 3"]:
+    """Random colour fields with clutter, see `catpose.synthetic.backgrounds`."""
+    generator = np.random.default_rng([seed, count, size])
+    table = np.empty((count, size, size, 3), np.uint8)
+    for i in range(count):
+        table[i] = np.rint(255 * backgrounds.background(generator, size))
+    return table
+
+
+def photo_backgrounds(
+    folder: str | pathlib.Path, count: int, size: int, *, seed: int
+) -> UInt8[np.ndarray, "N P P 3"]:
+    """Random square parts of the photographs in a folder, from a quarter of their side up.
+
+    Raises:
+      InputError: no such folder, no photograph in it, or one that cannot be read.
+    """
+    folder = pathlib.Path(folder).expanduser()
+    files = sorted(f for f in folder.glob("**/*") if f.suffix.lower() in PHOTO_SUFFIXES)
+    if not files:
+        raise InputError(
+            f"no photographs in {folder}; give a folder with some, or leave "
+            "config.engine.backgrounds empty for drawn ones"
+        )
+    generator = np.random.default_rng([seed, count, size])
+    table = np.empty((count, size, size, 3), np.uint8)
+    # Each photo is opened once, and few at a time are in memory.
+    for number, rows in enumerate(np.array_split(np.arange(count), min(len(files), count))):
+        photo = images.open_image(files[number * len(files) // min(len(files), count)])
+        for i in rows:
+            side = min(photo.size) * generator.uniform(0.25, 1)
+            x, y = (generator.uniform(0, edge - side) for edge in photo.size)
+            part = photo.resize(
+                (size, size), Image.Resampling.BILINEAR, (x, y, x + side, y + side), 4
+            )
+            table[i] = np.asarray(part)
+    return table
+
+
+def build(
+    models_by_name: Sequence[Mapping[str, numpy_rasterizer.Mesh]],
+    table: UInt8[np.ndarray, "N P P 3"],
+    seen: domain_randomization.Views,
+    *,
+    look: domain_randomization.Look,
+    supersampling: int = 2,
+) -> Engine:
+    """Puts the models of K categories on shelves.
+
+    Args:
+      models_by_name: of each category, at least one.
+      table: backgrounds, larger than the pictures by a quarter, see `background_size`.
+      seen: where objects of each category are seen from.
+      look: how pictures differ.
+      supersampling: samples per pixel and axis.
+    """
+    meshes = [list(some.values()) for some in models_by_name]
+
+    def size(category: Sequence[numpy_rasterizer.Mesh]) -> int:
+        most = mesh_batch.pad(category, multiple=1).triangles.shape[1]
+        return int(np.searchsorted(_SIZES, most))
+
+    sizes = [size(category) for category in meshes]
+    kinds = sorted(set(sizes))
+    shelf = tuple(kinds.index(size) for size in sizes)
+    shelves, row = [], [None] * len(meshes)
+    for number in range(len(kinds)):
+        here = [k for k in range(len(meshes)) if shelf[k] == number]
+        counts = [len(meshes[k]) for k in here]
+        for k, stop in zip(here, np.cumsum(counts), strict=True):
+            row[k] = np.arange(stop - len(meshes[k]), stop)
+        shelves.append(_closed(mesh_batch.pad([mesh for k in here for mesh in meshes[k]])))
+    assets = Assets(tuple(shelves), np.concatenate(row).astype(np.int32), table, seen)
+    category = np.repeat(np.arange(len(meshes)), [len(some) for some in meshes]).astype(np.int32)
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
+    key = disk_cache.digest(*arrays, category, tuple(look), supersampling)
+    names = np.array([name for some in models_by_name for name in some])
+    return Engine(assets, category, names, shelf, look, supersampling, key)
+
+
+def background_size(size: int) -> int:
+    """Side of the backgrounds for pictures of side `size`."""
+    return round(_ROOM * size)
+
+
+def _closed(meshes: mesh_batch.Padded) -> mesh_batch.Padded:
+    """Padding vertices become copies of the mesh's first: the box around all is the mesh's own."""
+    real = np.zeros(meshes.vertices.shape[:2], bool)
+    for i, count in enumerate(meshes.count):
+        real[i, meshes.triangles[i, :count]] = True
+    some = meshes.vertices[np.arange(len(real)), meshes.triangles[:, 0, 0]][:, None]
+    return meshes._replace(vertices=np.where(real[..., None], meshes.vertices, some))
+
+
+def split(made: Engine) -> dataset.Split:
+    """The models as examples without images: what sampling and records read."""
+    count = len(made.category)
+    return dataset.Split(
+        image=np.zeros((count, 0, 0, 3), np.uint8),
+        category=made.category,
+        rotation=np.broadcast_to(np.eye(3, dtype=np.float32), (count, 3, 3)),
+        names=made.names,
+        key=made.key,
+    )
+
+
+def check_count(count: int, num_categories: int, num_devices: int) -> None:
+    """Raises InputError where a batch does not hold all categories equally on each device."""
+    if count % (num_categories * num_devices):
+        raise InputError(
+            f"{count} images of the source '{NAME}' in a batch: all {num_categories} categories "
+            f"must come equally often on each of {num_devices} devices; take a multiple of "
+            f"{num_categories * num_devices}"
+        )
+
+
+def draw(
+    keys: Array,
+    index: Int[Array, "B"],
+    category: Int[Array, "B"],
+    assets: Assets,
+    *,
+    shelf: tuple[int, ...],
+    look: domain_randomization.Look,
+    size: int,
+    context: float,
+    supersampling: int,
+) -> domain_randomization.Drawn:
+    """Draws the models `index`, whose categories must be 0, 1, ... K - 1, 0, 1, ... in turn.
+
+    Args:
+      keys: (B,) random keys.
+      index: of the models.
+      category: of the models.
+      assets: see `Engine`.
+      shelf: static; see `Engine`.
+      look: static.
+      size: static; side of the pictures.
+      context: static; see `domain_randomization.draw`.
+      supersampling: static.
+    """
+    turn = np.arange(len(index)) % len(shelf)
+    rows = [np.flatnonzero(np.asarray(shelf)[turn] == s) for s in range(len(assets.shelves))]
+    parts = []
+    for here, meshes in zip(rows, assets.shelves, strict=True):
+        at = assets.row[index[here]]
+        parts.append(
+            domain_randomization.draw(
+                keys[here],
+                jax.tree.map(lambda leaf, at=at: leaf[at], meshes),
+                category[here],
+                assets.seen,
+                assets.backgrounds,
+                look=look,
+                size=size,
+                context=context,
+                supersampling=supersampling,
+            )
+        )
+    back = np.argsort(np.concatenate(rows))
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[back], *parts)
+
+
+def arguments(made: Engine) -> dict[str, Any]:
+    """What is static about an engine, for `draw`."""
+    return {"shelf": made.shelf, "look": made.look, "supersampling": made.supersampling}

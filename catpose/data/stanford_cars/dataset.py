@@ -1,0 +1,213 @@
+"""Stanford Cars with 3D poses, as a manifest folder; see `car_labels` for the downloads.
+
+Photos stay whole, for crops with a margin; the boxes are columns of the manifest.
+
+Stanford's two parts were made for the fine classes. Here each is divided anew into train (5/8),
+validation (1/8) and test (2/8), stratified by category. A photo's place depends on its own name and
+on those of its category, so every preparation gives the same splits, and those of the first part
+stay when the second is added.
+"""
+
+import collections
+import concurrent.futures
+import csv
+import hashlib
+import os
+import pathlib
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from catpose import progress
+from catpose.data.stanford_cars import annotations as car_labels
+from catpose.errors import InputError
+
+COLUMNS = (
+    "file", "category", "fine_category", "split", "azimuth_deg", "elevation_deg", "theta_deg",
+    "x0", "y0", "x1", "y1",
+)  # fmt: skip
+SEED = 0
+SHARES = {"validation": 1 / 8, "test": 2 / 8}  # the rest is "train"
+ORIENTATION = 0x0112  # of EXIF
+
+
+class Summary(NamedTuple):
+    """What a preparation made.
+
+    Attributes:
+      manifest: the file.
+      counts: number of images by category and split.
+      notes: what was left out or changed, in words.
+    """
+
+    manifest: pathlib.Path
+    counts: Mapping[str, Mapping[str, int]]
+    notes: tuple[str, ...]
+
+
+def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> Summary:
+    """Makes `output_dir` a manifest folder: `images/` and, once all of them are there, the CSV.
+
+    Images are hard links to the download's where both lie on one disk, else copies. Each is decoded
+    before it is taken, so damage is told now. What an earlier, stopped preparation has taken is
+    not decoded again.
+
+    Args:
+      manual_dir: the folder with both downloads, unpacked.
+      output_dir: made where it does not exist.
+      show_progress: show a bar on a terminal.
+
+    Raises:
+      InputError: something is missing, damaged or of another dataset, or the output cannot be
+        written; the line names it.
+    """
+    output = pathlib.Path(output_dir).expanduser()
+    manifest = output / "manifest.csv"
+    _check_is_ours(manifest)
+    photos, notes = car_labels.read(pathlib.Path(manual_dir).expanduser())
+    splits = assign_splits([(p.part, p.category, p.path.name) for p in photos])
+    try:
+        (output / "images").mkdir(parents=True, exist_ok=True)
+        boxes = _take(photos, output / "images", show_progress)
+        counts = {name: dict.fromkeys(("train", *SHARES), 0) for name in car_labels.CATEGORIES}
+        rows = []
+        for photo, split, box in zip(photos, splits, boxes, strict=True):
+            if not isinstance(box, str):
+                counts[photo.category][split] += 1
+                rows.append(_row(photo, split, box))
+        _write(manifest, rows)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {output}: {error.strerror or error}; give another --output_dir"
+        ) from error
+    reasons = collections.Counter(box for box in boxes if isinstance(box, str))
+    notes += tuple(f"{number} photos left out: {reason}" for reason, number in reasons.items())
+    cut = sum(b != p.box for p, b in zip(photos, boxes, strict=True) if not isinstance(b, str))
+    if cut:
+        notes += (f"{cut} boxes cut at the edge of their photo",)
+    return Summary(manifest, counts, notes)
+
+
+def assign_splits(photos: Sequence[tuple[str, str, str]]) -> list[str]:
+    """The split of each photo, given its part, category and file name.
+
+    Within a part each split takes its share of every category, rounded so that its share of the
+    whole is right too. Which photos of a category these are is decided by a hash of their names.
+    """
+    result = ["train"] * len(photos)
+    for part in sorted({photo[0] for photo in photos}):
+        members = collections.defaultdict(list)
+        for i, photo in enumerate(photos):
+            if photo[0] == part:
+                members[photo[1]].append(i)
+        sizes = {name: len(members[name]) for name in sorted(members)}
+        for indices in members.values():
+            indices.sort(key=lambda i: _place(part, photos[i][2]))
+        for split, share in SHARES.items():
+            for name, number in quotas(sizes, round(share * sum(sizes.values()))).items():
+                for i in members[name][:number]:
+                    result[i] = split
+                del members[name][:number]
+    return result
+
+
+def _place(part: str, name: str) -> bytes:
+    return hashlib.blake2b(f"{SEED}/{part}/{name}".encode(), digest_size=16).digest()
+
+
+def quotas(sizes: Mapping[str, int], total: int) -> dict[str, int]:
+    """`total` shared out in proportion to `sizes`, what rounding leaves by largest remainder."""
+    exact = {name: total * size / sum(sizes.values()) for name, size in sizes.items()}
+    result = {name: int(value) for name, value in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: result[name] - exact[name])
+    for name in by_remainder[: total - sum(result.values())]:
+        result[name] += 1
+    return result
+
+
+def _check_is_ours(manifest: pathlib.Path) -> None:
+    """Nobody's own manifest is overwritten."""
+    if manifest.is_file():
+        with manifest.open(encoding="utf-8", errors="replace") as file:
+            header = file.readline().strip()
+        if header != ",".join(COLUMNS):
+            raise InputError(f"{manifest} is of another dataset; give another --output_dir")
+
+
+def _file(photo: car_labels.Photo) -> str:
+    return f"{photo.part}_{photo.path.name}"  # both parts have a 00001.jpg
+
+
+def _row(photo: car_labels.Photo, split: str, box: Iterable[float]) -> list[str]:
+    angles = [f"{angle:.4f}" for angle in photo.angles]
+    named = [_file(photo), photo.category, photo.fine_category, split]
+    return [*named, *angles, *(f"{value:g}" for value in box)]
+
+
+def _write(manifest: pathlib.Path, rows: Iterable[list[str]]) -> None:
+    partial = manifest.with_suffix(".csv.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    os.replace(partial, manifest)
+
+
+def _take(
+    photos: Sequence[car_labels.Photo], folder: pathlib.Path, show_progress: bool
+) -> list[Any]:
+    """Puts the photos into `folder`; the box of each within its photo, or why it is left out."""
+    damaged = []
+
+    def take(photo: car_labels.Photo) -> Any:
+        target = folder / _file(photo)
+        taken = target.is_file() and target.stat().st_size == photo.path.stat().st_size
+        try:
+            with Image.open(photo.path) as image:
+                width, height = image.size
+                turned = image.getexif().get(ORIENTATION, 1) not in (0, 1)
+                if not taken:
+                    # An eighth of the size costs less and reads every byte all the same.
+                    image.draft("RGB", (width // 8, height // 8))
+                    image.load()
+        except Exception as error:  # damaged files can make PIL raise anything
+            damaged.append((photo.path, error))
+            return "damaged"
+        x0, y0, x1, y1 = photo.box
+        x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+        if x1 - x0 < 1 or y1 - y0 < 1:
+            return "their box lies outside the photo"
+        if turned:
+            return "turned by their EXIF data, which boxes and poses may or may not follow"
+        if not taken:
+            _link_or_copy(photo.path, target)
+        return (x0, y0, x1, y1)
+
+    # PIL decodes outside the interpreter lock, so threads use every core.
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        options = {"total": len(photos), "desc": "photos", "unit": "img"}
+        results = list(progress.bar(pool.map(take, photos), show=show_progress, **options))
+    if damaged:
+        path, error = min(damaged, key=lambda pair: pair[0])
+        said = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"{len(damaged)} of {len(photos)} photos cannot be read, the first: {path} ({said}); "
+            f"unpack {path.parent.name}.tgz again"
+        )
+    return results
+
+
+def _link_or_copy(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Under another name first: what is in place is whole."""
+    partial = target.with_name(f".{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source.resolve(), partial)
+        except OSError:  # another disk, or one without hard links
+            shutil.copyfile(source, partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,244 @@
+"""The only file that knows devices and processes: the pure step under pmap, or jit with shardings.
+
+Both take the un-stacked state and a batch, and give back the same numbers as one device (up to
+rounding): the state is replicated, the records are divided, the caches are replicated.
+
+A job may have several processes. Each holds the replicated arrays on its own devices, as pmap
+wants them, and its own rows of every batch (`own_rows`, `place`); for jit they are made parts of
+global arrays, which moves nothing. All go through the same steps; the first one alone writes.
+"""
+
+import functools
+import pathlib
+import platform
+import signal
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from catpose.data import disk_cache
+from catpose.errors import InputError
+
+AXIS = "batch"
+MODES = ("pmap", "jit")
+HEARTBEAT = 30  # seconds of silence after which a process is taken for dead
+Tree = TypeVar("Tree")
+
+
+def start(coordinator: str | None, count: int | None, index: int | None) -> None:
+    """Makes this process one of a job; to be called before any device is touched.
+
+    A signal to stop that one of them gets stops all, see `preempted`; where one dies, the others
+    end too.
+
+    Args:
+      coordinator: host and port where the first process listens.
+      count: number of processes.
+      index: this one's number, from 0 on. What is None is detected (SLURM, Open MPI, TPU, GKE).
+
+    Raises:
+      InputError: nothing to detect, or the processes do not find each other.
+    """
+    try:
+        jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"cannot join the job's processes: {error}") from error
+    # The others are told of SIGTERM by the runtime; of Ctrl-C they are told so.
+    signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
+
+
+def is_first() -> bool:
+    """Whether this process writes: the only one, or the first of a job."""
+    return jax.process_index() == 0
+
+
+def in_company() -> bool:
+    """Whether this process is one of several; touches no device."""
+    return jax.distributed.is_initialized()
+
+
+def from_first(tree: Tree) -> Tree:
+    """What the first process has of this, in all of them; they wait for each other here."""
+    return multihost_utils.broadcast_one_to_all(tree) if jax.process_count() > 1 else tree
+
+
+def preempted(steps: range) -> bool:
+    """Whether a process of this job was told to stop; after the same step in all of them.
+
+    Args:
+      steps: those done since the last call, none left out: the processes agree on one of them.
+    """
+    return in_company() and any([multihost_utils.reached_preemption_sync_point(s) for s in steps])
+
+
+def own_rows(count: int) -> slice:
+    """Which of a batch's `count` rows are this process's."""
+    each = count // jax.process_count()
+    return slice(each * jax.process_index(), each * (jax.process_index() + 1))
+
+
+def mesh() -> Mesh:
+    """All devices of all processes in one axis."""
+    return Mesh(np.array(jax.devices()), (AXIS,))
+
+
+def replicate(tree: Any) -> Any:
+    """The tree on every device of this process, un-stacked; new buffers, safe to donate."""
+    sharding = _own(PartitionSpec())
+    return jax.tree.map(lambda leaf: jax.device_put(np.asarray(leaf), sharding), tree)
+
+
+def place(records: Any, mode: str, *, axis: int = 0) -> Any:
+    """This process's rows of a batch on its devices, divided as the step of `mode` takes them.
+
+    Args:
+      records: host arrays.
+      mode: see `compile_step`.
+      axis: of the rows; 1 where the batches of several steps are stacked.
+    """
+    if mode == "jit":
+        _, rows = _shardings(axis)
+        return jax.tree.map(
+            lambda leaf: jax.make_array_from_process_local_data(rows, leaf), records
+        )
+    own = _own(_divided(axis))
+
+    def divided(leaf: np.ndarray) -> jax.Array:
+        shape = (*leaf.shape[:axis], jax.local_device_count(), -1, *leaf.shape[axis + 1 :])
+        return jax.device_put(leaf.reshape(shape), own)
+
+    return jax.tree.map(divided, records)
+
+
+def keep_compilations() -> None:
+    """Keeps compiled programs in the cache folder, so that the same step is never compiled twice.
+
+    Where JAX_COMPILATION_CACHE_DIR says where, they are kept there; where the folder cannot be
+    made this user's own and nobody else's, nowhere. Each kind of processor has its own: code for
+    one may not run on another that shares the folder.
+    """
+    if jax.config.jax_compilation_cache_dir:
+        return
+    folder = disk_cache.cache_dir() / "xla" / disk_cache.digest(_processor())
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)  # programs in it are run
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def _processor() -> list[str]:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return [platform.machine(), platform.processor()]
+    return sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+
+
+def memory_for_data() -> int:
+    """Bytes that images may take on each device: two fifths of its memory, where it tells."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    # A CPU does not tell, and its memory is the host's.
+    return int(stats.get("bytes_limit", 5 << 30) * 0.4)
+
+
+def check_batch(batch_size: int, name: str) -> None:
+    """Raises InputError where the devices cannot share a source's examples evenly."""
+    count = jax.device_count()
+    if batch_size % count:
+        raise InputError(
+            f"{batch_size} examples of {name} do not divide among {count} devices; "
+            f"take a multiple of {count}"
+        )
+
+
+def check_mode(mode: str) -> None:
+    """Raises InputError where `mode` is none of MODES."""
+    if mode not in MODES:
+        raise InputError(f"config.parallel is '{mode}'; it can be {' or '.join(MODES)}")
+
+
+def compile_step(
+    step_fn: Callable, mode: str, *, axis: int = 0
+) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """A data-parallel version of the pure `step_fn(state, records, cache, axis_name=)`.
+
+    The state is donated: use what the call returns.
+
+    Args:
+      step_fn: `step.train_step` with everything but state, records and cache bound.
+      mode: "pmap" or "jit".
+      axis: of the records' rows, as for `place`.
+
+    Returns:
+      `(state, records, cache) -> (state, metrics)`, for records that `place` has placed.
+    """
+    check_mode(mode)
+    if mode == "pmap":
+        return jax.pmap(
+            functools.partial(step_fn, axis_name=AXIS),
+            axis_name=AXIS,
+            in_axes=(None, axis, None),
+            out_axes=None,
+            donate_argnums=(0,),
+        )
+    whole, divided = _shardings(axis)
+    return _over_processes(
+        jax.jit(
+            functools.partial(step_fn, axis_name=None),
+            in_shardings=(whole, divided, whole),
+            out_shardings=(whole, whole),
+            donate_argnums=(0,),
+        )
+    )
+
+
+def compile_predict(predict_fn: Callable) -> Callable:
+    """`predict_fn(variables, records, cache)` over all devices, for what `place` placed for "jit".
+
+    Its result is gathered: each process gives its own rows and gets all.
+    """
+    whole, divided = _shardings(0)
+    return _over_processes(
+        jax.jit(predict_fn, in_shardings=(whole, divided, whole), out_shardings=whole)
+    )
+
+
+def _divided(axis: int) -> PartitionSpec:
+    return PartitionSpec(*[None] * axis, AXIS)
+
+
+def _own(spec: PartitionSpec) -> NamedSharding:
+    """Over this process's devices."""
+    return NamedSharding(Mesh(np.array(jax.local_devices()), (AXIS,)), spec)
+
+
+def _shardings(axis: int) -> tuple[NamedSharding, NamedSharding]:
+    """Over all devices: whole on each; divided among them along an axis."""
+    return NamedSharding(mesh(), PartitionSpec()), NamedSharding(mesh(), _divided(axis))
+
+
+def _over_processes(compiled: Any) -> Any:
+    """A jitted function whose replicated arguments each process gives as arrays of its own."""
+    if jax.process_count() == 1:
+        return compiled
+    whole, _ = _shardings(0)
+
+    def widened(leaf: Any) -> jax.Array:
+        if not isinstance(leaf, jax.Array):
+            return jax.make_array_from_process_local_data(whole, leaf, leaf.shape)
+        if leaf.sharding == whole:
+            return leaf
+        shards = [shard.data for shard in leaf.addressable_shards]
+        return jax.make_array_from_single_device_arrays(leaf.shape, whole, shards)
+
+    def run(first: Any, records: Any, last: Any) -> Any:
+        return compiled(jax.tree.map(widened, first), records, jax.tree.map(widened, last))
+
+    return run

@@ -1,0 +1,91 @@
+"""Labels and predictions of a trained run, to be scored like those of any other system."""
+
+import pathlib
+
+import jax
+import numpy as np
+
+from catpose import devices
+from catpose.data import online_rendering
+from catpose.errors import InputError
+from catpose.evaluation import labels, prediction_files
+from catpose.experiment import build, datasets, initial_weights, phases, workdir
+from catpose.models import fusion as fusions
+from catpose.train import input_pipeline, run_setup, state
+
+
+def default_fusion(folder: pathlib.Path, category: str) -> str:
+    """How a run's pose networks answer under a protocol's category mode.
+
+    The oracle where the category is given, else as the run was trained; a run trained with the
+    oracle alone answers weighted, since nobody tells the category.
+    """
+    if category == "oracle":
+        return "oracle"
+    return phases.answering_fusion(build.build_phases(workdir.read_config(folder)))
+
+
+def predict(
+    folder: pathlib.Path, split: str, fusion: str, *, best: bool = False, root: str = ""
+) -> tuple[labels.Labels, prediction_files.Predictions]:
+    """Predictions of a run's own network for one split of its data.
+
+    Args:
+      folder: the run's workdir.
+      split: a split of its dataset.
+      fusion: "weighted", "top1" or "oracle".
+      best: the weights with the lowest validation error instead of the last ones.
+      root: another folder instead of `config.data.root`, or for a run on `shapes` another seed
+        instead of `config.data.seed`; "" for the run's own.
+
+    Returns:
+      Labels in frame "camera", and predictions in the frame in which the network learned.
+
+    Raises:
+      InputError: no run or checkpoint there, an unknown split or fusion, or data with other
+        categories.
+    """
+    if fusion not in fusions.FUSIONS:
+        raise InputError(f"unknown fusion '{fusion}'; known: {', '.join(fusions.FUSIONS)}")
+    config = workdir.read_config(folder)
+    categories = workdir.read_categories(folder)
+    # Before the frame changes: a pose of angles is made for the frame it has learned in.
+    model = build.build_model(config, categories, workdir.read_keys(folder))
+    model, frame = model._replace(frame="camera"), config.frame
+    # As if it had learned in "camera", so that nothing converts what the network says: a rotation
+    # in "paper" that is turned into "camera" and back is not always the same (see viewpoint).
+    config.frame = "camera"
+    if root and config.data.kind == "shapes":
+        if not root.isdigit():
+            raise InputError(f"the run in {folder} is on shapes: --data is a seed, not '{root}'")
+        config.data.seed = int(root)
+    elif root:
+        config.data.root = root
+    data = datasets.load_dataset(config, only=split)
+    if data.categories != categories:
+        raise InputError(
+            f"the data has the categories {', '.join(data.categories)}, and the run in {folder} "
+            f"has {', '.join(categories)}"
+        )
+    if split not in data.splits or split == online_rendering.NAME:
+        raise InputError(
+            f"the data of the run in {folder} has no split '{split}'; "
+            f"it has {', '.join(data.splits)} (--split=NAME)"
+        )
+    run = run_setup.Run(config, folder, data, model, build.build_phases(config), {}, {}, True)
+    devices.check_batch(config.eval.batch_size, "config.eval.batch_size")
+    step, variables = initial_weights.read_variables(folder, run.model, best=best)
+    phase, _ = phases.at_step(run.phases, step)
+    trained = state.create(jax.random.key(0), variables)
+    evaluation = input_pipeline.evaluate_split(run, split, phase, trained)
+    truth = labels.from_split(data.splits[split], categories, f"{split} of {config.name}")
+    probabilities = np.asarray(evaluation.probabilities, np.float64)
+    found = prediction_files.checked(
+        truth.id,
+        np.asarray(evaluation.rotation[fusion], np.float64),
+        frame=frame,
+        category=[categories[c] for c in probabilities.argmax(-1)],
+        probabilities=probabilities,
+        categories=categories,
+    )
+    return truth, found

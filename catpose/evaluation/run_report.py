@@ -1,0 +1,197 @@
+"""What a finished run leaves to read: report.json, report.md and figures/."""
+
+import json
+import math
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from catpose import devices, inference
+from catpose.data import augment, disk_cache
+from catpose.data.dataset import Split
+from catpose.evaluation import run_report_text
+from catpose.experiment import phases, workdir
+from catpose.geometry import symmetry, viewpoint
+from catpose.models import architectures
+from catpose.train import input_pipeline, loop, metrics_log, run_setup
+from catpose.visualize import category_models, example_sheet, plots, training_curves
+
+
+def write(
+    run: run_setup.Run, result: loop.Result, seconds_fn: Callable[[], float]
+) -> dict[str, Any]:
+    """Evaluates the last and the best state, and writes report.json, report.md and figures/.
+
+    Of several processes all evaluate, and the first one writes.
+
+    Args:
+      run: the run.
+      result: what `loop.train` returned.
+      seconds_fn: tells the wall time spent on the run so far.
+
+    Returns:
+      The content of report.json; nothing where this process does not write.
+    """
+    last, _ = phases.at_step(run.phases, int(result.last.step))
+    splits = [name for name in run.config.eval.splits if name in run.dataset.splits]
+    evaluations = {
+        name: input_pipeline.evaluate_split(run, name, last, result.last) for name in splits
+    }
+    best = _best(run, result, evaluations)
+    if not devices.is_first():
+        return {}
+    timed = _phases(run)
+    report = {
+        "name": run.config.name,
+        "frame": run.model.frame,
+        "trained_with": last.fusion,
+        "seed": run.config.seed,
+        "categories": list(run.model.categories),
+        "splits": _summaries(run, evaluations),
+        "best": best,
+        "phases": timed,
+        "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
+        "wall_seconds": 0.0,
+        "device": _device(),
+        "num_params": architectures.param_counts({"params": result.last.params})["total"],
+        "params_sha256": disk_cache.sha256(result.last.params),
+        "versions": json.loads((run.workdir / "config.json").read_text())["versions"],
+        "commit": workdir.commit(),
+        "notes": [
+            *run.dataset.notes,
+            *symmetry.notes(run.model.symmetry, run.model.categories),
+        ],
+    }
+    _draw(run, evaluations, last.fusion)
+    report["wall_seconds"] = round(seconds_fn(), 1)
+    text = run_report_text.markdown(report, run.model.categories, _figures(run.workdir))
+    (run.workdir / "report.md").write_text(text)
+    # Last, and in one move: this file says that the run is finished.
+    text = json.dumps(_finite(report), indent=2, allow_nan=False) + "\n"
+    disk_cache.write_whole(run.workdir / "report.json", text.encode())
+    return report
+
+
+def _finite(tree: Any) -> Any:
+    """None for NaN and infinities, which JSON does not know: the figures of a diverged run."""
+    if isinstance(tree, Mapping):
+        return {key: _finite(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(value) for value in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
+
+
+def show(folder: pathlib.Path) -> None:
+    """Prints a finished run's figures and where its report is."""
+    report = json.loads((folder / "report.json").read_text())
+    print(run_report_text.terminal_table(report))
+    print(run_report_text.summary_line(report))
+    print(f"report: {folder / 'report.md'}")
+
+
+def _summaries(
+    run: run_setup.Run, evaluations: Mapping[str, inference.Evaluation]
+) -> dict[str, dict[str, Any]]:
+    return {
+        name: inference.summaries(evaluation, run.model.frame)
+        for name, evaluation in evaluations.items()
+    }
+
+
+def _best(
+    run: run_setup.Run, result: loop.Result, evaluations: Mapping[str, inference.Evaluation]
+) -> dict[str, Any]:
+    """The best state's figures on the same splits, or nothing where there is no best state."""
+    if result.best is None:
+        return {}
+    step, state = result.best
+    if step == int(result.last.step):
+        return {"step": step, "splits": _summaries(run, evaluations)}
+    phase, _ = phases.at_step(run.phases, step)
+    own = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in evaluations}
+    return {"step": step, "splits": _summaries(run, own)}
+
+
+def _phases(run: run_setup.Run) -> list[dict[str, Any]]:
+    """Each phase with its time: the sum over the processes that worked on it."""
+    timed = [r for r in metrics_log.read(run.workdir) if "phase_seconds" in r]
+    entries = []
+    for phase, start, stop in phases.spans(run.phases):
+        own = [record for record in timed if record["phase"] == phase.name]
+        speeds = [r["images_per_second"] for r in own if r["images_per_second"]]
+        entries.append(
+            {
+                "name": phase.name,
+                "start": start,
+                "stop": stop,
+                "seconds": round(sum(record["phase_seconds"] for record in own), 1),
+                "images_per_second": speeds[-1] if speeds else None,
+            }
+        )
+    return entries
+
+
+def _device() -> str:
+    devices = jax.devices()
+    return f"{len(devices)} x {devices[0].device_kind}, {os.cpu_count()} CPU cores"
+
+
+def _figures(folder: pathlib.Path) -> list[str]:
+    return [
+        name for name in run_report_text.FIGURES if (folder / "figures" / f"{name}.png").is_file()
+    ]
+
+
+def _draw(run: run_setup.Run, evaluations: Mapping[str, inference.Evaluation], fusion: str) -> None:
+    """The pictures, of the test split where there is one, else of the last one evaluated."""
+    folder = run.workdir / "figures"
+    folder.mkdir(exist_ok=True)
+    records = metrics_log.read(run.workdir)
+    spans = [(phase.name, start, stop) for phase, start, stop in phases.spans(run.phases)]
+    training_curves.loss_curves(records, spans, folder / "loss_curves.png", run.config.name)
+    if not evaluations:
+        return
+    split = "test" if "test" in evaluations else list(evaluations)[-1]
+    found, names = evaluations[split], run.model.categories
+    where = f"{split}, {fusion} fusion"
+    framed = f"{split}, errors in frame {run.model.frame}"
+    plots.error_histogram(found.error_deg, folder / "error_histogram.png", framed)
+    summary = _summaries(run, {split: found})[split]
+    by_fusion = {name: summary[name] for name in found.error_deg}
+    plots.category_bars(by_fusion, names, folder / "category_bars.png", framed)
+    counts = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(counts, (found.category, found.probabilities.argmax(-1)), 1)
+    plots.confusion(counts, names, folder / "confusion.png", split)
+    target, predicted = (
+        np.degrees(np.asarray(viewpoint.angles_from_rotation(rotation)[0]))
+        for rotation in (found.target_rotation, found.rotation[fusion])
+    )
+    plots.azimuth_scatter(
+        target, predicted, found.category, names, folder / "azimuth_scatter.png", where
+    )
+    _draw_examples(run, run.dataset.splits[split], found, fusion, where)
+
+
+def _draw_examples(
+    run: run_setup.Run, split: Split, found: inference.Evaluation, fusion: str, where: str
+) -> None:
+    order = np.argsort(found.error_deg[fusion], kind="stable")
+    shown = np.unique(np.concatenate([order[:12], order[-12:]]))
+    meshes = {name: category_models.built_in(name) for name in run.model.categories}
+    example_sheet.example_sheet(
+        augment.without_margin(np.asarray(split.image[shown]), split.margin),
+        found.target_rotation[shown],
+        found.rotation[fusion][shown],
+        found.error_deg[fusion][shown],
+        found.category[shown],
+        found.probabilities[shown],
+        run.model.categories,
+        run.workdir / "figures" / "example_sheet.png",
+        where=where,
+        meshes=None if None in meshes.values() else meshes,
+        tight=split.aspect is not None,  # built-in examples have some background around them
+    )

@@ -1,0 +1,175 @@
+"""From a config to the objects that training, evaluation and prediction work on.
+
+The config stops here and at the loop: below, functions take arrays, numbers and functions.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from catpose.data import augment
+from catpose.errors import InputError
+from catpose.experiment import phases
+from catpose.geometry import symmetry, viewpoint
+from catpose.models import architectures
+from catpose.poses import MAKERS, POSES, dictionary, karcher
+from catpose.poses.base import Pose
+
+
+class Model(NamedTuple):
+    """A network with what must be known to feed and read it.
+
+    Attributes:
+      network: its functions.
+      pose: the representation of its pose outputs.
+      categories: names in the order of the indices.
+      resolution: side of the input in pixels.
+      context: side of the crop over that of the box, see `catpose.data.augment.view_image`.
+      normalization: see `catpose.data.augment.normalize`.
+      frame: the frame of learning.
+      keys: (M, 3, 3) the dictionary that `pose` was made of, in `frame`; None where it is not a
+        fitted one.
+      symmetry: (K,) orders (see `catpose.geometry.symmetry`) that losses and errors respect; None
+        where no category has one.
+    """
+
+    network: architectures.Network
+    pose: Pose
+    categories: tuple[str, ...]
+    resolution: int
+    context: float
+    normalization: str
+    frame: str
+    keys: np.ndarray | None
+    symmetry: np.ndarray | None
+
+
+def fit_keys(config: ml_collections.ConfigDict, rotation: np.ndarray) -> np.ndarray | None:
+    """The dictionary of `config.model.pose_keys` rotations, in the frame of learning.
+
+    Args:
+      config: of the run.
+      rotation: (N, 3, 3) of the training split, frame "camera".
+
+    Returns:
+      (M, 3, 3) float32; None where none is asked for.
+
+    Raises:
+      InputError: fewer different rotations than that.
+    """
+    if not config.model.pose_keys:
+        return None
+    rotation = viewpoint.convert_frame(jnp.asarray(rotation), "camera", config.frame)
+    try:
+        return dictionary.fit(np.asarray(rotation), config.model.pose_keys, seed=config.seed)[0]
+    except ValueError as error:
+        raise InputError(f"config.model.pose_keys: {error}") from error
+
+
+def build_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None = None) -> Pose:
+    """The representation that `config.model` describes, and how it is fused.
+
+    Args:
+      config: of the run.
+      keys: what `fit_keys` returned when the run began.
+
+    Raises:
+      InputError: an unknown name, or settings that it does not have.
+    """
+    kinds = {"outputs": lambda pose: pose, "karcher": karcher.on_the_group}
+    kind = config.model.pose_fusion
+    if kind not in kinds:
+        raise InputError(f"config.model.pose_fusion is '{kind}'; it can be {', '.join(kinds)}")
+    pose = _named_pose(config, keys)
+    if kind == "karcher" and "geodesic" not in pose.losses:
+        raise InputError(
+            f"config.model.pose_fusion is 'karcher', which learns by the geodesic loss; "
+            f"'{pose.name}' has no such loss"
+        )
+    return kinds[kind](pose)
+
+
+def _named_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None) -> Pose:
+    name, settings = config.model.pose, dict(config.model.pose_settings)
+    if name not in POSES:
+        raise InputError(f"config.model.pose is '{name}'; it can be {', '.join(POSES)}")
+    if config.model.pose_keys and name != "bin_delta":
+        raise InputError(f"config.model.pose_keys is of bin_delta, not of '{name}'")
+    if name not in MAKERS:
+        if settings:
+            raise InputError(f"config.model.pose_settings: '{name}' has no settings")
+        return POSES[name]
+    if name != "bin_delta":
+        settings["frame"] = config.frame
+    elif not config.model.pose_keys:
+        settings["keys"] = dictionary.cube()
+    elif keys is None:
+        raise InputError("the run's key rotations are missing: its folder has no pose_keys.npy")
+    else:
+        settings["keys"] = keys
+    try:
+        return MAKERS[name](**settings)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"config.model.pose_settings: {error}") from error
+
+
+def build_model(
+    config: ml_collections.ConfigDict,
+    categories: tuple[str, ...],
+    keys: np.ndarray | None = None,
+) -> Model:
+    """The network that `config.model` describes, for these categories; keys as for `build_pose`.
+
+    Raises:
+      InputError: a value that no network has.
+    """
+    model = config.model
+    pose = build_pose(config, keys)
+    if model.normalization not in augment.NORMALIZATIONS:
+        raise InputError(
+            f"config.model.normalization is '{model.normalization}'; "
+            f"it can be {', '.join(augment.NORMALIZATIONS)}"
+        )
+    try:
+        network = architectures.build(
+            num_categories=len(categories),
+            architecture=model.architecture,
+            trunk=model.trunk,
+            pose=pose,
+            blocks=tuple(model.blocks),
+            width=model.width,
+            block=model.block,
+            variant=model.variant,
+            stem=model.stem,
+            split_stage=model.split_stage,
+            pool_grid=model.pool_grid,
+            pool_channels=model.pool_channels,
+            category_head=model.category_head,
+            head_hidden=tuple(model.head_hidden),
+            head_dropout=model.head_dropout,
+            pose_hidden=tuple(model.pose_hidden),
+            dtype=jnp.dtype(model.dtype),
+            remat=model.remat,
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"config.model: {error}") from error
+    orders = symmetry.orders(dict(config.data.symmetry), categories)
+    return Model(
+        network,
+        pose,
+        categories,
+        config.data.resolution,
+        config.data.context,
+        model.normalization,
+        config.frame,
+        keys,
+        orders if (orders != 1).any() else None,
+    )
+
+
+def build_phases(config: ml_collections.ConfigDict) -> tuple[phases.Phase, ...]:
+    """The phases of `config.phases` for the weights that the run begins with, checked."""
+    weights = "random" if config.model.pretrained == "none" else "pretrained"
+    return phases.from_config(config.phases, weights)

@@ -1,0 +1,216 @@
+"""The folder of a run: whose it is, whether it is finished, how long it took."""
+
+import contextlib
+import fcntl
+import io
+import json
+import pathlib
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from catpose.data import disk_cache
+from catpose.errors import InputError
+
+LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
+# Where results do not depend on a key, it may change between runs on one workdir.
+FREE = ("data.cache_dir", "max_skipped")
+KEYS = "pose_keys.npy"
+LOCK = ".lock"  # held by the process that trains
+# Keys that runs of older versions do not have, with the values that they stood for.
+_YOUNGER = {
+    "data": {"symmetry": {}},
+    "model": {
+        "pose_settings": {},
+        "pose_keys": 0,
+        "architecture": "integrated",
+        "trunk": "resnet",
+        "pose_fusion": "outputs",
+        "remat": False,
+    },
+    "": {"steps_per_call": 1},
+}
+
+
+@contextlib.contextmanager
+def opened(
+    folder: pathlib.Path, config: ml_collections.ConfigDict, *, free: tuple[str, ...] = FREE
+) -> Iterator[Callable[[], float]]:
+    """Makes the folder the config's own, or checks that it already is.
+
+    Args:
+      folder: made where it does not exist.
+      config: resolved; written to `config.json` with versions and commit.
+      free: keys, or sections, that may differ from those that the run began with.
+
+    Yields:
+      A function that tells the seconds spent on this run, those of earlier processes included.
+
+    Raises:
+      InputError: the folder of another config's run that has begun to train (the first differing
+        key is named), no way to write, or another process that is at it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    with lock:  # closing gives it back, and so does the end of the process, whatever ends it
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is at work on {folder}; wait for it, or give another --workdir"
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        with _described(folder, config, free) as clock:
+            yield clock
+
+
+@contextlib.contextmanager
+def _described(
+    folder: pathlib.Path, config: ml_collections.ConfigDict, free: tuple[str, ...]
+) -> Iterator[Callable[[], float]]:
+    described = json.loads(config.to_json())
+    path = folder / "config.json"
+    if _has_begun(folder):
+        _compare(folder, json.loads(read_config(folder).to_json()), described, free)
+    else:
+        try:
+            (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
+            content = {
+                "config": described,
+                "versions": {name: metadata.version(name) for name in LIBRARIES},
+                "python": platform.python_version(),
+                "commit": commit(),
+            }
+            disk_cache.write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+        except OSError as error:
+            raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    spent_path = folder / "seconds"
+    earlier = 0.0
+    with contextlib.suppress(OSError, ValueError):  # not there, or of no content
+        earlier = float(spent_path.read_text())
+    began = time.monotonic()
+
+    def seconds() -> float:
+        return earlier + time.monotonic() - began
+
+    try:
+        yield seconds
+    finally:
+        with contextlib.suppress(OSError):
+            disk_cache.write_whole(spent_path, f"{seconds():.3f}\n".encode())
+
+
+def _has_begun(folder: pathlib.Path) -> bool:
+    """Whether a checkpoint is there: until then, a corrected config may take the folder over."""
+    saved = any(path.name.isdigit() for path in folder.glob("checkpoints/*"))
+    return saved or is_finished(folder)
+
+
+def is_finished(folder: pathlib.Path) -> bool:
+    """Whether the run's report is written."""
+    return (folder / "report.json").is_file()
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the trained networks that come with catpose."""
+    return tuple(sorted(path.parent.name for path in SHIPPED.glob("*/config.json")))
+
+
+def find(folder: str | pathlib.Path) -> pathlib.Path:
+    """The folder of a run, or of a network that comes with catpose, such as "mini"."""
+    named = SHIPPED / str(folder)
+    return named if str(folder) in shipped() else pathlib.Path(folder).expanduser()
+
+
+def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
+    """The config of the run in `folder`.
+
+    Raises:
+      InputError: no run there.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"no run in {folder}: it has no config.json; train first")
+    config = ml_collections.ConfigDict(json.loads(path.read_text())["config"])
+    for section, younger in _YOUNGER.items():
+        keys = config[section] if section else config
+        for key, value in younger.items():
+            if key not in keys:
+                keys[key] = ml_collections.ConfigDict(value) if value == {} else value
+    return config
+
+
+def write_categories(folder: pathlib.Path, categories: tuple[str, ...]) -> None:
+    """Notes the categories' names, in the order of the network's outputs."""
+    disk_cache.write_whole(folder / "categories.json", (json.dumps(categories) + "\n").encode())
+
+
+def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
+    """What `write_categories` noted.
+
+    Raises:
+      InputError: the run in `folder` stopped before it had read its data.
+    """
+    path = folder / "categories.json"
+    if not path.is_file():
+        raise InputError(f"the run in {folder} has not begun to train")
+    return tuple(json.loads(path.read_text()))
+
+
+def write_keys(folder: pathlib.Path, keys: np.ndarray | None) -> None:
+    """Keeps the dictionary of key rotations that the run's poses are made of, if there is one."""
+    if keys is not None:
+        file = io.BytesIO()
+        np.save(file, keys)
+        disk_cache.write_whole(folder / KEYS, file.getvalue())
+
+
+def read_keys(folder: pathlib.Path) -> np.ndarray | None:
+    """What `write_keys` kept; None where there is no dictionary."""
+    path = folder / KEYS
+    return np.load(path) if path.is_file() else None
+
+
+def commit() -> str:
+    """The checkout's commit, "-dirty" behind it where files have changed; "" without git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    where = pathlib.Path(__file__).parent
+    try:
+        result = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return result.stdout.strip()
+
+
+def _compare(folder: pathlib.Path, old: Any, new: Any, free: tuple[str, ...]) -> None:
+    before, now = _flatten(old), _flatten(new)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key) and not key.startswith(free):
+            raise InputError(
+                f"{folder} was made with config.{key} = {before.get(key, 'absent')}, now it is "
+                f"{now.get(key, 'absent')}; give another --workdir, or the old value"
+            )
+
+
+def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(tree, dict):
+        items = [(f"{prefix}.{key}" if prefix else key, value) for key, value in tree.items()]
+    elif isinstance(tree, list):
+        items = [(f"{prefix}[{i}]", value) for i, value in enumerate(tree)]
+    else:
+        return {prefix: tree}
+    flat = {prefix: None} if not items else {}
+    for key, value in items:
+        flat.update(_flatten(value, key))
+    return flat

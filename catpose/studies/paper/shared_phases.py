@@ -1,0 +1,145 @@
+"""Many runs that have their first phases in common, each phase trained once.
+
+A run is cut at its phases: a link is the training of one phase, in a folder named by the hash of
+what determines the state at its end. Runs whose configs agree up to a phase share its link. A link
+is a run of its own, goes on from the link before it with the same step numbers and keys, and is
+therefore what one uninterrupted run would have made of it, bit for bit on a CPU.
+"""
+
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from catpose.data import dataset, disk_cache
+from catpose.experiment import build, phases, workdir
+from catpose.train import loop, run_setup
+
+_HELD = ("validation", "test")  # splits that no training reads
+# Of no effect on what is learned.
+_NO_MATTER = (
+    "name",
+    "log_steps",
+    "checkpoint_steps",
+    "max_skipped",
+    "tensorboard",
+    "steps_per_call",
+    "model.remat",
+    "eval",
+    "data.cache_dir",
+    "data.device_cache_mb",
+)
+
+
+class Link(NamedTuple):
+    """One phase's training.
+
+    Attributes:
+      folder: its workdir.
+      config: of the run up to the end of the phase.
+      stop: the step at its end.
+    """
+
+    folder: pathlib.Path
+    config: ml_collections.ConfigDict
+    stop: int
+
+
+def links(config: ml_collections.ConfigDict, root: pathlib.Path) -> list[Link]:
+    """The links of a run, in order.
+
+    Args:
+      config: of the whole run.
+      root: where their folders are.
+    """
+    names = [phase.name for phase in build.build_phases(config)]
+    every = [phase for phase in config.phases if phase["name"] in names]
+    found = []
+    for count in range(1, len(every) + 1):
+        upto = config.copy_and_resolve_references()
+        upto.phases = every[:count]
+        upto.eval.every_steps = 0
+        stop = phases.total_steps(build.build_phases(upto))
+        found.append(Link(root / identity(upto), upto, stop))
+    return found
+
+
+def identity(config: ml_collections.ConfigDict) -> str:
+    """Hash of the config, but for what has no effect on what a run learns.
+
+    Neither the code nor the content of files is in it: data and backgrounds count by their paths,
+    pretrained weights by the name of their file or folder (another link's is a hash itself). Where
+    these have changed, take another root.
+    """
+    described = json.loads(config.to_json())
+    for key in _NO_MATTER:
+        section, _, name = key.rpartition(".")
+        del (described[section] if section else described)[name]
+    model = described["model"]
+    model["pretrained"] = pathlib.Path(model["pretrained"]).name
+    return disk_cache.digest(described)
+
+
+def is_trained(link: Link) -> bool:
+    """Whether the link's last state is saved."""
+    return (link.folder / "checkpoints" / str(link.stop)).is_dir()
+
+
+def train(
+    chain: list[Link],
+    load_fn: Callable[[ml_collections.ConfigDict], dataset.Dataset],
+    *,
+    programs: dict[str, dict[Any, Any]],
+    begins_fn: Callable[[Link], None] = lambda link: None,
+    show_progress: bool = True,
+) -> None:
+    """Trains the links that are not trained yet, in turn; nothing is validated on the way.
+
+    Args:
+      chain: of one run.
+      load_fn: config -> its dataset; called for untrained links only.
+      programs: see `assemble`.
+      begins_fn: told each link whose training begins.
+      show_progress: show bars on a terminal.
+    """
+    after = None
+    for link in chain:
+        if not is_trained(link):
+            begins_fn(link)
+            # A link that was stopped in the middle goes on with as many steps a call.
+            free = {*_NO_MATTER, "model.pretrained"} - {"steps_per_call"}
+            with workdir.opened(link.folder, link.config, free=tuple(free)):
+                data = load_fn(link.config)
+                splits = {name: split for name, split in data.splits.items() if name not in _HELD}
+                data = data._replace(splits=splits)
+                run = assemble(link, data, programs=programs, show_progress=show_progress)
+                loop.train(run._replace(after=after))
+        after = link.folder
+
+
+def assemble(
+    link: Link,
+    data: dataset.Dataset,
+    *,
+    programs: dict[str, dict[Any, Any]],
+    show_progress: bool = True,
+) -> run_setup.Run:
+    """The link as a run on this data.
+
+    Args:
+      link: of a chain.
+      data: what its config names.
+      programs: compiled code by what it depends on, kept from link to link.
+      show_progress: show bars on a terminal.
+    """
+    run = run_setup.assemble(link.config, link.folder, data, show_progress=show_progress)
+    workdir.write_categories(link.folder, data.categories)
+    workdir.write_keys(link.folder, run.model.keys)
+    # Of phases, each program has its own in its name.
+    code = link.config.copy_and_resolve_references()
+    code.seed, code.model.pretrained, code.phases = 0, "", []
+    parts = [data.engine is not None, *([] if run.model.keys is None else [run.model.keys])]
+    shared = programs.setdefault(disk_cache.digest(identity(code), *parts), {})
+    return run._replace(programs=shared)

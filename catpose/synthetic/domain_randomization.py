@@ -1,0 +1,339 @@
+"""The data engine: pictures of 3D models from random views, drawn inside a jitted step.
+
+Each picture depends on its own key alone, so a batch may be divided among devices. Rotations are
+in frame "camera". What is random and how strongly is a `Look`, whose numbers are static.
+
+Reference: Su, Qi, Li and Guibas, Render for CNN, 2015, section 4: views like those of photographs,
+random light, backgrounds of real scenes, crops that are loose or cut the object.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
+
+from catpose.errors import InputError
+from catpose.synthetic import mesh_batch, numpy_rasterizer, renderer, textures, view_density
+
+_LIGHTS = 4  # a key light and three others, some of which may be off
+
+
+class Look(NamedTuple):
+    """How pictures differ; shares of the object's box where nothing else is said.
+
+    Attributes:
+      squeeze: probability that the crop is squeezed to a square, as the box of a photo is; the
+        others keep the object's proportions, as the dataset `shapes` does.
+      loosen: range of the margin around the object, on all sides alike.
+      box_jitter: each side of the crop moves by up to this, on its own.
+      truncation: probability that the crop cuts off a part of the object.
+      truncation_most: the largest part that it cuts off, on one side.
+      occlusion: probability that something stands before the object.
+      occlusion_most: its largest width and height, in shares of the picture.
+      key_light: range of the intensity of the light from above and in front.
+      ambient: range of the light from everywhere.
+      more_lights: the other three lights' intensities are uniform up to this, each on or off.
+      sky: the light from everywhere is up to this share stronger from above, and weaker from below.
+      point_lights: number of lights two to five half diagonals away, each on or off.
+      point_power: what each of them gives at the object's centre, uniform up to this.
+      texture: how strongly a pattern may change the object's colours, see `textures.sample`.
+      grey: probability of a plain background.
+      contrast: the picture's contrast is uniform in 1 +- this.
+      brightness: added, uniform in +- this (1 = white).
+      saturation: factor on the distance from grey, uniform in 1 +- this.
+      noise: the largest deviation of the noise's range (1 = white).
+    """
+
+    squeeze: float = 0.5
+    loosen: tuple[float, float] = (0.0, 0.12)
+    box_jitter: float = 0.03
+    truncation: float = 0.0
+    truncation_most: float = 0.3
+    occlusion: float = 0.0
+    occlusion_most: float = 0.5
+    key_light: tuple[float, float] = (0.45, 0.85)
+    ambient: tuple[float, float] = (0.3, 0.65)
+    more_lights: float = 0.3
+    sky: float = 0.3
+    point_lights: int = 0
+    point_power: float = 0.3
+    texture: float = 0.0
+    grey: float = 0.2
+    contrast: float = 0.15
+    brightness: float = 0.06
+    saturation: float = 0.2
+    noise: float = 0.04
+
+
+def look(values: Mapping[str, Any]) -> Look:
+    """A `Look` from a config's values, lists or tuples.
+
+    Raises:
+      InputError: an unknown strength, or one that is out of range.
+    """
+    unknown = sorted(set(values) - set(Look._fields))
+    if unknown:
+        raise InputError(f"config.engine.look.{unknown[0]} is not one of {', '.join(Look._fields)}")
+    made = Look(**{k: v if np.isscalar(v) else tuple(v) for k, v in values.items()})
+    for name, default in Look()._asdict().items():
+        value, pair = getattr(made, name), isinstance(default, tuple)
+        bounds = np.ravel(value)
+        if len(bounds) != 1 + pair or not 0 <= bounds[0] <= bounds[-1]:
+            raise InputError(
+                f"config.engine.look.{name} is {value}; it is "
+                + ("a range (low, high), 0 <= low <= high" if pair else "0 or larger")
+            )
+    if 2 * made.box_jitter + made.truncation_most > 0.9:
+        raise InputError(
+            "config.engine.look: twice box_jitter and truncation_most are more than 0.9 together: "
+            "nothing of the object would be left"
+        )
+    if made.texture > 1:
+        raise InputError(f"config.engine.look.texture is {made.texture}; it is 1 at most")
+    return made
+
+
+class Views(NamedTuple):
+    """Where objects are seen from, for each of K categories.
+
+    Attributes:
+      limits: ranges, from `view_density.stack`.
+      density: of annotations, from `view_density.stack`; None: views are drawn from the ranges
+        alone.
+      share: of the views that are drawn from the ranges nevertheless, so that none is impossible.
+    """
+
+    limits: view_density.Ranges
+    density: view_density.Density | None = None
+    share: float | Float[Array, ""] = 1.0
+
+
+class Drawn(NamedTuple):
+    """Pictures and their labels.
+
+    Attributes:
+      image: RGB in [0, 255].
+      mask: the object's share of each pixel, in [0, 1], without what hides it.
+      rotation: object to camera, frame "camera".
+      distance: from the camera to the object's origin, in half diagonals of its bounding box.
+    """
+
+    image: Float[Array, "B S S 3"]
+    mask: Float[Array, "B S S"]
+    rotation: Float[Array, "B 3 3"]
+    distance: Float[Array, "B"]
+
+
+def _folded(keys: Array, number: int) -> Array:
+    return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
+
+
+class _Numbers:
+    """Uniform numbers of each example, handed out in order; `between` scales the next ones."""
+
+    def __init__(self, keys: Array, count: int):
+        self._uniform = jax.vmap(lambda key: jax.random.uniform(key, (count,)))(keys)
+        self._next = 0
+
+    def between(self, low: float | int, high: float | int, count: int | None = None) -> Array:
+        first, self._next = self._next, self._next + (count or 1)
+        some = self._uniform[:, first : self._next]
+        return low + (high - low) * (some if count else some[:, 0])
+
+
+def _each(draw_fn: Callable, keys: Array, *rows: Array) -> Any:
+    """What a function that draws a batch from one key draws for each example from its own."""
+    one = jax.vmap(lambda key, *row: draw_fn(key, *(value[None] for value in row)))
+    return jax.tree.map(lambda leaf: leaf[:, 0], one(keys, *rows))
+
+
+def _sampled_views(keys: Array, seen: Views, category: Int[Array, "B"]) -> view_density.Views:
+    ranged = _each(
+        lambda key, one: view_density.sample_ranges(key, seen.limits, one), keys, category
+    )
+    if seen.density is None:
+        return ranged
+    like = _each(
+        lambda key, one: view_density.sample(key, seen.density, one), _folded(keys, 1), category
+    )
+    anywhere = jax.vmap(jax.random.uniform)(_folded(keys, 2)) < seen.share
+
+    def choose(a: Array, b: Array) -> Array:
+        return jnp.where(anywhere.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return jax.tree.map(choose, ranged, like)
+
+
+def _framed(
+    vertices: Float[Array, "B V 3"],
+    seen: view_density.Views,
+    numbers: _Numbers,
+    look: Look,
+    size: int,
+    context: float,
+) -> numpy_rasterizer.View:
+    """The camera whose picture is a crop around the object."""
+    # Elementwise: a matrix product would be rounded on accelerators.
+    points = jnp.sum(seen.rotation[:, None] * vertices[:, :, None], axis=-1)
+    depth = seen.distance[:, None] - points[..., 2]
+    on_plane = jnp.stack([points[..., 0], -points[..., 1]], -1) / depth[..., None]
+    low, high = on_plane.min(axis=1), on_plane.max(axis=1)
+    extent = high - low
+    loose = numbers.between(*look.loosen)[:, None]
+    moved = numbers.between(-look.box_jitter, look.box_jitter, 4)
+    cut = numbers.between(0, look.truncation_most) * (numbers.between(0, 1) < look.truncation)
+    side = numbers.between(0, 4).astype(jnp.int32)
+    moved = moved - cut[:, None] * (side[:, None] == jnp.arange(4, dtype=jnp.int32)[None])
+    low = low - (loose + moved[:, :2]) * extent
+    high = high + (loose + moved[:, 2:]) * extent
+    extent = context * (high - low)
+    squeezed = numbers.between(0, 1) < look.squeeze
+    whole = jnp.broadcast_to(extent.max(axis=1, keepdims=True), extent.shape)
+    focal = size / jnp.where(squeezed[:, None], extent, whole)
+    centre = size / 2 - focal * (low + high) / 2
+    return numpy_rasterizer.View(seen.rotation, seen.distance, focal, centre)
+
+
+def _sphere(numbers: _Numbers, count: int) -> Float[Array, "B count 3"]:
+    """Directions, uniform on the sphere."""
+    height = numbers.between(-1, 1, count)
+    around = numbers.between(-np.pi, np.pi, count)
+    flat = jnp.sqrt(1 - height * height)
+    return jnp.stack([flat * jnp.cos(around), flat * jnp.sin(around), height], axis=-1)
+
+
+def _lights(
+    numbers: _Numbers, look: Look, rotation: Float[Array, "B 3 3"]
+) -> numpy_rasterizer.Light:
+    key = jnp.stack(
+        [numbers.between(-1, 1), numbers.between(0.2, 1.2), numbers.between(0.2, 1)], axis=-1
+    )
+    others = _sphere(numbers, _LIGHTS - 1)
+    key = key / jnp.linalg.norm(key, axis=-1, keepdims=True)
+    strong = numbers.between(*look.key_light)
+    on = numbers.between(0, 1, _LIGHTS - 1) < 0.5
+    weak = numbers.between(0, look.more_lights, _LIGHTS - 1) * on
+    directions = jnp.concatenate([key[:, None], others], axis=1)
+    intensities = jnp.concatenate([strong[:, None], weak], axis=1)
+    light = numpy_rasterizer.Light(directions, intensities, numbers.between(*look.ambient))
+    if look.sky:
+        light = light._replace(gradient=rotation[:, :, 2] * numbers.between(0, look.sky)[:, None])
+    if look.point_lights:
+        away = numbers.between(2, 5, look.point_lights)
+        on = numbers.between(0, 1, look.point_lights) < 0.5
+        power = numbers.between(0, look.point_power, look.point_lights) * on * away * away
+        at = away[..., None] * _sphere(numbers, look.point_lights)
+        light = light._replace(positions=at, powers=power)
+    return light
+
+
+def _cut_out(table: Num[Array, "N P P 3"], numbers: _Numbers, size: int) -> Float[Array, "B S S 3"]:
+    """A random part of a random background, perhaps mirrored; colours in [0, 1]."""
+    number, row, column, mirror = numbers.between(0, 1, 4).T
+    room = table.shape[1] - size + 1
+
+    def one(number: Array, row: Array, column: Array) -> Array:
+        start = [(number * table.shape[0]), row * room, column * room]
+        start = [value.astype(jnp.int32) for value in start]
+        return jax.lax.dynamic_slice(table, (*start, 0), (1, size, size, 3))[0]
+
+    part = jax.vmap(one)(number, row, column)
+    part = jnp.where(mirror[:, None, None, None] < 0.5, part[:, :, ::-1], part)
+    return part.astype(jnp.float32) / 255
+
+
+def _hidden(
+    image: Float[Array, "B S S 3"], table: Array, numbers: _Numbers, look: Look
+) -> Float[Array, "B S S 3"]:
+    """A box or an ellipse of another background, or of one colour, before the object."""
+    size = image.shape[1]
+    place = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size
+    middle, reach = numbers.between(0, 1, 2), numbers.between(0.1, look.occlusion_most, 2) / 2
+    x = (place[None, None, :] - middle[:, 0, None, None]) / reach[:, 0, None, None]
+    y = (place[None, :, None] - middle[:, 1, None, None]) / reach[:, 1, None, None]
+    round_ = numbers.between(0, 1) < 0.5
+    inside = jnp.where(round_[:, None, None], x * x + y * y, jnp.maximum(jnp.abs(x), jnp.abs(y)))
+    there = (numbers.between(0, 1) < look.occlusion)[:, None, None] & (inside < 1)
+    colour = numbers.between(0, 1, 3)[:, None, None]
+    plain = (numbers.between(0, 1) < 0.5)[:, None, None, None]
+    cover = jnp.where(plain, colour, _cut_out(table, numbers, size))
+    return jnp.where(there[..., None], cover, image)
+
+
+def _developed(
+    keys: Array, image: Float[Array, "B S S 3"], numbers: _Numbers, look: Look
+) -> Float[Array, "B S S 3"]:
+    """What a camera adds; levels of [0, 255], not rounded."""
+
+    def field(value: Array) -> Array:
+        return value[:, None, None, None]
+
+    contrast = field(numbers.between(1 - look.contrast, 1 + look.contrast))
+    brightness = field(numbers.between(-look.brightness, look.brightness))
+    saturation = field(numbers.between(1 - look.saturation, 1 + look.saturation))
+    grey = image.mean(axis=-1, keepdims=True)
+    image = grey + saturation * (image - grey)
+    image = 0.5 + contrast * (image - 0.5) + brightness
+    # Random bytes are a quarter of the work of normal numbers, and as good at this strength.
+    shape = image.shape[1:]
+    grain = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint8))(keys)
+    image += (grain.astype(jnp.float32) / 255 - 0.5) * field(numbers.between(0, look.noise))
+    return 255 * jnp.clip(image, 0, 1)
+
+
+def draw(
+    keys: Array,
+    meshes: mesh_batch.Padded,
+    category: Int[Array, "B"],
+    seen: Views,
+    table: Num[Array, "N P P 3"],
+    corner_normals: Float[Array, "B T 3 3"] | None = None,
+    *,
+    look: Look,
+    size: int,
+    context: float = 1.0,
+    supersampling: int = 2,
+) -> Drawn:
+    """Draws one random picture of each mesh; may be called inside jit.
+
+    Args:
+      keys: (B,) random keys, the only source of chance.
+      meshes: one per picture; vertices beyond a mesh's own must repeat one of its own.
+      category: of each mesh, for its views.
+      seen: where from.
+      table: backgrounds, uint8, of side P at least `size`.
+      corner_normals: for smooth shading, see `renderer.render`.
+      look: static; how pictures differ.
+      size: static; S, the side of the pictures.
+      context: static; side of the crop over that of the box, as photos are cropped.
+      supersampling: static; samples per pixel and axis.
+    """
+    numbers = _Numbers(_folded(keys, 0), 64 + 5 * look.point_lights)
+    sampled = _sampled_views(_folded(keys, 1), seen, category)
+    view = _framed(meshes.vertices, sampled, numbers, look, size, context)
+    light = _lights(numbers, look, sampled.rotation)
+    behind = _cut_out(table, numbers, size)
+    plain = (numbers.between(0, 1) < look.grey)[:, None, None, None]
+    behind = jnp.where(plain, numbers.between(0, 1)[:, None, None, None], behind)
+    texture = None
+    if look.texture:
+        texture = _each(
+            lambda key: textures.sample(key, 1, strength=look.texture), _folded(keys, 3)
+        )
+    picture = renderer.render(
+        meshes,
+        view,
+        light,
+        behind,
+        corner_normals,
+        supersampling=supersampling,
+        texture=texture,
+    )
+    image = picture.image
+    if look.occlusion:
+        image = _hidden(image, table, numbers, look)
+    image = _developed(_folded(keys, 2), image, numbers, look)
+    return Drawn(image, picture.mask, sampled.rotation, sampled.distance)

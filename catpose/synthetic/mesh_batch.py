@@ -1,0 +1,121 @@
+"""Meshes of different sizes as one batch of arrays, on the host."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from catpose.errors import InputError
+from catpose.synthetic import numpy_rasterizer
+
+_Item = TypeVar("_Item", numpy_rasterizer.View, numpy_rasterizer.Light)
+
+
+class Padded(NamedTuple):
+    """Meshes of triangles, counter-clockwise from outside, filled up to a common size.
+
+    Attributes:
+        vertices: positions in the object frame; zero beyond a mesh's own.
+        triangles: three vertex indices per triangle; zero beyond `count`.
+        colours: colour of each triangle, in [0, 1]; or of each of its corners, (B, T, 3, 3), corner
+            before channel, which the device's renderer blends between them.
+        count: how many triangles of each mesh are real; the others are never drawn.
+    """
+
+    vertices: Float[np.ndarray, "B V 3"]
+    triangles: Int[np.ndarray, "B T 3"]
+    colours: Float[np.ndarray, "B T 3"] | Float[np.ndarray, "B T 3 3"]
+    count: Int[np.ndarray, "B"]
+
+
+def _triangles(mesh: numpy_rasterizer.Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts faces into triangles, less those that repeat a vertex; also their colours."""
+    triangles = mesh.faces[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
+    a, b, c = triangles.T
+    real = (a != b) & (b != c) & (c != a)
+    return triangles[real], np.repeat(mesh.colours, 2, axis=0)[real]
+
+
+def pad(meshes: Sequence[numpy_rasterizer.Mesh], *, multiple: int = 256) -> Padded:
+    """Cuts the faces of meshes into triangles and fills all up to a common size.
+
+    Args:
+        meshes: at least one; the renderer is compiled once per size that comes out.
+        multiple: numbers of triangles and of vertices are rounded up to a multiple of it.
+
+    Raises:
+        InputError: if there is no mesh or `multiple` is not positive.
+    """
+    if not meshes or multiple < 1:
+        raise InputError("pad takes at least one mesh and a multiple of at least 1")
+    cut = [_triangles(mesh) for mesh in meshes]
+
+    def size(longest: int) -> int:
+        return max(-(-longest // multiple), 1) * multiple
+
+    num_vertices = size(max(len(mesh.vertices) for mesh in meshes))
+    num_triangles = size(max(len(triangles) for triangles, _ in cut))
+    vertices = np.zeros((len(meshes), num_vertices, 3), np.float32)
+    triangles = np.zeros((len(meshes), num_triangles, 3), np.int32)
+    colours = np.zeros((len(meshes), num_triangles, 3), np.float32)
+    for i, (mesh, (corners, shades)) in enumerate(zip(meshes, cut, strict=True)):
+        vertices[i, : len(mesh.vertices)] = mesh.vertices
+        triangles[i, : len(corners)] = corners
+        colours[i, : len(corners)] = shades
+    count = np.array([len(corners) for corners, _ in cut], np.int32)
+    return Padded(vertices, triangles, colours, count)
+
+
+def stack(items: Sequence[_Item]) -> _Item:
+    """Views, or lights, of single pictures as one with a leading batch axis, float32.
+
+    Raises:
+        InputError: if there are none, or their shapes differ (another number of lights: give the
+            missing ones the intensity or power 0; no gradient where others have one: give it 0).
+    """
+    shapes = {tuple(np.shape(leaf) for leaf in item) for item in items}
+    if len(shapes) != 1:
+        raise InputError(f"stack takes items of one shape, not {sorted(shapes)}")
+    leaves = (None if leaf[0] is None else np.stack(leaf) for leaf in zip(*items, strict=True))
+    return type(items[0])(*(None if a is None else a.astype(np.float32) for a in leaves))
+
+
+def corner_normals(meshes: Padded, *, crease_deg: float = 40.0) -> Float[np.ndarray, "B T 3 3"]:
+    """Unit normals at the corners of triangles, for smooth shading.
+
+    A corner's normal is the mean, weighted by area, of those triangles that meet at its place and
+    whose planes differ from its own by less than the crease angle. Corners meet by position, not by
+    vertex index.
+
+    Args:
+        meshes: what `pad` gave.
+        crease_deg: edges with a sharper angle stay sharp, in degrees.
+    """
+    normals = np.zeros((*meshes.triangles.shape, 3), np.float32)
+    for i, count in enumerate(meshes.count):
+        points = meshes.vertices[i].astype(np.float64)
+        corners = points[meshes.triangles[i, :count]]
+        area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        unit = area / np.maximum(np.linalg.norm(area, axis=1, keepdims=True), 1e-30)
+        places = np.round(corners.reshape(-1, 3) * 1e5).astype(np.int64)
+        _, place = np.unique(places, axis=0, return_inverse=True)
+        order = np.argsort(place.reshape(-1), kind="stable")
+        group = place.reshape(-1)[order]
+        size = np.bincount(group)
+        start = np.cumsum(size) - size
+        own = order // 3
+        total = np.zeros((len(order), 3))
+        rank = np.arange(len(order)) - start[group]
+        for shift in range(size.max(initial=0)):
+            # Each corner meets the others of its place in turn.
+            here = shift < size[group]
+            other = own[start[group] + (rank + shift) % size[group]]
+            near = (unit[own] * unit[other]).sum(axis=1) > np.cos(np.deg2rad(crease_deg))
+            total += np.where((here & near)[:, None], area[other], 0)
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        total = np.where(length > 0, total / np.maximum(length, 1e-30), unit[own])
+        flat = np.zeros((len(order), 3))
+        flat[order] = total
+        normals[i, :count] = flat.reshape(-1, 3, 3)
+    return normals

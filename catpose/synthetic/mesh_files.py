@@ -1,0 +1,250 @@
+"""Models of your own: OBJ, OFF, PLY, STL and GLB files, and the folders that hold them.
+
+trimesh (the extra `cad`) reads the files. A file does not say which way its object looks: `up` and
+`front` do, and are turned into the object frame (z up, front at -y, left side at +x). The third
+axis follows from these two, so a mirror image cannot come of it.
+"""
+
+import pathlib
+import re
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from catpose.errors import InputError
+from catpose.synthetic import mesh_cleanup, numpy_rasterizer
+
+SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
+GREY = 0.6  # of what has no colour of its own
+OBJECT_AXES = ("+z", "-y")  # up and front of catpose, of PASCAL3D+'s models too
+GLTF_AXES = ("+y", "+z")  # by its standard
+# ShapeNetCore's release 1 and its release 2, each with its name of the file below <synset>/<id>.
+SHAPENET = {"model.obj": ("+y", "+x"), "models/model_normalized.obj": ("+y", "-z")}
+_TEXTURE_SIDE = 256  # textures are shrunk to this
+
+
+class Found(NamedTuple):
+    """A model in a folder.
+
+    Attributes:
+        category: its name; in ShapeNet's layout the synset, as `02958343`.
+        name: of the model in its category.
+        path: the file.
+        up: the axis that points upwards in the file.
+        front: the axis that points to the object's front.
+    """
+
+    category: str
+    name: str
+    path: pathlib.Path
+    up: str
+    front: str
+
+
+def turn(up: str, front: str) -> Float[np.ndarray, "3 3"]:
+    """The rotation from a file's axes to the object frame.
+
+    Args:
+        up: "+x", "-x", "+y", "-y", "+z" or "-z" (the plus may be left out).
+        front: likewise.
+
+    Returns:
+        R, a proper rotation: `x_object = R x_file`.
+
+    Raises:
+        InputError: if one is no axis, or both are the same or opposite ones.
+    """
+    directions = []
+    for name, axis in (("up", up), ("front", front)):
+        match = re.fullmatch(r"([+-]?)([xyz])", axis)
+        if not match:
+            raise InputError(f"{name} must be +x, -x, +y, -y, +z or -z, not {axis!r}")
+        directions.append(np.eye(3)["xyz".index(match[2])] * (-1 if match[1] == "-" else 1))
+    above, ahead = directions
+    if above @ ahead != 0:
+        raise InputError(f"up and front must be square to each other, not {up!r} and {front!r}")
+    return np.stack([np.cross(above, ahead), -ahead, above])
+
+
+def load(
+    path: str | pathlib.Path,
+    *,
+    up: str = OBJECT_AXES[0],
+    front: str = OBJECT_AXES[1],
+    max_triangles: int = 5000,
+) -> numpy_rasterizer.Mesh:
+    """Reads a model.
+
+    Colours are the file's own, one per face: of its faces, of its vertices (averaged), of its
+    textures (averaged over the face) or materials; grey otherwise. Transparency is left out.
+    Closed parts are turned outwards; parts that are open or wound both ways get both sides of
+    every face, since the renderer draws no face from behind.
+
+    Args:
+        path: an .obj, .off, .ply, .stl, .glb or .gltf file.
+        up: the axis of the file that points upwards, see `turn`.
+        front: the axis of the file that points to the object's front.
+        max_triangles: larger meshes are simplified; both sides of an open part count.
+
+    Returns:
+        The mesh in the object frame, every face a triangle, float32; the box of the model as it
+        was in the file is centred on the origin and has half diagonal 1.
+
+    Raises:
+        InputError: if trimesh is not installed, the file is missing, of another kind, broken or
+            without faces, or an argument is out of range.
+    """
+    path, rotation = pathlib.Path(path), turn(up, front)
+    if max_triangles < 12:
+        raise InputError(f"max_triangles must be at least 12, not {max_triangles}")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path} is not one of {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise InputError(f"there is no model {path}")
+    surface = _read(path)
+    try:
+        surface = mesh_cleanup.welded(surface)
+        low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
+        surface = mesh_cleanup.simplified(surface, max_triangles)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    vertices = (surface.vertices - (low + high) / 2) / np.linalg.norm((high - low) / 2)
+    return numpy_rasterizer.Mesh(
+        (vertices @ rotation.T).astype(np.float32),
+        surface.triangles[:, [0, 1, 2, 2]].astype(np.int32),
+        np.clip(surface.colours, 0, 1).astype(np.float32),
+    )
+
+
+def find(
+    folder: str | pathlib.Path, *, up: str | None = None, front: str | None = None
+) -> list[Found]:
+    """Lists the models in a folder, sorted by category and name.
+
+    Three layouts are known, tried in this order:
+
+        PASCAL3D+   CAD/<category>/NN.off below the folder; z up, front at -y
+        ShapeNet    <synset>/<id>/model.obj (release 1; y up, front at +x) or
+                    <synset>/<id>/models/model_normalized.obj (release 2; y up, front at -z);
+                    the folder may be the synset's own
+        plain       files in the folder or in folders in it; the category is the name of the
+                    folder that the file is in; z up, front at -y (.glb, .gltf: y up, front at +z)
+
+    Args:
+        folder: where to look.
+        up: what points upwards in all of the files, instead of the layout's axis.
+        front: what points to the front, likewise.
+
+    Raises:
+        InputError: if there is no such folder, no model in it, or the axes are no axes.
+    """
+    folder = pathlib.Path(folder).expanduser()
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}")
+    found = [
+        Found(path.parent.name, path.stem, path, *OBJECT_AXES)
+        for path in folder.glob("CAD/*/*.off")
+        if re.fullmatch(r"\d+", path.stem)
+    ]
+    found = found or _in_shapenet(folder) or _plain(folder)
+    if not found:
+        raise InputError(f"there is no model in {folder}: no {', '.join(SUFFIXES)} file")
+    found = [model._replace(up=up or model.up, front=front or model.front) for model in found]
+    for model in found:
+        turn(model.up, model.front)
+    return sorted(found)
+
+
+def _in_shapenet(folder: pathlib.Path) -> list[Found]:
+    found = {}
+    for synset in (folder.resolve(), *folder.iterdir()):
+        if re.fullmatch(r"\d{8}", synset.name):
+            for pattern, axes in SHAPENET.items():
+                for path in synset.glob("*/" + pattern):
+                    name = path.relative_to(synset).parts[0]
+                    found[synset.name, name] = Found(synset.name, name, path, *axes)
+    return list(found.values())
+
+
+def _plain(folder: pathlib.Path) -> list[Found]:
+    found = []
+    for path in (*folder.glob("*"), *folder.glob("*/*")):
+        suffix = path.suffix.lower()
+        if suffix in SUFFIXES and path.is_file():
+            axes = GLTF_AXES if suffix in (".glb", ".gltf") else OBJECT_AXES
+            found.append(Found(path.absolute().parent.name, path.stem, path, *axes))
+    return found
+
+
+def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
+    """All triangles of a file, in its own axes."""
+    try:
+        import trimesh
+    except ImportError as error:
+        raise InputError("models need trimesh: pip install 'catpose[cad]'") from error
+    try:
+        scene = trimesh.load(str(path), force="scene", process=False)
+    except Exception as error:  # a damaged file can make the parser raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"cannot read {path}: {reason}") from error
+    vertices, triangles, colours, start = [], [], [], 0
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        mesh = scene.geometry[name]
+        if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
+            continue  # points and lines
+        points = np.asarray(mesh.vertices, np.float64)
+        faces = np.asarray(mesh.faces, np.int64)
+        if faces.min() < 0 or faces.max() >= len(points):
+            raise InputError(f"{path}: a face names a vertex that is not there")
+        if not np.isfinite(points[faces]).all():
+            raise InputError(f"{path}: a vertex is not three finite numbers")
+        colours.append(_colours(mesh.visual, faces))
+        if np.linalg.det(transform[:3, :3]) < 0:
+            faces = faces[:, ::-1]
+        vertices.append(points @ transform[:3, :3].T + transform[:3, 3])
+        triangles.append(faces + start)
+        start += len(points)
+    if not triangles:
+        raise InputError(f"{path} has no faces")
+    return mesh_cleanup.Surface(*map(np.concatenate, (vertices, triangles, colours)))
+
+
+def _colours(visual, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
+    """Each face's colour, from what trimesh calls a visual."""
+    if visual.kind in ("face", "vertex"):
+        return np.asarray(visual.face_colors)[:, :3] / 255
+    if visual.kind != "texture":
+        return np.full((len(faces), 3), GREY)
+    return _material_colours(visual.material, visual.uv, faces)
+
+
+def _material_colours(material, uv, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
+    """A material's colour, or the mean of its texture over each face.
+
+    OBJ's diffuse colour beside a texture is left out, as viewers do: exporters write black there.
+    """
+    texture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
+    colour = np.asarray(material.main_color, np.float64)[:3] / 255
+    try:
+        if texture is not None:
+            texture = texture.convert("RGB")
+            texture.thumbnail((_TEXTURE_SIDE, _TEXTURE_SIDE))
+    except OSError:  # a damaged picture counts as an absent one
+        texture = None
+    if texture is None:
+        return np.tile(colour, (len(faces), 1))
+    factor = colour if getattr(material, "baseColorFactor", None) is not None else 1.0
+    pixels = np.asarray(texture, np.float64) / 255
+    if uv is None or len(uv) <= faces.max(initial=0) or not np.isfinite(uv).all():
+        return np.tile(pixels.mean(axis=(0, 1)) * factor, (len(faces), 1))
+    height, width = pixels.shape[:2]
+    total = np.zeros((len(faces), 3))
+    shares = [(i + 1 / 3, j + 1 / 3, 5 - i - j - 2 / 3) for i in range(5) for j in range(5 - i)]
+    for share in np.array(shares) / 5:
+        u, v = np.einsum("i,tij->jt", share, np.asarray(uv, np.float64)[faces][..., :2])
+        column = np.minimum((u % 1 * width).astype(np.int64), width - 1)
+        row = np.minimum(((1 - v) % 1 * height).astype(np.int64), height - 1)
+        total += pixels[row, column]
+    return total / len(shares) * factor

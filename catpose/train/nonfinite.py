@@ -1,0 +1,63 @@
+"""Why batches were no good: which examples of them, or none."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from catpose.experiment import phases
+from catpose.train import input_pipeline, run_setup, state
+
+_MOST = 5  # examples that a message names
+
+
+def message(
+    run: run_setup.Run, phase: phases.Phase, start: int, current: state.TrainState, steps: list[int]
+) -> str:
+    """What to tell of a run that skipped these batches in a row.
+
+    Args:
+      run: the run.
+      phase: the one that skipped the last of them; examples are named of its batches.
+      start: the updates before it.
+      current: any state of the phase.
+      steps: numbers of the updates that were left out, counted from the run's first, 1.
+    """
+    names = _broken(run, phase, current, [step - 1 for step in steps if step > start])
+    found = (
+        f"{len(steps)} batches in a row (steps {steps[0]} to {steps[-1]}, phase '{phase.name}') "
+        "had a loss or a gradient that is no number; they changed nothing, and the last "
+        "checkpoint is good. "
+    )
+    if not names:
+        return found + (
+            "All their images and poses are numbers, so the training itself diverges: lower the "
+            "learning rate, or set config.optimizer.clip_norm"
+        )
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return found + (
+        f"No numbers are in {', '.join(names[:_MOST])}{more}: mend or leave out these examples"
+    )
+
+
+def _broken(
+    run: run_setup.Run, phase: phases.Phase, current: state.TrainState, updates: list[int]
+) -> list[str]:
+    """Names, each once, of the examples in the batches of these updates that have no numbers."""
+    cache = {name: input_pipeline.cache(run, name, phase, current) for name in phase.sources}
+    prepare_fn = jax.jit(run_setup.prepare_fn(run, phase))
+    found: list[str] = []
+    for at in updates:
+        records = input_pipeline.whole_batch(run, phase, at)
+        key = jax.random.fold_in(jax.random.wrap_key_data(np.asarray(current.key)), at)
+        made = prepare_fn(jax.random.split(key)[0], records, cache)
+        good = np.ones(phase.batch_size, bool)
+        for leaf in jax.tree.leaves(made):
+            values = np.asarray(leaf, np.float32).reshape(len(leaf), -1)
+            good &= np.isfinite(values).all(axis=1)
+        names: list[Any] = []
+        for source, rows in records.items():
+            known = run.dataset.splits[source].names
+            names += [f"{source}: {known[index]}" for index in rows.index]
+        found += [name for name, fine in zip(names, good, strict=True) if not fine]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,63 @@
+"""Many small pictures in one, to look at a dataset before anyone trains on it."""
+
+import csv
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from catpose.data import images
+from catpose.errors import InputError
+
+_GAP = 2  # white pixels between pictures
+
+
+def sheet(
+    images: Sequence[UInt8[np.ndarray, "S S 3"]], *, columns: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Pictures of one size in rows; the last row may be short.
+
+    Args:
+      images: RGB, at least one.
+      columns: pictures in a row.
+    """
+    side = images[0].shape[0]
+    step = side + _GAP
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    whole = np.full((rows * step - _GAP, columns * step - _GAP, 3), 255, np.uint8)
+    for i, image in enumerate(images):
+        y, x = (step * n for n in divmod(i, columns))
+        whole[y : y + side, x : x + side] = image
+    return whole
+
+
+def of_manifest(
+    folder: str | pathlib.Path, *, columns: int = 6, rows: int = 2
+) -> list[pathlib.Path]:
+    """Draws a sheet of each category of a folder that `launch.render` has written.
+
+    Args:
+      folder: with manifest.csv.
+      columns: pictures in a row.
+      rows: of pictures.
+
+    Returns:
+      The files, `contact_<category>.jpg` in the folder.
+    """
+    folder = pathlib.Path(folder)
+    files: dict[str, list[str]] = {}
+    with (folder / "manifest.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            files.setdefault(row["category"], []).append(row["file"])
+    paths = []
+    for category, own in files.items():
+        pictures = [np.asarray(images.open_image(folder / n)) for n in own[: rows * columns]]
+        paths.append(folder / f"contact_{category.replace('/', '-')}.jpg")
+        try:
+            Image.fromarray(sheet(pictures, columns=columns)).save(paths[-1], quality=88)
+        except OSError as error:
+            raise InputError(f"cannot write {paths[-1]}: {error.strerror or error}") from error
+    return paths

@@ -1,0 +1,147 @@
+"""A dataset's own examples with their labels, so that a wrong convention is seen at once."""
+
+import functools
+import pathlib
+import tempfile
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from PIL import Image, ImageDraw
+
+from catpose.data import augment as augmentation
+from catpose.data import batch
+from catpose.data import crop_cache as caches
+from catpose.data import listing as listings
+from catpose.data.dataset import Split
+from catpose.geometry import viewpoint
+from catpose.visualize import axes
+
+_CELL, _LINE = 200, 15  # pixels of a picture and of a line of text
+
+
+def dataset_sheet(
+    split: Split,
+    categories: Sequence[str],
+    path: pathlib.Path,
+    *,
+    augment: augmentation.Augment,
+    resolution: int,
+    num: int = 4,
+    seed: int = 0,
+) -> None:
+    """Draws examples of each category as they are stored and as training changes them.
+
+    A row per category; pairs of the stored crop with its box, axes and angles, and one random
+    change of it with the axes of the changed label. If the axes lie right on the left and wrong on
+    the right, the augmentation is at fault; if wrong on both, the dataset's convention is.
+
+    Args:
+      split: examples; the first `num` of each category are shown.
+      categories: names in the order of the indices.
+      path: the PNG to write.
+      augment: the random changes to show.
+      resolution: side of the changed images.
+      num: examples of each category.
+      seed: of the random changes.
+    """
+    rows = [np.flatnonzero(split.category == k)[:num] for k in range(len(categories))]
+    index = np.concatenate(rows)
+    if not len(index):
+        return
+    after, turned = changed(split, index, augment, resolution, seed)
+    lines, start = [], 0
+    for name, row in zip(categories, rows, strict=True):
+        cells = []
+        for i, example in enumerate(row, start):
+            image = np.asarray(split.image[example])
+            margin, side = split.margin, len(image)
+            box = (margin, margin, side - margin, side - margin) if margin else None
+            rotation = split.rotation[example]
+            before = axes.draw_axes(image, rotation, box=box)
+            cells.append(_cell(before, f"{name} {split.names[example]}", rotation))
+            cells.append(_cell(axes.draw_axes(after[i], turned[i]), "changed", turned[i]))
+        start += len(row)
+        if cells:
+            cells += [Image.new("RGB", cells[0].size, "white")] * (2 * num - len(cells))
+            lines.append(np.concatenate([np.asarray(cell) for cell in cells], axis=1))
+    Image.fromarray(np.concatenate(lines)).save(path)
+
+
+def _cell(image: np.ndarray, title: str, rotation: np.ndarray) -> Image.Image:
+    """One picture of the sheet, its title and its angles below."""
+    turns = viewpoint.angles_from_rotation(rotation)
+    azimuth, elevation, theta = (round(float(np.degrees(angle))) for angle in turns)
+    cell = Image.new("RGB", (_CELL, _CELL + 2 * _LINE), "white")
+    cell.paste(Image.fromarray(image).resize((_CELL - 6, _CELL - 6)), (3, 3))
+    draw = ImageDraw.Draw(cell)
+    draw.text((4, _CELL), title, "black", font_size=_LINE - 3)
+    angles = f"az {azimuth % 360}  el {elevation}  th {theta}"
+    draw.text((4, _CELL + _LINE), angles, "black", font_size=_LINE - 3)
+    return cell
+
+
+def of_listing(
+    listing: listings.Listing,
+    folder: pathlib.Path,
+    *,
+    augment: augmentation.Augment,
+    num: int = 4,
+    resolution: int = 160,
+) -> list[pathlib.Path]:
+    """A sheet for each split, `sheet_<split>.png`, of images decoded for it alone.
+
+    Args:
+      listing: annotated images; the examples shown are spread over each category's.
+      folder: where the sheets go.
+      augment: see `dataset_sheet`.
+      num: see `dataset_sheet`.
+      resolution: see `dataset_sheet`.
+    """
+    index = []
+    for split in listings.splits(listing):
+        for k in range(len(listing.categories)):
+            rows = np.flatnonzero((listing.split == split) & (listing.category == k))
+            index += rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(int)].tolist()
+    paths = []
+    with tempfile.TemporaryDirectory() as decoded:
+        data = caches.load(
+            listings.take(listing, np.array(index, np.int64)),
+            resolution=resolution,
+            margin=resolution // 4,
+            max_broken_share=1.0,
+            cache_dir=decoded,
+            show_progress=False,
+        )
+        for name, split in data.splits.items():
+            paths.append(folder / f"sheet_{name}.png")
+            dataset_sheet(
+                split,
+                data.categories,
+                paths[-1],
+                augment=augment,
+                resolution=resolution,
+                num=num,
+            )
+    return paths
+
+
+def changed(
+    split: Split, index: np.ndarray, augment: augmentation.Augment, resolution: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The examples as training would see them once: RGB images and rotations."""
+    records = {"show": batch.records(split, index, with_images=True)}
+    points = None if split.camera is None else split.camera.points
+    prepare_fn = functools.partial(
+        batch.prepare,
+        augment=augment,
+        views=(),
+        resolution=resolution,
+        context=1.0,
+        margins={"show": split.margin},
+        normalization="none",
+        frame="camera",
+    )
+    cache = {"show": batch.Cache(points=points)}
+    made = jax.device_get(jax.jit(prepare_fn)(jax.random.key(seed), records, cache))
+    return np.clip(made.image, 0, 255).astype(np.uint8), made.rotation

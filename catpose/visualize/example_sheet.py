@@ -1,0 +1,88 @@
+"""Test images with their predicted and true axes: the best and the worst."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import ArrayLike, Float, Int, UInt8
+
+from catpose.synthetic import numpy_rasterizer
+from catpose.visualize import axes, overlay, style
+
+
+def example_sheet(
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]] | UInt8[np.ndarray, "_ _ _ 3"],
+    target_rotation: Float[ArrayLike, "images 3 3"],
+    predicted_rotation: Float[ArrayLike, "images 3 3"],
+    errors_deg: Float[ArrayLike, "images"],
+    category: Int[ArrayLike, "images"],
+    probabilities: Float[ArrayLike, "images categories"],
+    names: Sequence[str],
+    path: style.Path,
+    num: int = 24,
+    where: str = "",
+    meshes: Mapping[str, numpy_rasterizer.Mesh] | None = None,
+    tight: bool = True,
+) -> None:
+    """Show the images with the smallest and the largest pose error with both sets of axes.
+
+    Args:
+      images: RGB, of one size or of many.
+      target_rotation: ground truth, "camera" frame.
+      predicted_rotation: "camera" frame.
+      errors_deg: geodesic error in degrees; an image without a finite one is left out.
+      category: true category.
+      probabilities: of the K categories.
+      names: the K categories.
+      path: the PNG to write.
+      num: images shown in all, half of them best and half worst, none twice.
+      where: what the title adds, such as "test, weighted".
+      meshes: a 3D model of each category; below each image stands the same with the model of the
+        predicted category over it, at the predicted pose.
+      tight: whether the images end where the objects do, see `overlay.draw_model`.
+    """
+    errors = np.asarray(errors_deg, np.float64)
+    order = np.argsort(errors, kind="stable")
+    order = order[np.isfinite(errors[order])]
+    num_best = min(math.ceil(num / 2), math.ceil(len(order) / 2))
+    num_worst = min(num - num_best, len(order) - num_best)
+    blocks = [("best", order[:num_best]), ("worst", order[::-1][:num_worst])]
+    blocks = [(title, rows) for title, rows in blocks if len(rows)] or [("no finite error", [])]
+    columns = int(np.clip(max(len(rows) for _, rows in blocks), 4, 6))
+    heights = [max(1, math.ceil(len(rows) / columns)) for _, rows in blocks]
+    probabilities = np.asarray(probabilities, np.float64)
+    size = (1.75 * columns, (3.75 if meshes else 2) * sum(heights) + 0.35 * len(blocks) + 0.6)
+    heading = "Arrows predicted, dashes true; F front, L left, U up"
+    if meshes:
+        heading += "; below, a model at the predicted pose"
+    with style.sheet(path, *size, heading, where) as figure:
+        parts = np.atleast_1d(figure.subfigures(len(blocks), 1, height_ratios=heights))
+        for part, (title, rows), height in zip(parts, blocks, heights, strict=True):
+            part.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+            panels = part.subplots(height, columns, squeeze=False).ravel()
+            for panel in panels:
+                panel.axis("off")
+            for panel, i in zip(panels, rows, strict=False):
+                rotations = np.asarray(predicted_rotation[i]), np.asarray(target_rotation[i])
+                finite = all(np.isfinite(r).all() for r in rotations)
+                image = np.asarray(images[i])
+                best = int(np.argmax(np.nan_to_num(probabilities[i], nan=-1.0)))
+                if finite:
+                    drawn = axes.draw_axes(image, rotations[0], target_rotation=rotations[1])
+                    if meshes:
+                        box = (0, 0, *image.shape[1::-1]) if tight else None
+                        model = overlay.draw_model(image, rotations[0], meshes[names[best]], box)
+                        drawn = np.concatenate([drawn, model])
+                    image = drawn
+                panel.imshow(image, interpolation="lanczos")
+                caption = f"{names[best]} {probabilities[i, best]:.2f}, {errors[i]:.1f}°"
+                right = best == int(category[i])
+                if not right:
+                    caption += f"\n(is {names[int(category[i])]})"
+                panel.set_title(
+                    caption,
+                    fontsize=8,
+                    loc="center",
+                    color=style.INK if right else style.WRONG,
+                    pad=3,
+                )

@@ -1,0 +1,119 @@
+"""Training and validation against the step."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import ticker
+
+from catpose.visualize import style
+
+
+def loss_curves(
+    records: Sequence[Mapping],
+    phases: Sequence[tuple[str, int, int]],
+    path: style.Path,
+    where: str = "",
+) -> None:
+    """Draw the training losses and, where there are several, the validation figures by step.
+
+    Args:
+      records: lines of metrics.jsonl. A training line has step, phase, loss and optionally
+        pose_loss and category_loss; an evaluation line has step, split and, per fusion, a mapping
+        with pose_err_deg and cat_acc. Of two lines for a step (a resumed run) the later counts.
+      phases: (name, first step, one past the last step).
+      path: the PNG to write.
+      where: what the title adds, such as the configuration's name.
+    """
+    train = list({r["step"]: r for r in records if "loss" in r and "split" not in r}.values())
+    train.sort(key=lambda r: r["step"])
+    evaluations = {r["step"]: r for r in records if r.get("split") == "validation"}
+    last = max(
+        [stop for _, _, stop in phases] + [r["step"] for r in train + [*evaluations.values()]] + [1]
+    )
+    several = len(evaluations) > 1  # one alone is no curve: the report has its figures
+    with style.sheet(path, 9.0, 6.2 if several else 3.6, "Training", where) as figure:
+        panels = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
+        _draw_losses(panels[0], train)
+        panels[0].set_title("Training loss (thin: as logged, thick: running mean within a phase)")
+        if several:
+            _draw_validation(panels[1], [evaluations[step] for step in sorted(evaluations)])
+        panels[-1].set(xlabel="step", xlim=(0, last))
+        _draw_phases(panels, phases, last)
+
+
+def _draw_validation(panel, records):
+    steps = [r["step"] for r in records]
+    fusions = [f for f in style.FUSION_COLORS if any(f in r for r in records)]
+    for index, fusion in enumerate(fusions):
+        values = style.floats(r.get(fusion, {}).get("pose_err_deg") for r in records)
+        color = style.color_of(fusion, index)
+        panel.plot(steps, values, "o-", color=color, ms=3, label=f"pose-err, {fusion}")
+    right = panel.twinx()
+    # The category comes from the category network alone, whatever the fusion.
+    values = style.floats(r.get(fusions[0], {}).get("cat_acc") for r in records)
+    right.plot(steps, values, "s--", color=style.INK, ms=3, label="cat-acc (right axis)")
+    right.set(ylim=(0, 1.02), ylabel="cat-acc")
+    right.grid(visible=False)
+    panel.set(ylabel="pose-err (degrees)", title="Validation")
+    panel.set_ylim(bottom=0)
+    handles = [*panel.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    panel.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.5, -0.2))
+
+
+def _draw_losses(panel, train):
+    keys = [k for k in ("loss", "pose_loss", "category_loss") if any(k in r for r in train)]
+    positive = []
+    for key, color in zip(keys, (style.INK, style.PALETTE[0], style.PALETTE[1]), strict=False):
+        label = key.replace("_", " ")
+        for phase in dict.fromkeys(r.get("phase") for r in train):  # losses differ between phases
+            part = [r for r in train if r.get("phase") == phase]
+            steps, values = [r["step"] for r in part], style.floats(r.get(key) for r in part)
+            if not np.isfinite(values).any():
+                continue
+            window = np.ones(max(1, len(values) // 25))
+            known = np.isfinite(values)
+            total = np.convolve(np.where(known, values, 0.0), window, "same")
+            count = np.convolve(known.astype(float), window, "same")
+            smooth = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0.5)
+            panel.plot(steps, values, color=color, lw=0.6, alpha=0.35)
+            lonely = "." if np.isfinite(smooth).sum() == 1 else None  # a line needs two points
+            panel.plot(steps, smooth, color=color, lw=1.6, label=label, marker=lonely)
+            label = None
+            positive.append(values[known])
+    if not positive:
+        style.say(panel, "no training step was logged")
+        return
+    positive = np.concatenate(positive)
+    if positive.min() > 0 and positive.max() > 30 * positive.min():
+        panel.set_yscale("log")
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        panel.yaxis.set_major_formatter("{x:g}")
+        panel.yaxis.set_minor_formatter(ticker.NullFormatter())
+    panel.legend(loc="upper right", ncols=3)
+    panel.set_ylabel("loss")
+
+
+def _draw_phases(panels, phases, last):
+    panels[0].tick_params(axis="x", length=0)
+    level = deepest = 0
+    for index, (name, start, stop) in enumerate(phases):
+        for panel in panels:
+            if index % 2 == 0:
+                panel.axvspan(start, stop, color=style.PALETTE[0], alpha=0.06, lw=0)
+            panel.axvline(stop, color=style.FAINT, lw=0.7)
+        # Names stand below the losses; those of short phases make way downwards.
+        level = 1 + level % 2 if (stop - start) / last < 0.013 * len(name) else 0
+        deepest = max(level, deepest)
+        panels[0].annotate(
+            name,
+            ((start + stop) / 2, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, -5 - 11 * level),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=style.INK,
+        )
+    if len(panels) == 1:
+        panels[0].tick_params(axis="x", pad=19 + 11 * deepest)  # below the names

@@ -1,0 +1,297 @@
+"""Predictions and labels as files: every form of a pose, every kind of wrong row."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from catpose.data import dataset
+from catpose.errors import InputError
+from catpose.evaluation import labels, prediction_files
+
+PASCAL3D = (
+    *("aeroplane", "bicycle", "boat", "bottle", "bus", "car"),
+    *("chair", "diningtable", "motorbike", "sofa", "train", "tvmonitor"),
+)
+
+
+def write_csv(path, rows):
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def one_line(function, *arguments, match):
+    with pytest.raises(InputError, match=match) as caught:
+        function(*arguments)
+    assert "\n" not in str(caught.value)
+
+
+def camera(azimuth, elevation, theta):
+    """Rz(theta) Rx(elevation - 90) Rz(-azimuth), by scipy."""
+    angles = [theta, elevation - 90, -azimuth]
+    return Rotation.from_euler("ZXZ", angles, degrees=True).as_matrix()
+
+
+ANGLES = {"azimuth_deg": 40, "elevation_deg": 359, "theta_deg": -7.5}
+EXPECTED = camera(40, -1, -7.5)
+X, Y, Z, W = Rotation.from_matrix(EXPECTED).as_quat()
+FORMS = {
+    "angles": ANGLES,
+    "quaternion": {"qw": -2 * W, "qx": -2 * X, "qy": -2 * Y, "qz": -2 * Z},
+    "text": {"rotation": " ".join(map(repr, EXPECTED.ravel().tolist()))},
+    "list": {"rotation": EXPECTED.tolist()},
+    "flat": {"rotation": EXPECTED.ravel().tolist()},
+    "columns": {f"r{i}{j}": EXPECTED[i, j] for i in range(3) for j in range(3)},
+    # A matrix counts before a quaternion, a quaternion before angles.
+    "several": {**ANGLES, "azimuth_deg": 0, "rotation": EXPECTED.tolist(), "qw": 1},
+}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_pose(tmp_path, form, suffix):
+    rows = [{"id": "a", **FORMS[form]}, {"id": "b", "category": "car", **FORMS["angles"]}]
+    path = tmp_path / f"p.{suffix}"
+    if suffix == "csv":
+        write_csv(path, rows)
+    elif suffix == "json":
+        path.write_text(json.dumps(rows))
+    else:
+        path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
+    found = prediction_files.read(path)
+    assert found.id.tolist() == ["a", "b"]
+    assert found.category.tolist() == ["", "car"]
+    assert found.frame.tolist() == ["camera", "camera"]
+    np.testing.assert_allclose(found.rotation, [EXPECTED, EXPECTED], atol=1e-12)
+    assert found.probabilities is None
+
+
+def test_an_object_by_id(tmp_path):
+    path = tmp_path / "p.json"
+    path.write_text(json.dumps({"a": ANGLES, "b": {**ANGLES, "category": "bus"}}))
+    found = prediction_files.read(path)
+    assert found.id.tolist() == ["a", "b"]
+    assert found.category.tolist() == ["", "bus"]
+
+
+def test_what_launch_predict_prints_with_an_id(tmp_path):
+    line = {
+        "id": "a", "image": "x.jpg", "category": "car", "probabilities": {"bus": 0.2, "car": 0.8},
+        "rotation": EXPECTED.tolist(), "azimuth_deg": 1, "frame": "camera",
+    }  # fmt: skip
+    path = tmp_path / "p.jsonl"
+    path.write_text(json.dumps(line))
+    found = prediction_files.read(path)
+    assert found.categories == ("bus", "car")
+    assert found.probabilities.tolist() == [[0.2, 0.8]]
+
+
+def test_frames_are_kept(tmp_path):
+    rows = [{"id": name, "frame": name, **FORMS["columns"]} for name in ("upright", "paper")]
+    # Angles say the same in every frame.
+    rows += [{"id": "c", **ANGLES, "frame": "paper"}]
+    found = prediction_files.read(write_csv(tmp_path / "p.csv", rows))
+    assert found.frame.tolist() == ["upright", "paper", "camera"]
+    np.testing.assert_allclose(found.rotation, [EXPECTED] * 3, atol=1e-12)
+
+
+def test_the_most_probable_category_where_none_is_named(tmp_path):
+    rows = [
+        {"id": "a", **ANGLES, "probability_bus": 0.7, "probability_car": 0.3},
+        {"id": "b", **ANGLES, "probability_bus": 0.7, "probability_car": 0.3, "category": "car"},
+        {"id": "c", **ANGLES},
+    ]
+    found = prediction_files.read(write_csv(tmp_path / "p.csv", rows))
+    assert found.category.tolist() == ["bus", "car", ""]
+    assert np.isnan(found.probabilities[2]).all()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl"])
+def test_what_is_written_reads_back_exactly(tmp_path, suffix):
+    generator = np.random.default_rng(0)
+    count = 20
+    written = prediction_files.checked(
+        [f'{i}, "quoted" ü' for i in range(count)],
+        Rotation.random(count, generator).as_matrix().astype(np.float32),
+        frame=np.array(["camera", "paper"])[generator.integers(0, 2, count)],
+        category=np.array(["", "bus"])[generator.integers(0, 2, count)],
+        probabilities=np.where(
+            np.arange(count)[:, None] == 3, np.nan, generator.dirichlet([1, 1], count)
+        ),
+        categories=("bus", "car"),
+    )
+    path = tmp_path / "new" / f"p.{suffix}"
+    prediction_files.write(written, path)
+    found = prediction_files.read(path)
+    assert found.categories == written.categories
+    for one, other in zip(written[:5], found[:5], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_rounded_matrices_become_rotations(tmp_path):
+    rounded = np.round(EXPECTED, 3)
+    row = {"id": "a", "rotation": rounded.tolist()}
+    (tmp_path / "p.json").write_text(json.dumps([row]))
+    (found,) = prediction_files.read(tmp_path / "p.json").rotation
+    np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(found, Rotation.from_matrix(rounded).as_matrix(), atol=1e-12)
+
+
+WRONG = {
+    "no ids": ([ANGLES, ANGLES], r"p\.csv has no ids; give each row the id"),
+    "one without": ([{"id": "a", **ANGLES}, {"id": "", **ANGLES}], r"line 3: no id; give"),
+    "twice": (
+        [{"id": "a", **ANGLES}, {"id": "b", **ANGLES}, {"id": "a", **ANGLES}],
+        r"line 4: the id 'a' is also that of .*p\.csv, line 2$",
+    ),
+    "no pose": ([{"id": "a", "category": "car"}], r"line 2: no pose; give rotation, qw, .*theta"),
+    "no angle": ([{"id": "a", "azimuth_deg": 3}], r"line 2: elevation_deg is '', not a finite"),
+    "word": ([{"id": "a", **ANGLES, "theta_deg": "x"}], r"line 2: theta_deg is 'x', not a finite"),
+    "nan": ([{"id": "a", **ANGLES, "theta_deg": "nan"}], r"theta_deg is 'nan', not a finite"),
+    "zero": ([{"id": "a", "qw": 0, "qx": 0, "qy": 0, "qz": 0}], r"a quaternion of length zero$"),
+    "frame": ([{"id": "a", **ANGLES, "frame": "lens"}], r"unknown frame 'lens'; known: camera, "),
+    "eight": ([{"id": "a", "rotation": "1 0 0 0 1 0 0 0"}], r"rotation is not nine finite numbers"),
+    "words": ([{"id": "a", "rotation": "1 0 0 0 1 0 0 0 x"}], r"is not nine finite numbers"),
+    "scaled": (
+        [{"id": "a", "rotation": "2 0 0 0 2 0 0 0 2"}],
+        r"line 2: not a rotation: R R' differs from the identity by 3$",
+    ),
+    "sheared": ([{"id": "a", "rotation": "1 0.1 0 0 1 0 0 0 1"}], r"line 2: not a rotation: R R' "),
+    "mirror": ([{"id": "a", "rotation": "1 0 0 0 1 0 0 0 -1"}], r"its determinant is -1, so it"),
+    "probability": (
+        [{"id": "a", **ANGLES, "probability_car": "high"}],
+        r"line 2: probability_car is 'high', not a finite number",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "message"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_predictions(tmp_path, rows, message):
+    one_line(prediction_files.read, write_csv(tmp_path / "p.csv", rows), match=message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("p.txt", "", r"p\.txt must end in \.csv, \.json, \.jsonl$"),
+        ("p.csv", "", r"p\.csv has no rows$"),
+        ("p.csv", "id,azimuth_deg\n", r"p\.csv has no rows$"),
+        ("p.csv", b"\xff\xfe\x00", r"cannot read .*p\.csv as CSV: "),
+        ("p.json", "[", r"cannot read .*p\.json as JSON: "),
+        ("p.json", "3", r"p\.json must hold a list of objects$"),
+        ("p.json", "[3]", r"p\.json, entry 1: not an object with keys and values$"),
+        ("p.jsonl", "{}\n{", r"p\.jsonl, line 2: not JSON: "),
+        (None, "", r"cannot read .*none\.csv: No such file or directory$"),
+    ],
+)
+def test_what_is_no_table(tmp_path, name, content, message):
+    path = tmp_path / (name or "none.csv")
+    if name:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    one_line(prediction_files.read, path, match=message)
+
+
+def test_writing_where_one_cannot(tmp_path):
+    found = prediction_files.checked(["a"], np.eye(3)[None])
+    one_line(prediction_files.write, found, tmp_path / "p.txt", match=r"must end in \.csv")
+    (tmp_path / "file").write_text("")
+    one_line(
+        prediction_files.write, found, tmp_path / "file" / "p.csv", match=r"^cannot write .*p\.csv"
+    )
+
+
+# ---- labels ----
+
+
+def test_labels_of_a_table(tmp_path):
+    rows = [
+        {"id": "a", "category": "yak", **ANGLES, "split": "val", "occluded": 1, "object": 2},
+        {"id": "b", "category": "ant", **ANGLES, "split": "test", "occluded": 0, "object": 1},
+        {"id": "c", "category": "yak", **ANGLES, "split": "validation", "occluded": 0, "object": 1},
+    ]
+    path = write_csv(tmp_path / "l.csv", rows)
+    found = labels.read(path, "validation")
+    assert found.id.tolist() == ["a", "c"]
+    assert found.categories == ("yak",)
+    assert found.flags["occluded"].tolist() == [True, False]
+    assert found.flags["object"].tolist() == [2, 1]
+    assert set(found.flags) == {"occluded", "object"}
+    np.testing.assert_allclose(found.rotation, [EXPECTED, EXPECTED], atol=1e-12)
+    whole = labels.read(path, "")
+    assert whole.id.tolist() == ["a", "b", "c"]
+    assert whole.categories == ("ant", "yak")
+    assert whole.category.tolist() == [1, 0, 1]
+    one_line(labels.read, path, "train", match=r"l\.csv has no split 'train'; it has test, val, ")
+
+
+def test_a_table_without_splits_and_pascal3ds_order(tmp_path):
+    rows = [
+        {"image_id": "im", "object_index_1based": i, "category": name, **ANGLES}
+        for i, name in ((1, "train"), (2, "bus"))
+    ]
+    found = labels.read(write_csv(tmp_path / "l.csv", rows), "test")
+    assert found.id.tolist() == ["im_1", "im_2"]
+    assert found.categories == PASCAL3D
+    assert [found.categories[c] for c in found.category] == ["train", "bus"]
+    assert found.flags["image"].tolist() == ["im", "im"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"category": "car", **ANGLES}], r"line 2: no id, nor image_id and object_index_1based$"),
+        ([{"id": "a", **ANGLES}], r"line 2: no category$"),
+        ([{"id": "a", "category": "car"}], r"line 2: no pose; give "),
+        ([{"id": "a", "category": "car", **ANGLES}] * 2, r"1 ids are those of several .* 'a'$"),
+        ([{"id": "a", "category": "car", "frame": "paper", **FORMS["columns"]}], r"'paper'; la"),
+        ([{"id": "a", "category": "car", "occluded": "yes", **ANGLES}], r"occluded is 'yes', not"),
+        ([{"id": "a", "category": "car", **FORMS["columns"], "r22": 5}], r"line 2: not a rotation"),
+    ],
+)  # fmt: skip
+def test_wrong_labels(tmp_path, rows, message):
+    one_line(labels.read, write_csv(tmp_path / "l.csv", rows), match=message)
+
+
+def test_no_labels_there(tmp_path):
+    one_line(labels.read, tmp_path / "none", match=r"^no labels at .*none; give a table, a folder")
+
+
+def test_labels_of_a_split():
+    split = dataset.Split(
+        image=np.zeros((2, 1, 1, 3), np.uint8),
+        category=np.array([1, 0], np.int32),
+        rotation=np.stack([EXPECTED, np.eye(3)]).astype(np.float32),
+        names=np.array(["a", "b"]),
+        key="",
+        flags={"occluded": np.array([True, False])},
+    )
+    found = labels.from_split(split, ("ant", "bee"), "test")
+    assert found.id.tolist() == ["a", "b"]
+    assert found.category.tolist() == [1, 0]
+    assert found.flags["occluded"].tolist() == [True, False]
+    assert labels.take(found, np.array([False, True])).id.tolist() == ["b"]
+    assert labels.take(found, np.array([1])).flags["occluded"].tolist() == [False]
+    assert labels.from_split(split._replace(flags=None), ("ant", "bee"), "").flags == {}
+    twice = split._replace(names=np.array(["a", "a"]))
+    one_line(labels.from_split, twice, ("ant", "bee"), "test", match=r"^test: 1 ids are those of")
+
+
+def test_the_real_list(data_dir):
+    """Counts of RenderForCNN's easy list, and elevations and tilts written modulo 360."""
+    path = data_dir / "pascal3d" / "voc12val_easy_2108.csv"
+    if not path.is_file():
+        pytest.skip("no pascal3d/voc12val_easy_2108.csv in CATPOSE_DATA")
+    found = labels.read(path)
+    counts = np.bincount(found.category, minlength=12)
+    assert found.categories == PASCAL3D
+    assert counts.tolist() == [275, 118, 232, 248, 154, 308, 244, 21, 134, 39, 113, 222]
+    assert found.id[0] == "2008_000021_1"
+    np.testing.assert_allclose(found.rotation[0], camera(15, -1, 3), atol=1e-12)
+    # Its accuracies are of these counts: RenderForCNN's first one, 0.803636, is 221 of 275.
+    assert round(0.803636 * counts[0], 3) == 221

@@ -1,0 +1,109 @@
+"""What is kept, what is passed over, and what a checkpoint of something else says."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from jax import numpy as jnp
+
+from catpose.errors import InputError
+from catpose.experiment import checkpoint
+
+
+class State(NamedTuple):
+    step: object
+    params: object
+    opt_state: object = ()
+
+
+def state(value, width=3):
+    generator = np.random.default_rng(value)
+    return State(
+        jnp.int32(value),
+        {"a/b": generator.normal(size=(2, width)).astype(np.float32), "c": {"d": np.float64(0.1)}},
+        ({"mu": jnp.arange(3.0), "key": np.arange(2, dtype=np.uint32)},),
+    )
+
+
+def saved(folder, scores):
+    with checkpoint.open_manager(folder) as manager:
+        for step, score in scores.items():
+            checkpoint.save(manager, step, state(step), score)
+        manager.wait_until_finished()
+
+
+def steps_on_disk(folder):
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+
+
+@pytest.mark.parametrize(
+    ("scores", "kept", "best"),
+    [
+        ({2: 30.0, 4: 20.0, 6: None, 8: 25.0, 10: None}, [4, 10], 4),
+        ({2: 30.0, 4: 20.0, 6: 10.0}, [6], 6),
+        ({2: None, 4: None}, [4], None),
+        ({2: 30.0, 4: float("nan"), 6: None}, [2, 6], 2),
+    ],
+)
+def test_best_and_last_are_kept(tmp_path, scores, kept, best):
+    saved(tmp_path, scores)
+    assert steps_on_disk(tmp_path) == kept
+    # A later process finds the same.
+    with checkpoint.open_manager(tmp_path, read_only=True) as manager:
+        assert manager.latest_step() == max(scores)
+        assert manager.best_step() == best
+
+
+def test_what_is_read_is_what_was_saved(tmp_path):
+    saved(tmp_path, {5: None})
+    with checkpoint.open_manager(tmp_path, read_only=True) as manager:
+        arrays = checkpoint.read(manager, 5)
+    wanted = state(5)
+    found = checkpoint.restore(arrays, wanted)
+    assert isinstance(found, State)
+    np.testing.assert_array_equal(found.params["a/b"], wanted.params["a/b"])
+    assert found.params["a/b"].dtype == np.float32
+    assert found.params["c"]["d"] == np.float64(0.1)
+    assert found.opt_state[0]["key"].dtype == np.uint32
+    assert int(found.step) == 5
+    part = checkpoint.restore(arrays, wanted.params, "params")
+    np.testing.assert_array_equal(part["a/b"], wanted.params["a/b"])
+
+
+def test_half_written_checkpoints_are_passed_over_and_removed(tmp_path):
+    saved(tmp_path, {3: None})
+    half = tmp_path / "7.orbax-checkpoint-tmp"
+    (half / "default").mkdir(parents=True)
+    (half / "default" / "manifest.ocdbt").write_bytes(b"\0" * 10)
+    with checkpoint.open_manager(tmp_path, read_only=True) as manager:
+        assert manager.latest_step() == 3
+    assert half.is_dir()
+    with checkpoint.open_manager(tmp_path) as manager:
+        assert manager.latest_step() == 3
+        checkpoint.save(manager, 7, state(7), None)
+        manager.wait_until_finished()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7"]
+
+
+def test_a_folder_without_checkpoints_has_none(tmp_path):
+    with checkpoint.open_manager(tmp_path / "new") as manager:
+        assert manager.latest_step() is None
+        assert manager.best_step() is None
+
+
+def test_the_first_leaf_that_differs_is_named():
+    kernel, rate = np.zeros((2, 3), np.float32), np.array(0.1)
+    arrays = {"step": np.array(1), "params.a/b": kernel, "params.c.d": rate}
+
+    def restore(**params):
+        return checkpoint.restore(arrays, State(np.array(0), params))
+
+    restore(**{"a/b": kernel, "c": {"d": rate}})
+    with pytest.raises(InputError, match=r"'params.a/b' has shape \(2, 3\) .* \(2, 4\) in this"):
+        restore(**{"a/b": np.ones((2, 4)), "c": {"d": rate}})
+    with pytest.raises(InputError, match="no 'params.e'"):
+        restore(**{"a/b": kernel, "c": {"d": rate}, "e": rate})
+    with pytest.raises(InputError, match="has 'params.c.d', which this network"):
+        restore(**{"a/b": kernel})
+    with pytest.raises(InputError, match="has 'params.c.d', which this network"):
+        checkpoint.restore(arrays, {"a/b": kernel}, "params")

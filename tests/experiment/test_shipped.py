@@ -1,0 +1,89 @@
+"""What launch.export writes, and the network that comes with catpose."""
+
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+import catpose
+from catpose.errors import InputError
+from catpose.experiment import build, checkpoint, initial_weights, workdir
+from catpose.synthetic import numpy_scene
+from catpose.synthetic.objects import catalogue
+from catpose.train import loop, run_setup
+from configs import quickstart
+from tests.support import tiny
+
+LIMIT = 5_000_000  # bytes
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    settings = tiny.config([tiny.phase(steps=2)])
+    with workdir.opened(folder, settings):
+        run = tiny.run(settings, folder)
+        workdir.write_categories(folder, tiny.CATEGORIES)
+        loop.train(run)
+    return folder
+
+
+def test_an_exported_run_answers_as_the_run_does(trained, tmp_path):
+    path = checkpoint.export(trained, tmp_path / "small", best=False)
+    for name in ("config.json", "categories.json"):
+        shutil.copy(trained / name, tmp_path / "small" / name)
+    whole = sum(f.stat().st_size for f in (trained / "checkpoints").glob("**/*") if f.is_file())
+    assert path.stat().st_size < whole / 2
+    image = tiny.split(1, 3).image[0]
+    before, after = (catpose.load(folder)(image) for folder in (trained, tmp_path / "small"))
+    assert before.category == after.category
+    # Kernels have eleven bits.
+    np.testing.assert_allclose(before.rotation, after.rotation, atol=5e-3)
+    assert not np.array_equal(before.rotation, after.rotation)
+    with pytest.raises(InputError, match="has no config.json"):
+        catpose.load(tmp_path)
+
+
+def test_mini_is_small_and_tells_what_it_sees(tmp_path):
+    assert workdir.shipped() == ("mini",)
+    folder = workdir.find("mini")
+    assert sum(file.stat().st_size for file in folder.glob("*")) < LIMIT
+    assert "Licence" in (folder / "README.md").read_text()
+    predictor = catpose.load("mini")
+    assert predictor.categories == catalogue.CATEGORIES
+    # Objects that it has not seen.
+    right = 0
+    for name in catalogue.CATEGORIES:
+        mesh = catalogue.make(np.random.default_rng(5), name)
+        picture = numpy_scene.picture(
+            np.random.default_rng(1), mesh, 64, angles=numpy_scene.Angles(0.6, 0.2, 0.0)
+        )
+        found = predictor(picture.image)
+        turn = np.degrees(
+            np.arccos(np.clip((np.trace(found.rotation @ picture.rotation.T) - 1) / 2, -1, 1))
+        )
+        right += found.category == name and turn < 30
+    assert right >= 10
+
+
+def test_a_run_starts_from_the_shipped_features(tmp_path):
+    settings = quickstart.get_config()
+    settings.data.num_images = {"pretrain": 0, "train": 12, "validation": 0, "test": 0}
+    run = run_setup.prepare(settings, tmp_path, show_progress=False)
+    variables, line = initial_weights.initial_variables(settings, run.model, jax.random.key(0))
+    assert "mini" in line
+    _, shipped = checkpoint.read_run(workdir.find("mini"), best=False)
+    own = variables["params"]["feature_network"]["stem"]["conv"]["kernel"]
+    np.testing.assert_array_equal(own, shipped["params.feature_network.stem.conv.kernel"])
+    settings.model.normalization = "none"
+    with pytest.raises(InputError, match="normalization = torchvision, not none"):
+        initial_weights.initial_variables(
+            settings, build.build_model(settings, catalogue.CATEGORIES), jax.random.key(0)
+        )
+    settings.model.normalization = "torchvision"
+    settings.model.width = 16
+    with pytest.raises(InputError, match="has shape"):
+        initial_weights.initial_variables(
+            settings, build.build_model(settings, catalogue.CATEGORIES), jax.random.key(0)
+        )

@@ -1,0 +1,85 @@
+"""Runs cut at their phases: each phase is trained once, and comes out as in one run."""
+
+import numpy as np
+import pytest
+
+from catpose import inference
+from catpose.data import dataset
+from catpose.experiment import initial_weights, phases, workdir
+from catpose.studies.paper import outcomes, shared_phases
+from catpose.train import loop
+from tests.support import tiny
+
+
+@pytest.fixture(scope="module")
+def data():
+    splits = {"train": tiny.split(48, 0), "validation": tiny.split(24, 1)}
+    return dataset.Dataset(tiny.CATEGORIES, splits)
+
+
+def settings(folder, *, fusion="weighted", seed=0):
+    common = {"sources": {"train": 16}}
+    frozen = tiny.phase(
+        "pose networks", 3, train=(tiny.POSE,), batch_norm=(tiny.POSE,), cached_features=True,
+        views=("identity", "mirror"), fusion="oracle", category_weight=0.0, **common,
+    )  # fmt: skip
+    joint = tiny.phase("joint", 4, fusion=fusion, augment={"zoom": 0.1}, **common)
+    found = tiny.config([frozen, joint])
+    found.data.cache_dir = str(folder / "cache")
+    found.seed = seed
+    return found
+
+
+def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
+    config = settings(tmp_path)
+    links = shared_phases.links(config, tmp_path / "runs")
+    assert [link.stop for link in links] == [3, 7]
+    began, programs = [], {}
+    shared_phases.train(
+        links, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
+    )
+    assert began == links
+    assert all(shared_phases.is_trained(link) for link in links)
+    whole = tmp_path / "whole"
+    with workdir.opened(whole, config):
+        alone = loop.train(tiny.run(config, whole, dict(data.splits))).last
+    assert int(alone.step) == 7
+    found = initial_weights.read_variables(links[-1].folder, tiny.run(config, whole).model)
+    assert found[0] == 7
+    for kind, tree in (("params", alone.params), ("batch_stats", alone.batch_stats)):
+        ours = phases.by_path(found[1][kind])
+        for path, leaf in phases.by_path(tree).items():
+            np.testing.assert_array_equal(ours[path], leaf)
+    # Nothing is trained twice; another last phase shares the first link, another seed none.
+    shared_phases.train(
+        links, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
+    )
+    assert len(began) == 2
+    top1 = shared_phases.links(settings(tmp_path, fusion="top1"), tmp_path / "runs")
+    assert top1[0].folder == links[0].folder
+    assert top1[1].folder != links[1].folder
+    other = shared_phases.links(settings(tmp_path, seed=1), tmp_path / "runs")
+    assert {link.folder for link in other}.isdisjoint(link.folder for link in links)
+    # The outcome is that of the evaluation, and seeds share the compiled code.
+    outcomes.evaluate(links[-1], data, "validation", programs=programs, show_progress=False)
+    outcome = outcomes.read(links[-1], "validation")
+    figures = inference.figures(outcome, "weighted")
+    assert figures["num_images"] == 24
+    assert inference.topk(outcome)["top3"]["cat_acc"] >= figures["cat_acc"]
+    count = len(programs)
+    shared_phases.train(other[:1], lambda _: data, programs=programs, show_progress=False)
+    assert len(programs) == count
+
+
+def test_what_does_not_matter_is_not_in_the_name(tmp_path):
+    config = settings(tmp_path)
+    name = shared_phases.identity(config)
+    config.name, config.log_steps, config.eval.batch_size = "another", 7, 3
+    config.data.cache_dir = "elsewhere"
+    config.model.pretrained = "somewhere/none"
+    assert shared_phases.identity(config) == name
+    config.model.pretrained = "somewhere/weights.npz"
+    assert shared_phases.identity(config) != name
+    config.model.pretrained = "none"
+    config.optimizer.clip_norm = 1.0
+    assert shared_phases.identity(config) != name

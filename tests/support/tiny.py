@@ -1,0 +1,89 @@
+"""Runs small enough to compile in seconds: random images, a few channels, four categories."""
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from catpose.data import dataset
+from catpose.train import input_pipeline, run_setup, state
+from configs import base
+
+CATEGORIES = ("ant", "bee", "cat", "dog")
+RESOLUTION = 32
+FEATURES, CATEGORY, POSE = base.ALL
+
+
+def split(size: int, seed: int, *, margin: int = 0) -> dataset.Split:
+    """Images of large random squares, which differ after pooling too; random rotations."""
+    generator = np.random.default_rng(seed)
+    side = RESOLUTION + 2 * margin
+    axes, _ = np.linalg.qr(generator.normal(size=(size, 3, 3)))
+    squares = generator.integers(0, 256, (size, 4, 4, 3), np.uint8)
+    return dataset.Split(
+        image=squares.repeat(-(-side // 4), 1).repeat(-(-side // 4), 2)[:, :side, :side],
+        category=np.arange(size, dtype=np.int32) % len(CATEGORIES),
+        rotation=(axes * np.linalg.det(axes)[:, None, None]).astype(np.float32),
+        names=np.array([f"{i}.png" for i in range(size)]),
+        key=f"tiny {size} {seed} {margin}",
+        margin=margin,
+    )
+
+
+def config(phases: list[ConfigDict], **model: object) -> ConfigDict:
+    """A config of one residual block and a linear category head, unless `model` says otherwise."""
+    settings = base.get_config()
+    settings.name = "tiny"
+    settings.data.resolution = RESOLUTION
+    settings.model.update(
+        {
+            "blocks": (1,),
+            "width": 4,
+            "block": "basic",
+            "variant": "v1.5",
+            "stem": "small",
+            "split_stage": 2,
+            "pool_grid": 2,
+            "category_head": "pooled",
+            "pose_hidden": (8,),
+            "normalization": "torchvision",
+            **model,
+        }
+    )
+    settings.eval.batch_size = 16
+    settings.eval.feature_batch_size = 16
+    settings.phases = phases
+    return settings
+
+
+def phase(name: str = "only", steps: int = 4, **changes: object) -> ConfigDict:
+    """A joint phase of 16 examples a step at a constant rate."""
+    given = {"sources": {"train": 16}, "learning_rate": {"peak": 1e-2}, **changes}
+    return base.phase(name, steps, **given)
+
+
+def run(
+    settings: ConfigDict, folder, splits: dict[str, dataset.Split] | None = None
+) -> run_setup.Run:
+    """The run of a config, on `splits` or on random ones, nothing read from files."""
+    if splits is None:
+        splits = {"train": split(48, 0), "validation": split(24, 1), "test": split(20, 2)}
+    return run_setup.assemble(
+        settings, folder, dataset.Dataset(CATEGORIES, splits), show_progress=False
+    )
+
+
+def take_two_steps(run: run_setup.Run) -> None:
+    """Two real updates of a run's only phase; its pose loss and gradient must be finite."""
+    (phase,) = run.phases
+    current = run_setup.initial_state(run)
+    tx = run_setup.make_tx(run, phase, current.params)
+    current = state.enter_phase(current, phase, tx)
+    step_fn, records = (
+        run_setup.compile_phase(run, phase, tx),
+        input_pipeline.batches(run, phase, 0),
+    )
+    cache = {source: input_pipeline.cache(run, source, phase, current) for source in phase.sources}
+    for _ in range(2):
+        current, sums = step_fn(current, next(records), cache)
+        assert np.isfinite(sums["pose_loss"])
+        assert 0 < sums["grad_norm"] < np.inf
+    assert int(current.step) == 2

@@ -1,0 +1,54 @@
+"""The look ahead before a long run."""
+
+import numpy as np
+import pytest
+
+from catpose.errors import InputError
+from catpose.train import preflight
+from tests.support import tiny
+
+
+def settings(cache_dir):
+    stored = tiny.phase(
+        "stored",
+        30,
+        train=(tiny.CATEGORY, tiny.POSE),
+        batch_norm=(tiny.CATEGORY, tiny.POSE),
+        cached_features=True,
+        views=("identity", "mirror"),
+    )
+    config = tiny.config([stored, tiny.phase("joint", 50)])
+    config.data.cache_dir = str(cache_dir)
+    config.eval.every_steps = 20
+    return config
+
+
+def test_every_part_is_tried_and_nothing_is_left(tmp_path):
+    run = tiny.run(settings(tmp_path / "cache"), tmp_path / "run")
+    run.workdir.mkdir()
+    found = list(preflight.findings(run))
+    assert [finding.text.split(":")[0] for finding in found] == [
+        "devices",
+        "images of 4 categories",
+        "features of train",
+        "phase 'stored'",
+        "phase 'joint'",
+        "evaluation of validation",
+        "evaluation of test",
+    ]
+    assert "96 images and views" in found[2].text
+    assert "30 steps of 16 images" in found[3].text
+    # Validated at steps 0, 20, 40 and 60, and at the end.
+    assert "24 images, 5 times" in found[5].text
+    assert all(finding.seconds > 0 for finding in found[2:])
+    assert not list(run.workdir.iterdir())
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_would_stop_the_run_is_told(tmp_path):
+    splits = {"train": tiny.split(48, 0)}
+    splits["train"].rotation[:] = np.nan
+    config = tiny.config([tiny.phase()])
+    run = tiny.run(config, tmp_path, splits)
+    with pytest.raises(InputError, match=r"No numbers are in train: \d+\.png"):
+        list(preflight.findings(run))

@@ -1,0 +1,60 @@
+"""How fast the steps go, told without waiting for the device more than needed."""
+
+import time
+
+import pytest
+
+from catpose.experiment import build
+from catpose.train import throughput
+from tests.support import tiny
+
+
+class Pending:
+    """A result that the device has at a given time, as `jax.block_until_ready` takes it."""
+
+    def __init__(self, now, ready):
+        self.now, self.ready = now, ready
+
+    def block_until_ready(self):
+        self.now[0] = max(self.now[0], self.ready)
+        return self
+
+
+def test_a_device_that_works_behind_is_not_too_fast(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    clock = throughput.Clock()
+    # Each step takes a second and is dispatched in none; a pause of a minute after the third.
+    for begin in (10.0, 73.0):
+        now[0] = max(now[0], begin - 1)
+        for step in range(4):
+            clock.tick(Pending(now, begin + step), 1)
+        assert now[0] == begin
+        clock.pause()
+        assert now[0] == begin + 3
+    assert clock.steps_per_second() == pytest.approx(1)
+
+
+def test_a_line_counts_the_time_that_it_waited():
+    (phase,) = build.build_phases(tiny.config([tiny.phase("only", 4)]))
+    lines = []
+    log = throughput.Log(lines.append, phase, 0, 2)
+
+    class Clock(throughput.Clock):
+        def lap(self):
+            lines.append("lap")
+
+    sums = {"skipped": 0.0, "grad_norm": 1.0, "pose_loss": 16.0, "pose_count": 16.0}
+    clock = Clock()
+    for at in (1, 2, 3):
+        log.add(at, sums, clock)
+    assert lines[0] == "lap"
+    assert lines[1]["step"] == 2
+    assert lines[1]["loss"] == pytest.approx(1)
+
+
+def test_so_many_in_a_row():
+    streak = throughput.Streak(3)
+    assert streak.add([1, 2]) == []
+    assert streak.add([4, 5]) == []
+    assert streak.add([6]) == [4, 5, 6]
