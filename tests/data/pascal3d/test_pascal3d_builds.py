@@ -167,7 +167,8 @@ def test_a_killed_build_goes_on(planted, listing, tmp_path, monkeypatch, where, 
 
 FULL = """
     import resource, sys
-    from catpose.data import pascal3d, staging
+    from catpose.data.pascal3d import dataset as pascal3d
+    from catpose.data.pascal3d import staging
     from catpose.errors import InputError
     staging.CHUNK = 4
     limit = int(sys.argv[3])
