@@ -49,7 +49,7 @@ def test_mini_is_small_and_tells_what_it_sees(tmp_path):
     assert workdir.shipped() == ("mini",)
     folder = workdir.find("mini")
     assert sum(file.stat().st_size for file in folder.glob("*")) < LIMIT
-    assert "Licence" in (folder / "README.md").read_text()
+    assert "License" in (folder / "README.md").read_text()
     predictor = catpose.load("mini")
     assert predictor.categories == catalogue.CATEGORIES
     # Objects that it has not seen.
