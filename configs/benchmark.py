@@ -6,8 +6,8 @@ python -m launch.benchmark --network=resnet50 --resolution=64 --batch=32
 import jax
 from ml_collections import ConfigDict
 
+from catpose.configs import base, quickstart
 from catpose.synthetic.objects import catalogue
-from configs import base, quickstart
 
 # By what differs in the cost of a step: everything trains, the feature network rests, its outputs
 # are stored, the images are drawn inside the step.

@@ -9,7 +9,7 @@ import os
 
 from ml_collections import ConfigDict
 
-from configs import base
+from catpose.configs import base
 
 BATCH = 144
 

@@ -10,7 +10,7 @@ import os
 
 from ml_collections import ConfigDict
 
-from configs import base
+from catpose.configs import base
 
 BATCH = 144
 EPOCH = 82  # steps: the largest category, 1310 photos, 16 in a batch

@@ -14,7 +14,7 @@ import os
 
 from ml_collections import ConfigDict
 
-from configs import base, cars3d
+from catpose.configs import base, cars3d
 
 BODIES = {"suv": "suv", "wagon": "estate"}  # what the built-in models call them
 STARTS = ("rendered", "real", "renders_only")

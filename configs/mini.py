@@ -9,7 +9,7 @@ step, whose light, crops and views differ more.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from catpose.configs import base
 
 
 def get_config() -> ConfigDict:

@@ -15,7 +15,7 @@ import os
 
 from ml_collections import ConfigDict
 
-from configs import base
+from catpose.configs import base
 
 # An epoch is the largest category once: 5300 cars, four or eight in a batch; 200k rendered images
 # of each category, four in a batch.

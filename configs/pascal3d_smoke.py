@@ -7,7 +7,7 @@ DIR as for configs/pascal3d.py, without the weights. It learns nothing.
 
 from ml_collections import ConfigDict
 
-from configs import base, pascal3d
+from catpose.configs import base, pascal3d
 
 
 def get_config(sources: str = "both") -> ConfigDict:

@@ -9,7 +9,7 @@ weights, in seven minutes: --config.model.pretrained=none gives 21.7 degrees and
 
 from ml_collections import ConfigDict
 
-from configs import base
+from catpose.configs import base
 
 
 def get_config() -> ConfigDict:

@@ -7,7 +7,7 @@ It learns next to nothing: 40 steps in all.
 
 from ml_collections import ConfigDict
 
-from configs import base
+from catpose.configs import base
 
 
 def get_config() -> ConfigDict:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from configs import pascal3d
+from catpose.configs import pascal3d
 
 
 class Budget(NamedTuple):

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from catpose.configs.table_budgets import Budget
 from ml_collections import ConfigDict
 
-from configs import base
-from configs.table_budgets import Budget
+from catpose.configs import base
 
 FEATURES, CATEGORY, POSE = base.ALL
 # A category network without the feature network that it has to itself.

@@ -15,11 +15,11 @@ Expected are the figures of docs/tables/results.md; one to three minutes a row o
 from collections.abc import Mapping
 from typing import Any
 
+from catpose.configs.table_budgets import BUDGETS
+from catpose.configs.table_steps import STEPS, Row
 from ml_collections import ConfigDict
 
-from configs import base, cars3d, cars3d_rendered, pascal3d
-from configs.table_budgets import BUDGETS
-from configs.table_steps import STEPS, Row
+from catpose.configs import base, cars3d, cars3d_rendered, pascal3d
 
 DATA = ("shapes", "cars3d", "pascal3d")
 PRESETS = ("smoke", "small", "full")

@@ -1,0 +1,1 @@
+"""The commands: `catpose NAME`, or `python -m launch.NAME` in a clone."""

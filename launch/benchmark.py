@@ -15,25 +15,25 @@ import pathlib
 import sys
 from collections.abc import Mapping
 
-from absl import flags
-
+import catpose
 from catpose import progress
 from catpose.errors import InputError
-from launch import command
+from catpose.launch import command
 
-NETWORK = flags.DEFINE_enum("network", "quickstart", ["resnet50", "quickstart"], "which network")
-RESOLUTION = flags.DEFINE_integer("resolution", 64, "side of the images", lower_bound=32)
-BATCH = flags.DEFINE_integer("batch", 48, "images of a step", lower_bound=2)
-CATEGORIES = flags.DEFINE_integer("categories", 12, "how many pose networks", lower_bound=1)
-DTYPE = flags.DEFINE_enum("dtype", "float32", ["float32", "bfloat16"], "compute type")
-PEER = flags.DEFINE_enum("peer", "none", ["none", "torch"], "what to run beside")
-PEER_PYTHON = flags.DEFINE_string("peer_python", sys.executable, "interpreter that has the peer")
-ONLY = flags.DEFINE_list("only", [], "names of programs to time; empty: all")
-REPEATS = flags.DEFINE_integer("repeats", 5, "turns of each program", lower_bound=1)
-SECONDS = flags.DEFINE_float("seconds", 1.0, "about how long a turn takes", lower_bound=0.0)
-JSON = flags.DEFINE_string("json", "", "file for the figures; the picture lies beside it")
+OPTIONS = command.Options()
+NETWORK = OPTIONS.enum("network", "quickstart", ["resnet50", "quickstart"], "which network")
+RESOLUTION = OPTIONS.integer("resolution", 64, "side of the images", lower_bound=32)
+BATCH = OPTIONS.integer("batch", 48, "images of a step", lower_bound=2)
+CATEGORIES = OPTIONS.integer("categories", 12, "how many pose networks", lower_bound=1)
+DTYPE = OPTIONS.enum("dtype", "float32", ["float32", "bfloat16"], "compute type")
+PEER = OPTIONS.enum("peer", "none", ["none", "torch"], "what to run beside")
+PEER_PYTHON = OPTIONS.string("peer_python", sys.executable, "interpreter that has the peer")
+ONLY = OPTIONS.list("only", [], "names of programs to time; empty: all")
+REPEATS = OPTIONS.integer("repeats", 5, "turns of each program", lower_bound=1)
+SECONDS = OPTIONS.float("seconds", 1.0, "about how long a turn takes", lower_bound=0.0)
+JSON = OPTIONS.string("json", "", "file for the figures; the picture lies beside it")
 
-SCRIPT = pathlib.Path(__file__).parent.parent / "catpose/bench/torch_network.py"
+SCRIPT = pathlib.Path(catpose.__file__).parent / "bench" / "torch_network.py"
 # What of the peer each of ours is compared with. "latency" is a predictor's answer to one photo,
 # cropping included, and the peer's from the crop.
 PEERS = {"step": "train", "inference": "infer", "latency": "latency"}
@@ -47,8 +47,8 @@ def main() -> None:
     import jax
 
     from catpose.bench import limits, peer, summary, timing
+    from catpose.configs import benchmark
     from catpose.visualize import text_tables
-    from configs import benchmark
 
     config = benchmark.get_config(f"{NETWORK.value},{DTYPE.value}", RESOLUTION.value, BATCH.value)
     chosen = [*benchmark.KINDS, *PARTS, "inference", "evaluation", "latency"]
@@ -136,7 +136,7 @@ def _side_by_side(ours: dict, theirs: Mapping) -> dict:
 
 def _programs(config, chosen: list[str]):
     from catpose.bench import programs
-    from configs import benchmark
+    from catpose.configs import benchmark
 
     found = {}
     for kind in benchmark.KINDS:
@@ -197,4 +197,4 @@ def _peak_memory() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

@@ -1,17 +1,22 @@
-"""Start-up that all commands share: flags, quiet libraries, one-line errors, signals."""
+"""Start-up that all commands share: options, quiet libraries, one-line errors, signals."""
 
+import functools
 import importlib.metadata
 import importlib.util
+import inspect
 import logging
 import os
 import pathlib
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
 
 from absl import app, flags
 from absl import logging as absl_logging
 
+from catpose import errors
 from catpose.errors import InputError
 from catpose.train import signals
 
@@ -22,10 +27,45 @@ _PRELOAD = "LD_PRELOAD"
 _MIMALLOC = {"MIMALLOC_PURGE_DELAY": "-1", "MIMALLOC_ARENA_RESERVE": str(4 << 20)}
 
 
-def run(main: Callable[[], None]) -> NoReturn:
-    """Parses the flags and calls `main()`; wrong input ends in one line and exit status 1.
+class Options:
+    """The options of one command; `OPTIONS.string(...)` is absl's `flags.DEFINE_string(...)`.
+
+    Each command has its own, so that any number of them can be imported together.
+
+    Attributes:
+      values: of the options, for absl.
+    """
+
+    def __init__(self, *shared: "Options") -> None:
+        self.values = flags.FlagValues()
+        for other in shared:
+            self.values.append_flag_values(other.values)
+            other.values.mark_as_parsed()  # with this one's
+
+    def __getattr__(self, kind: str) -> Callable[..., flags.FlagHolder]:
+        return functools.partial(getattr(flags, f"DEFINE_{kind}"), flag_values=self.values)
+
+    def config(self, help_string: str, default: str = "") -> flags.FlagHolder:
+        """Defines --config=NAME|FILE and --config.KEY=VALUE; without a default it must be given."""
+        from ml_collections import config_flags
+
+        holder = config_flags.DEFINE_config_file(
+            "config", None, help_string, flag_values=self.values
+        )
+        self.values["config"].default_as_str = default
+        if not default:
+            flags.mark_flag_as_required("config", flag_values=self.values)
+        return holder
+
+
+def run(main: Callable[..., None], options: Options) -> NoReturn:
+    """Parses the options and calls `main()`; wrong input ends in one line and exit status 1.
 
     SIGTERM and SIGINT end it where nothing is lost, with exit status 143 and 130.
+
+    Args:
+      main: the command; arguments without "--" are passed to it where it has parameters.
+      options: the command's.
     """
     for_cpu = _compiles_for_cpu_alone()
     if for_cpu:
@@ -34,19 +74,19 @@ def run(main: Callable[[], None]) -> NoReturn:
         set_xla_flag("xla_cpu_scheduler_type", "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED")
     kept = kept_memory(os.environ, allocator()) if for_cpu else None
     environment = huge_pages(kept or os.environ, _HUGE_PAGES) or kept
-    started_as = getattr(sys.modules["__main__"].__spec__, "name", None)
-    if environment and started_as in sys.orig_argv:
+    if environment and _is_own_process():
         # The same process anew: the allocator reads its settings at the start alone.
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
     logging.getLogger("jax").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.ERROR)
 
     def guarded(argv: Sequence[str]) -> None:
-        if len(argv) > 1:
-            fail(f"unexpected argument '{argv[1]}'; options begin with --")
+        allowed = len(inspect.signature(main).parameters)
+        if len(argv) > 1 + allowed:
+            fail(f"unexpected argument '{argv[1 + allowed]}'; options begin with --")
         try:
             with signals.handled():
-                main()
+                main(*argv[1:])
         except InputError as error:
             fail(str(error))
         except signals.Stopped as stop:
@@ -61,7 +101,8 @@ def run(main: Callable[[], None]) -> NoReturn:
                 f"config.eval.batch_size), config.model.remat or a smaller network ({what})"
             )
 
-    app.run(guarded, flags_parser=_parse)
+    about = inspect.getdoc(sys.modules[main.__module__]) or ""
+    app.run(guarded, flags_parser=functools.partial(_parse, options=options.values, about=about))
 
 
 def set_xla_flag(name: str, value: str) -> None:
@@ -132,15 +173,99 @@ def fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
-    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
-        name, equals, value = argument.partition("=")
-        value = value if equals else following
-        if name == "--config" and not pathlib.Path(value.split(":")[0]).is_file():
-            fail(f"no config file '{value}'; run from the repository root, see configs/")
+def _is_own_process() -> bool:
+    """Whether this process runs nothing but the command, so that it may be started anew."""
+    main = sys.modules["__main__"]
+    if main.__spec__:
+        return main.__spec__.name.removesuffix(".__main__") in sys.orig_argv  # python -m
+    script = getattr(main, "__file__", "")
+    return script in sys.orig_argv and pathlib.Path(script).name == "catpose"
+
+
+def _parse(argv: Sequence[str], options: flags.FlagValues, about: str) -> list[str]:
+    if {"--help", "-h", "--helpshort"} & set(argv[1:]):
+        print("\n".join([about, "", "Options:", *_described(options)]))
+        sys.exit(0)
+    program = argv[0] if argv[0].startswith("catpose ") else f"catpose {pathlib.Path(argv[0]).stem}"
     try:
-        return flags.FLAGS(argv)
-    except (AttributeError, KeyError) as error:
-        fail(f"unknown config key {error}; every key is listed in configs/base.py")
+        if "config" in options:
+            argv = _with_config_file(argv, options["config"].default_as_str)
+            sys.argv[:] = argv  # where overrides of a config are looked up
+        return flags.FLAGS(options(argv, known_only=True))
+    except flags.UnrecognizedFlagError as error:
+        option = f"--{error.flagname}"
+        hint = (
+            errors.near(option, (f"--{name}" for name in options))
+            or f"; {program} --help lists all"
+        )
+        fail(f"unknown option {option}{hint}")
+    except (AttributeError, KeyError, IndexError):
+        key = _unknown_key(argv)
+        if key is None:
+            raise
+        fail(key)
     except (flags.Error, ValueError, TypeError) as error:
-        fail(str(error).splitlines()[0])
+        missing = re.match(r"flag --(\w+)=None: .* other than None", str(error))
+        if missing:
+            name = missing.group(1)
+            fail(f"--{name} is missing ({options[name].help}); {program} --help says more")
+        first, *_, last = [*filter(None, str(error).splitlines())] * 2
+        # Of a config file that fails, ml_collections gives the whole traceback.
+        fail(f"the config cannot be read: {last}" if "parsing config file" in first else first)
+
+
+def _described(options: flags.FlagValues) -> Iterator[str]:
+    for name in options:
+        flag = options[name]
+        default = flag.default_as_str.strip("'") if flag.default_as_str else ""
+        default = f" (default: {default})" if default not in ("", "None", "false") else ""
+        yield f"  --{name}" + ("" if flag.boolean else "=...")
+        yield textwrap.indent(textwrap.fill(f"{flag.help}{default}", 90), " " * 6)
+
+
+def _with_config_file(argv: Sequence[str], default: str) -> list[str]:
+    """The arguments with the config's file in the place of its name."""
+    from catpose.experiment import config_files
+
+    found, rest = [], list(argv)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            found.append(
+                f"--config={config_files.find(value if equals or not rest else rest.pop(0))}"
+            )
+        else:
+            found.append(argument)
+    if default and not any(argument.startswith("--config=") for argument in found):
+        found.insert(1, f"--config={config_files.find(default)}")
+    return found
+
+
+def _unknown_key(argv: Sequence[str]) -> str | None:
+    """What to say of the first of the overrides whose key the config does not have."""
+    from catpose.experiment import config_files
+
+    values = dict(argument[2:].partition("=")[::2] for argument in argv if argument[:2] == "--")
+    known = _keys(config_files.load(values["config"]))
+    for name in values:
+        key = name.removeprefix("config.")
+        if key != name and key not in known:
+            parent, _, last = key.rpartition(".")
+            siblings = [each for each in known if each.rpartition(".")[0] == parent]
+            same = [each for each in known if each.endswith(f".{last}")]
+            hint = f"; did you mean '{same[0]}'?" if same else errors.near(key, known)
+            hint = errors.near(key, siblings) or hint or "; catpose config lists all keys"
+            return f"unknown config key '{key}'{hint}"
+    return None
+
+
+def _keys(tree: Any, prefix: str = "") -> list[str]:
+    """The names of everything in a config, such as "phases[0].steps"."""
+    if hasattr(tree, "items"):
+        inner = {f"{prefix}.{key}".strip("."): value for key, value in tree.items()}
+    elif isinstance(tree, list | tuple):
+        inner = {f"{prefix}[{i}]": value for i, value in enumerate(tree)}
+    else:
+        return []
+    return [key for name, value in inner.items() for key in (name, *_keys(value, name))]

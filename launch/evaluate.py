@@ -9,26 +9,23 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from absl import flags
-
 from catpose.errors import InputError
-from launch import command
+from catpose.launch import command
 
-WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder")
-PREDICTIONS = flags.DEFINE_string("predictions", None, "a file: .csv, .json or .jsonl")
-PROTOCOL = flags.DEFINE_list("protocol", ["catpose"], "name, several with commas, or list")
-DATA = flags.DEFINE_string(
+OPTIONS = command.Options()
+WORKDIR = OPTIONS.string("workdir", None, "a training run's folder")
+PREDICTIONS = OPTIONS.string("predictions", None, "a file: .csv, .json or .jsonl")
+PROTOCOL = OPTIONS.list("protocol", ["catpose"], "name, several with commas, or list")
+DATA = OPTIONS.string(
     "data", None, "labels: a table, a folder with manifest.csv, or a built PASCAL3D+; with "
     "--workdir, another folder for the run's data, or another seed where they are shapes"
 )  # fmt: skip
-SPLIT = flags.DEFINE_string("split", "test", "which objects; empty for all of a folder's")
-OUTPUT = flags.DEFINE_string(
-    "output", None, "folder for the results; beside the input unless given"
-)
-FUSION = flags.DEFINE_string("fusion", None, "of a run: weighted, top1 or oracle; else as trained")
-BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
-MISSING = flags.DEFINE_bool("allow_missing", False, "objects without a prediction are misses")
-SURPLUS = flags.DEFINE_bool("allow_surplus", False, "leave out predictions of unknown objects")
+SPLIT = OPTIONS.string("split", "test", "which objects; empty for all of a folder's")
+OUTPUT = OPTIONS.string("output", None, "folder for the results; beside the input unless given")
+FUSION = OPTIONS.string("fusion", None, "of a run: weighted, top1 or oracle; else as trained")
+BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not the last")
+MISSING = OPTIONS.bool("allow_missing", False, "objects without a prediction are misses")
+SURPLUS = OPTIONS.bool("allow_surplus", False, "leave out predictions of unknown objects")
 
 
 def main() -> None:
@@ -103,4 +100,4 @@ def _report(
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

@@ -9,14 +9,13 @@ catpose.load. Kernels are rounded to float16.
 import pathlib
 import shutil
 
-from absl import flags
-
 from catpose.errors import InputError
-from launch import command
+from catpose.launch import command
 
-WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder", required=True)
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where the result goes", required=True)
-BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
+OPTIONS = command.Options()
+WORKDIR = OPTIONS.string("workdir", None, "a training run's folder", required=True)
+OUTPUT_DIR = OPTIONS.string("output_dir", None, "where the result goes", required=True)
+BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not the last")
 
 
 def main() -> None:
@@ -39,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

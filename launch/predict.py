@@ -15,25 +15,24 @@ import itertools
 import json
 import pathlib
 import sys
-
-from absl import flags
+from typing import Any
 
 from catpose.errors import InputError
-from catpose.visualize import category_models
-from launch import command
+from catpose.launch import command
 
-WORKDIR = flags.DEFINE_string("workdir", None, "a training run's folder", required=True)
-IMAGE = flags.DEFINE_multi_string("image", [], "photo, pattern or folder; repeatable")
-BOXES = flags.DEFINE_string("boxes", None, "CSV with the columns file, x0, y0, x1, y1")
-BOX = flags.DEFINE_list("box", None, "x0,y0,x1,y1 in pixels; the whole image unless given")
-OUTPUT = flags.DEFINE_string("output", None, "picture of the pose; a folder for several photos")
-DRAW = flags.DEFINE_enum(
+OPTIONS = command.Options()
+WORKDIR = OPTIONS.string("workdir", None, "a training run's folder", required=True)
+IMAGE = OPTIONS.multi_string("image", [], "photo, pattern or folder; repeatable")
+BOXES = OPTIONS.string("boxes", None, "CSV with the columns file, x0, y0, x1, y1")
+BOX = OPTIONS.list("box", None, "x0,y0,x1,y1 in pixels; the whole image unless given")
+OUTPUT = OPTIONS.string("output", None, "picture of the pose; a folder for several photos")
+DRAW = OPTIONS.enum(
     "draw", None, ["axes", "model", "both"], "what --output shows; axes, or model with --models"
 )
-MODELS = flags.DEFINE_string("models", None, "folder of 3D models, one of each category or more")
-UP = flags.DEFINE_string("up", None, "axis that points upwards in all of --models, such as +y")
-FRONT = flags.DEFINE_string("front", None, "axis that points to the front, such as -z")
-BEST = flags.DEFINE_bool("best", False, "weights of the lowest validation error, not the last")
+MODELS = OPTIONS.string("models", None, "folder of 3D models, one of each category or more")
+UP = OPTIONS.string("up", None, "axis that points upwards in all of --models, such as +y")
+FRONT = OPTIONS.string("front", None, "axis that points to the front, such as -z")
+BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not the last")
 
 
 def main() -> None:
@@ -81,7 +80,7 @@ def _listed() -> list[tuple[str, list[float] | None]]:
         if BOX.value:
             raise InputError("--box is about --image; --boxes has the boxes")
         return _read_boxes(pathlib.Path(BOXES.value))
-    from catpose.data import online_rendering  # with it comes jax: a wrong flag is told before
+    from catpose.data import online_rendering  # imports jax, which takes a while
 
     box, files = _box(BOX.value), []
     for given in IMAGE.value:
@@ -148,8 +147,10 @@ def _box(texts: list[str] | None) -> list[float] | None:
     return box
 
 
-def _drawing() -> tuple[str, category_models.Source]:
-    """What to draw, and where a category's model is from."""
+def _drawing() -> tuple[str, Any]:
+    """What to draw, and where a category's model is from (a `category_models.Source`)."""
+    from catpose.visualize import category_models
+
     if (DRAW.value or MODELS.value) and not OUTPUT.value:
         raise InputError("--draw and --models are about the picture that --output names")
     if MODELS.value:
@@ -169,4 +170,4 @@ def _save(picture: object, output: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

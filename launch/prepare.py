@@ -11,20 +11,19 @@ ShapeNet's layout, or one folder per category). The last three are checked and s
 import pathlib
 from typing import Any
 
-from absl import flags
-
 from catpose.errors import InputError
-from launch import command
+from catpose.launch import command
 
 DATASETS = ("pascal3d", "objectnet3d", "stanford_cars", "rendered", "manifest", "models")
-DATASET = flags.DEFINE_enum("dataset", None, DATASETS, "what to prepare", required=True)
-MANUAL_DIR = flags.DEFINE_string("manual_dir", None, "where the downloads are", required=True)
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where results go", required=True)
-VARIANT = flags.DEFINE_string("variant", "paper", "of PASCAL3D+ and ObjectNet3D: paper, easy, all")
-TILT = flags.DEFINE_string("tilt", "", "of rendered images: released or fresh, see the README")
-UP = flags.DEFINE_string("up", None, "of models: the axis of the file that points up, such as +y")
-FRONT = flags.DEFINE_string("front", None, "of models: the axis that points to the front")
-SHOW = flags.DEFINE_bool("show", False, "draw examples, before and after augmentation")
+OPTIONS = command.Options()
+DATASET = OPTIONS.enum("dataset", None, DATASETS, "what to prepare", required=True)
+MANUAL_DIR = OPTIONS.string("manual_dir", None, "where the downloads are", required=True)
+OUTPUT_DIR = OPTIONS.string("output_dir", None, "where results go", required=True)
+VARIANT = OPTIONS.string("variant", "paper", "of PASCAL3D+ and ObjectNet3D: paper, easy, all")
+TILT = OPTIONS.string("tilt", "", "of rendered images: released or fresh, see the README")
+UP = OPTIONS.string("up", None, "of models: the axis of the file that points up, such as +y")
+FRONT = OPTIONS.string("front", None, "of models: the axis that points to the front")
+SHOW = OPTIONS.bool("show", False, "draw examples, before and after augmentation")
 
 
 def main() -> None:
@@ -114,4 +113,4 @@ def _show(listing: Any, output: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

@@ -12,15 +12,15 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 
-from absl import flags
-
 from catpose.errors import InputError
+from catpose.launch import command
 from catpose.train import signals
 
-COORDINATOR = flags.DEFINE_string("coordinator", None, "host:port where the first process listens")
-PROCESSES = flags.DEFINE_integer("processes", None, "how many there are", lower_bound=1)
-PROCESS = flags.DEFINE_integer("process", None, "this one's number, from 0 on", lower_bound=0)
-DISTRIBUTED = flags.DEFINE_bool(
+OPTIONS = command.Options()
+COORDINATOR = OPTIONS.string("coordinator", None, "host:port where the first process listens")
+PROCESSES = OPTIONS.integer("processes", None, "how many there are", lower_bound=1)
+PROCESS = OPTIONS.integer("process", None, "this one's number, from 0 on", lower_bound=0)
+DISTRIBUTED = OPTIONS.bool(
     "distributed", None, "one of several processes, detected; without the flag, where it shows"
 )
 

@@ -10,16 +10,14 @@ sheet of each category is drawn beside the images.
 
 import pathlib
 
-from absl import flags
-from ml_collections import config_flags
+from catpose.launch import command
 
-from launch import command
-
-CONFIG = config_flags.DEFINE_config_file("config", "configs/mini.py", "what to draw")
-OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "where the images go", required=True)
-PER_CATEGORY = flags.DEFINE_integer("per_category", 1000, "images of each category", lower_bound=1)
-SIZE = flags.DEFINE_integer("size", 224, "width and height of the images", lower_bound=16)
-SEED = flags.DEFINE_integer("seed", 0, "of the pictures", lower_bound=0)
+OPTIONS = command.Options()
+CONFIG = OPTIONS.config("what to draw", default="mini")
+OUTPUT_DIR = OPTIONS.string("output_dir", None, "where the images go", required=True)
+PER_CATEGORY = OPTIONS.integer("per_category", 1000, "images of each category", lower_bound=1)
+SIZE = OPTIONS.integer("size", 224, "width and height of the images", lower_bound=16)
+SEED = OPTIONS.integer("seed", 0, "of the pictures", lower_bound=0)
 
 
 def main() -> None:
@@ -50,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

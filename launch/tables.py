@@ -14,17 +14,16 @@ times as long as three in turn, on two CPU cores, since their batches fill the c
 import pathlib
 from typing import Any
 
-from absl import flags
-
 from catpose.errors import InputError
-from launch import command
+from catpose.launch import command
 
-TABLE = flags.DEFINE_list("table", ["all"], "3 to 13, several with commas, all, representations")
-DATA = flags.DEFINE_enum("data", "shapes", ["shapes", "cars3d", "pascal3d"], "what to train on")
-PRESET = flags.DEFINE_enum("preset", "small", ["smoke", "small", "full"], "how long")
-SEEDS = flags.DEFINE_integer("seeds", None, "how many, from 0 on; 3, 1 of smoke", lower_bound=1)
-WORKDIR = flags.DEFINE_string("workdir", None, "where runs and pages go; runs/tables-DATA-PRESET")
-SPLIT = flags.DEFINE_string("split", "", "evaluated images; test, and validation of cars3d")
+OPTIONS = command.Options()
+TABLE = OPTIONS.list("table", ["all"], "3 to 13, several with commas, all, representations")
+DATA = OPTIONS.enum("data", "shapes", ["shapes", "cars3d", "pascal3d"], "what to train on")
+PRESET = OPTIONS.enum("preset", "small", ["smoke", "small", "full"], "how long")
+SEEDS = OPTIONS.integer("seeds", None, "how many, from 0 on; 3, 1 of smoke", lower_bound=1)
+WORKDIR = OPTIONS.string("workdir", None, "where runs and pages go; runs/tables-DATA-PRESET")
+SPLIT = OPTIONS.string("split", "", "evaluated images; test, and validation of cars3d")
 
 
 def main() -> None:
@@ -33,8 +32,8 @@ def main() -> None:
         # Two steps of a program: compiling it fast matters more than what it runs like.
         command.set_xla_flag("xla_backend_optimization_level", "0")
     from catpose import devices
+    from catpose.configs import tables
     from catpose.studies.paper import page, sweep, table_rows
-    from configs import tables
 
     chosen = table_rows.chosen(TABLE.value)
     which = f"{DATA.value},{PRESET.value}"
@@ -105,4 +104,4 @@ def _preface(own: Any, rows: list[str], numbers: list[int]) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

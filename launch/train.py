@@ -13,15 +13,13 @@ import time
 from typing import Any
 
 import numpy as np
-from absl import flags
-from ml_collections import config_flags
 
-from launch import command, processes
+from catpose.launch import command, processes
 
-CONFIG = config_flags.DEFINE_config_file("config", None, "the config file", lock_config=True)
-WORKDIR = flags.DEFINE_string("workdir", None, "where results go; runs/<config name> unless given")
-CHECK = flags.DEFINE_bool("check", False, "try everything in small and say how long it will take")
-flags.mark_flag_as_required("config")
+OPTIONS = command.Options(processes.OPTIONS)
+CONFIG = OPTIONS.config("the name of a config, such as quickstart, or a file")
+WORKDIR = OPTIONS.string("workdir", None, "where results go; runs/<config name> unless given")
+CHECK = OPTIONS.bool("check", False, "try everything in small and say how long it will take")
 
 
 def main() -> None:
@@ -69,4 +67,4 @@ def _check(run: Any, *, talks: bool) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, OPTIONS)

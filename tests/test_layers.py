@@ -26,8 +26,8 @@ LAYERS = (
     ("catpose.train",),
     ("catpose.evaluation",),
     ("catpose.bench", "catpose.studies"),
-    ("configs",),
-    ("launch",),
+    ("catpose.configs",),
+    ("catpose.launch", "catpose.__main__"),
 )
 
 
@@ -37,6 +37,7 @@ def files(*folders):
 
 def name_of(path):
     parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts if parts[0] == "catpose" else ("catpose", *parts)  # where a wheel has them
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -85,7 +86,7 @@ def test_imports_point_downwards(module):
         return  # its `load` is resolved on use
     level, entry = layer(module)
     for other in imports(MODULES[module]):
-        if other.split(".")[0] in ("catpose", "configs", "launch"):
+        if other.split(".")[0] == "catpose":
             other_level, other_entry = layer(other)
             assert other_level < level or other_entry == entry, f"{module} imports {other}"
 
@@ -111,7 +112,13 @@ def test_names_are_imported_by_module():
         ("NamedSharding", ("catpose.devices",)),
         (
             "ml_collections",
-            ("catpose.experiment", "catpose.train", "catpose.studies", "configs", "launch"),
+            (
+                "catpose.experiment",
+                "catpose.train",
+                "catpose.studies",
+                "catpose.configs",
+                "catpose.launch",
+            ),
         ),
     ],
 )
@@ -168,7 +175,6 @@ def test_worker_processes_import_no_jax():
 def test_nothing_asks_for_tensorflow():
     code = """
 import importlib.abc, pkgutil, sys
-from absl.flags import FLAGS
 
 class Watch(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
@@ -176,14 +182,10 @@ class Watch(importlib.abc.MetaPathFinder):
             print(name)
 
 sys.meta_path.insert(0, Watch())
-import catpose, launch
-for package in (catpose, launch):
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if module.name == "catpose.bench.torch_network":
-            continue  # runs in an environment with PyTorch
+import catpose
+for module in pkgutil.walk_packages(catpose.__path__, "catpose."):
+    if module.name != "catpose.bench.torch_network":  # runs in an environment with PyTorch
         __import__(module.name)
-        for flag in list(FLAGS.flags_by_module_dict().get(module.name, ())):
-            delattr(FLAGS, flag.name)
 print("done")
 """
     assert run_python(code) == ["done"]

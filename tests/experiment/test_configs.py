@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
+from catpose.configs import base
 from catpose.data import batch, dataset, online_rendering
 from catpose.experiment import build, phases
 from catpose.experiment import datasets as sources_of
 from catpose.synthetic.objects.catalogue import CATEGORIES
 from catpose.train import input_pipeline, run_setup, state
-from configs import base
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "configs"

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import catpose
+from catpose.configs import quickstart
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, initial_weights, workdir
 from catpose.synthetic import numpy_scene
 from catpose.synthetic.objects import catalogue
 from catpose.train import loop, run_setup
-from configs import quickstart
 from tests.support import tiny
 
 LIMIT = 5_000_000  # bytes

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from launch import command
+from catpose.launch import command
 from tests.support.paths import ROOT
 
 COLUMNS = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1".split(",")
@@ -204,10 +204,15 @@ def test_broken_photographs_beyond_the_share(error, tmp_path):
     [
         (["--config=configs/absent.py"], "no config file 'configs/absent.py'"),
         (["--config", "configs/absent.py"], "no config file 'configs/absent.py'"),
-        ([], "--config"),
-        (["--config=configs/smoke.py", "--config.sed=1"], "unknown config key"),
+        (["--config=smok"], "did you mean 'smoke'?"),
+        ([], "--config is missing (the name of a config"),
+        (["--config=smoke", "--config.sed=1"], "config key 'sed'; did you mean 'seed'?"),
+        (["--config=configs/smoke.py", "--config.width=1"], "did you mean 'model.width'?"),
+        (["--config=smoke", "--config.phases[0].stps=1"], "did you mean 'phases[0].steps'?"),
+        (["--config=smoke", "--config.phases[9].steps=1"], "unknown config key 'phases[9].steps'"),
         (["--config=configs/smoke.py", "--config.seed=abc"], "seed"),
-        (["--config=configs/smoke.py", "--wrkdir=x"], "wrkdir"),
+        (["--config=tables:shapes,small,row9"], "the config cannot be read: ValueError: "),
+        (["--config=smoke", "--wrkdir=x"], "unknown option --wrkdir; did you mean '--workdir'?"),
         (["--config=configs/smoke.py", "x"], "unexpected argument 'x'"),
     ],
 )

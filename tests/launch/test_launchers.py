@@ -6,9 +6,8 @@ import subprocess
 import kubernetes_validate
 import pytest
 import yaml
-from absl import flags
 
-from launch import train
+from catpose.launch import train
 from tests.support.paths import ROOT
 
 SCRIPTS = ("launch/slurm.sh", "launch/tpu_pod.sh", "launch/gke/run.sh")
@@ -60,7 +59,8 @@ def test_wrong_options_are_one_line(script):
 
 def trains(words):
     """What behind launch.train is understood by it, and gets the values whole."""
-    assert {"coordinator", "processes", "process", "distributed", "workdir"} <= set(flags.FLAGS)
+    known = {"coordinator", "processes", "process", "distributed", "workdir"}
+    assert known <= set(train.OPTIONS.values)
     assert train.CONFIG.name == "config"
     for word in TRAINING:
         assert word in words

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catpose.configs import pascal3d_smoke
 from catpose.data import augment, batch, crop_cache
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.render_for_cnn import read as rendered
 from catpose.experiment import phases
 from catpose.train import loop, run_setup
 from catpose.visualize import dataset_sheet
-from configs import pascal3d_smoke
 from tests.support import car_downloads, miniature_pascal3d
 from tests.support.paths import ROOT
 

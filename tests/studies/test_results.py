@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from catpose import metrics
+from catpose.configs import tables
 from catpose.data import dataset
 from catpose.errors import InputError
 from catpose.experiment import build, phases, workdir
 from catpose.studies.paper import outcomes, page, published, results, sweep, table_rows
 from catpose.synthetic.objects import catalogue
-from configs import tables
 from tests.support import tiny
 from tests.support.paths import ROOT
 

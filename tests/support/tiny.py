@@ -3,9 +3,9 @@
 import numpy as np
 from ml_collections import ConfigDict
 
+from catpose.configs import base
 from catpose.data import dataset
 from catpose.train import input_pipeline, run_setup, state
-from configs import base
 
 CATEGORIES = ("ant", "bee", "cat", "dog")
 RESOLUTION = 32

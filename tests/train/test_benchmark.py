@@ -9,9 +9,9 @@ import pytest
 
 from catpose import devices
 from catpose.bench import limits, peer, programs, summary, timing
+from catpose.configs import benchmark
 from catpose.errors import InputError
 from catpose.train import input_pipeline, run_setup, state
-from configs import benchmark
 from tests.support import tiny
 
 PEER = """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from catpose.experiment import checkpoint
-from launch import processes
+from catpose.launch import processes
 from tests.support import jobs
 
 # Adam turns the rounding noise of parameters without a gradient (see test_parallel) into steps,
