@@ -187,18 +187,17 @@ def _parse(argv: Sequence[str], options: flags.FlagValues, about: str) -> list[s
         print("\n".join([about, "", "Options:", *_described(options)]))
         sys.exit(0)
     program = argv[0] if argv[0].startswith("catpose ") else f"catpose {pathlib.Path(argv[0]).stem}"
+    known = {*options, *flags.FLAGS, ""}
+    for name in (text[2:].partition("=")[0] for text in argv if text.startswith("--")):
+        # Found before a config is loaded.
+        if "." not in name and not {name, name.removeprefix("no")} & known:
+            hint = errors.near(f"--{name}", (f"--{each}" for each in options))
+            fail(f"unknown option --{name}{hint or f'; {program} --help lists all'}")
     try:
         if "config" in options:
             argv = _with_config_file(argv, options["config"].default_as_str)
             sys.argv[:] = argv  # where overrides of a config are looked up
         return flags.FLAGS(options(argv, known_only=True))
-    except flags.UnrecognizedFlagError as error:
-        option = f"--{error.flagname}"
-        hint = (
-            errors.near(option, (f"--{name}" for name in options))
-            or f"; {program} --help lists all"
-        )
-        fail(f"unknown option {option}{hint}")
     except (AttributeError, KeyError, IndexError):
         key = _unknown_key(argv)
         if key is None:
@@ -247,7 +246,7 @@ def _unknown_key(argv: Sequence[str]) -> str | None:
     from catpose.experiment import config_files
 
     values = dict(argument[2:].partition("=")[::2] for argument in argv if argument[:2] == "--")
-    known = _keys(config_files.load(values["config"]))
+    known = keys(config_files.load(values["config"]))
     for name in values:
         key = name.removeprefix("config.")
         if key != name and key not in known:
@@ -260,12 +259,15 @@ def _unknown_key(argv: Sequence[str]) -> str | None:
     return None
 
 
-def _keys(tree: Any, prefix: str = "") -> list[str]:
-    """The names of everything in a config, such as "phases[0].steps"."""
+def keys(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Everything in a config by its name, such as "phases[0].steps"."""
     if hasattr(tree, "items"):
         inner = {f"{prefix}.{key}".strip("."): value for key, value in tree.items()}
     elif isinstance(tree, list | tuple):
         inner = {f"{prefix}[{i}]": value for i, value in enumerate(tree)}
     else:
-        return []
-    return [key for name, value in inner.items() for key in (name, *_keys(value, name))]
+        return {}
+    found: dict[str, Any] = {}
+    for name, value in inner.items():
+        found |= {name: value, **keys(value, name)}
+    return found

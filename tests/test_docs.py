@@ -1,14 +1,15 @@
 """README and docs: links resolve, commands and names exist, tables are complete."""
 
 import functools
+import importlib
 import re
 
 import pytest
 import yaml
 
 from catpose import poses
+from catpose.configs import base
 from catpose.evaluation import protocols
-from configs import base
 from tests.support.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "docs/tables/cars/README.md"])
@@ -78,11 +79,9 @@ def test_the_citation_names_the_paper():
 
 @functools.cache
 def options(command):
-    """Names of the options of a command of launch/, those that all commands share among them."""
-    shared = [ROOT / "launch" / f"{name}.py" for name in ("__init__", "command", "processes")]
-    paths = [path for path in (*shared, ROOT / "launch" / f"{command}.py") if path.exists()]
-    code = "".join(path.read_text() for path in paths)
-    return set(re.findall(r"DEFINE_\w+\(\s*\"(\w+)\"", code))
+    """Names of the options of a command of launch/; a module that is no command has none."""
+    module = importlib.import_module(f"catpose.launch.{command}")
+    return set(module.OPTIONS.values) if hasattr(module, "OPTIONS") else set()
 
 
 def has_key(keys):
