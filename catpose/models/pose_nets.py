@@ -18,8 +18,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import init, norm
-from catpose.models.cpu import products
+from catpose.models import init, norm, ops
 
 # The last layer starts this much below Glorot. At 1, pi * tanh saturates in the first steps and
 # training stays at the error of a constant pose.
@@ -143,7 +142,7 @@ class Linear(nn.Module):
         """Each map on its own inputs."""
         shape = (self.num_networks, x.shape[-1], self.num_outputs)
         kernel = self.param("kernel", init.glorot(self.scale), shape, jnp.float32)
-        y = products.stacked(x.astype(self.dtype), kernel.astype(self.dtype))
+        y = ops.batched_matmul(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias_shape = (self.num_networks, self.num_outputs)
             bias = self.param("bias", nn.initializers.zeros, bias_shape, jnp.float32)

@@ -19,14 +19,11 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 from flax import linen as nn
-from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import init, norm
-from catpose.models.cpu import conv as conv_lib
+from catpose.models import init, norm, ops
 
 
 class Variant(NamedTuple):
@@ -113,7 +110,7 @@ class Conv(nn.Module):
         shape = (self.size, self.size, x.shape[-1], self.num_outputs)
         kernel = self.param("kernel", init.he, shape, jnp.float32)
         side = (self.size // 2 if self.padding is None else self.padding,) * 2
-        y = conv_lib.conv(
+        y = ops.conv(
             x.astype(self.dtype),
             kernel.astype(self.dtype),
             stride=self.stride,
@@ -139,7 +136,7 @@ class Stem(nn.Module):
         size = STEM_KERNEL[net.stem]
         x = Conv(net.width, size, 2, variant.use_bias, net.dtype, name="conv")(image)
         normalise = norm.BatchNorm(variant.momentum, variant.eps, name="bn")
-        return max_pool(relu(normalise(x, use_running=use_running, axis_name=axis_name)))
+        return max_pool(ops.relu(normalise(x, use_running=use_running, axis_name=axis_name)))
 
 
 class Stage(nn.Module):
@@ -192,33 +189,10 @@ class Block(nn.Module):
             plan = ((self.width, 1, first), (self.width, 3, second), (num_outputs, 1, 1))
         y = x
         for i, layer in enumerate(plan, start=1):
-            y = conv_norm(y if i == 1 else relu(y), f"conv{i}", f"bn{i}", *layer)
+            y = conv_norm(y if i == 1 else ops.relu(y), f"conv{i}", f"bn{i}", *layer)
         if self.stride != 1 or x.shape[-1] != num_outputs:
             x = conv_norm(x, "shortcut_conv", "shortcut_bn", num_outputs, 1, self.stride)
-        return relu(y + x)
-
-
-@jax.custom_vjp
-def relu(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """The larger of x and 0, whose gradient is read off the result.
-
-    On CPU the result is written to memory, where the next convolution and the backward pass find
-    it: XLA would compute it anew for each, along all blocks before.
-    """
-    y = jnp.maximum(x, 0)
-    return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
-
-
-def _relu_forward(x):
-    y = relu(x)
-    return y, y
-
-
-def _relu_backward(y, gradient):
-    return (jnp.where(y > 0, gradient, jnp.zeros_like(gradient)),)
-
-
-relu.defvjp(_relu_forward, _relu_backward)
+        return ops.relu(y + x)
 
 
 def max_pool(

@@ -4,7 +4,7 @@ import pytest
 from jax import numpy as jnp
 from jax import tree_util
 
-from catpose.models import architectures, pretrained, resnet
+from catpose.models import architectures, ops, pretrained, resnet
 from catpose.poses import axis_angle
 from tests.support.paths import GOLDEN
 
@@ -94,7 +94,7 @@ def test_relu_is_that_of_jax():
     for dtype in (jnp.float32, jnp.bfloat16):
         (value, slopes), (wanted, expected) = (
             (y, pull_back(jnp.full_like(x, 2, dtype))[0])
-            for y, pull_back in (jax.vjp(f, x.astype(dtype)) for f in (resnet.relu, jax.nn.relu))
+            for y, pull_back in (jax.vjp(f, x.astype(dtype)) for f in (ops.relu, jax.nn.relu))
         )
         assert value.dtype == slopes.dtype == dtype
         np.testing.assert_array_equal(*(x.astype(jnp.float32) for x in (value, wanted)))

@@ -62,30 +62,15 @@ _MANY = 384  # positions that pay for transforming a kernel
 _WIDE = 8192  # columns times outputs that give two cores their work
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def conv(
+    stride: int,
+    padding: Padding,
     x: Float[Array, "batch height width inputs"],
     kernel: Float[Array, "rows columns inputs outputs"],
-    *,
-    stride: int = 1,
-    padding: Padding = NO_PADDING,
 ) -> Float[Array, "batch new_height new_width outputs"]:
-    """Cross-correlate images with a kernel, as `lax.conv_general_dilated` does.
-
-    Args:
-      x: images or feature maps, any float type.
-      kernel: weights, of the same type as x.
-      stride: step in both directions, at least 1.
-      padding: ((top, bottom), (left, right)), rows and columns of zeros, not negative.
-
-    Returns:
-      The responses, in the type of x. Only reverse-mode derivatives are defined.
-    """
-    return _conv(stride, padding, x, kernel)
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _conv(stride: int, padding: Padding, x: Array, kernel: Array) -> Array:
-    plain = functools.partial(_plain, stride, padding)
+    """`catpose.models.ops.conv`, in the formulation that is fastest on the program's platform."""
+    default = functools.partial(plain, stride, padding)
     if _is_slow(stride, x, kernel):
         on_cpu = functools.partial(_product, stride, padding)
     elif products.is_deep_bfloat16(x):
@@ -95,23 +80,23 @@ def _conv(stride: int, padding: Padding, x: Array, kernel: Array) -> Array:
     elif _num_abreast(stride, padding, x, kernel) > 1:
         on_cpu = functools.partial(_slide, padding)
     else:
-        return plain(x, kernel)
-    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=plain)
+        return default(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=on_cpu, default=default)
 
 
 def _forward(stride, padding, x, kernel):
-    return _conv(stride, padding, x, kernel), (x, kernel)
+    return conv(stride, padding, x, kernel), (x, kernel)
 
 
 def _backward(stride, padding, residuals, gradient):
     x, kernel = residuals
-    plain = functools.partial(_plain_gradients, stride, padding)
+    default = functools.partial(_plain_gradients, stride, padding)
     product = _product_gradients if _is_slow(stride, gradient, kernel) else _sliding_gradients
     product = functools.partial(product, stride, padding)
-    return lax.platform_dependent(x, kernel, gradient, cpu=product, default=plain)
+    return lax.platform_dependent(x, kernel, gradient, cpu=product, default=default)
 
 
-_conv.defvjp(_forward, _backward)
+conv.defvjp(_forward, _backward)
 
 
 def _is_slow(stride, x, kernel):
@@ -136,7 +121,13 @@ def _is_worth_tiles(stride, x, kernel):
     return stride == 1 and kernel.shape[:2] == (3, 3) and many and wide
 
 
-def _plain(stride, padding, x, kernel):
+def plain(
+    stride: int,
+    padding: Padding,
+    x: Float[Array, "batch height width inputs"],
+    kernel: Float[Array, "rows columns inputs outputs"],
+) -> Float[Array, "batch new_height new_width outputs"]:
+    """XLA's own convolution."""
     strides = (stride, stride)
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS)
 
@@ -161,21 +152,21 @@ def _num_abreast(stride, padding, x, kernel):
 
 
 def _slide(padding, x, kernel):
-    """`_plain` at stride 1, with images side by side where that is faster on CPU."""
+    """`plain` at stride 1, with images side by side where that is faster on CPU."""
     number = _num_abreast(1, padding, x, kernel)
     if number == 1:
-        return _plain(1, padding, x, kernel)
+        return plain(1, padding, x, kernel)
     count, _, width, _ = x.shape
     between = padding[1][0]  # columns of zeros that neighbours share
     x = jnp.pad(x, ((0, 0), (0, 0), (0, between), (0, 0)))
     x = x.reshape(-1, number, *x.shape[1:]).swapaxes(1, 2)
-    y = _plain(1, padding, x.reshape(*x.shape[:2], -1, x.shape[-1]), kernel)
+    y = plain(1, padding, x.reshape(*x.shape[:2], -1, x.shape[-1]), kernel)
     y = y.reshape(*y.shape[:2], number, width + between, y.shape[-1])[:, :, :, :width]
     return y.swapaxes(1, 2).reshape(count, -1, width, y.shape[-1])
 
 
 def _plain_gradients(stride, padding, x, kernel, gradient):
-    return jax.vjp(functools.partial(_plain, stride, padding), x, kernel)[1](gradient)
+    return jax.vjp(functools.partial(plain, stride, padding), x, kernel)[1](gradient)
 
 
 def _product(stride, padding, x, kernel):

@@ -48,36 +48,22 @@ def is_deep_bfloat16(*maps: Float[Array, "..."]) -> bool:
     return maps[0].dtype == jnp.bfloat16 and max(x.shape[-1] for x in maps) >= _DEEP
 
 
-def stacked(
-    x: Float[Array, "networks batch inputs"],
-    kernel: Float[Array, "networks inputs outputs"],
-) -> Float[Array, "networks batch outputs"]:
-    """The product of each matrix with its own kernel.
-
-    Args:
-      x: a matrix of inputs for each network.
-      kernel: a matrix of weights for each, of the same type.
-
-    Returns:
-      Outputs in the type of x. In bfloat16 only reverse-mode derivatives are defined.
-    """
-    if x.dtype == jnp.bfloat16:
-        return _stacked(x, kernel)
-    return jnp.einsum("kbi,kio->kbo", x, kernel)
-
-
 def _either(equation, a, b):
     plain = functools.partial(jnp.einsum, equation)
     return lax.platform_dependent(a, b, cpu=functools.partial(on_cpu, equation), default=plain)
 
 
 @jax.custom_vjp
-def _stacked(x: Array, kernel: Array) -> Array:
+def batched_matmul(
+    x: Float[Array, "networks batch inputs"],
+    kernel: Float[Array, "networks inputs outputs"],
+) -> Float[Array, "networks batch outputs"]:
+    """`catpose.models.ops.batched_matmul` of bfloat16, summed in float32 on a CPU."""
     return _either("kbi,kio->kbo", x, kernel)
 
 
 def _forward(x, kernel):
-    return _stacked(x, kernel), (x, kernel)
+    return batched_matmul(x, kernel), (x, kernel)
 
 
 def _backward(factors, gradient):
@@ -85,4 +71,4 @@ def _backward(factors, gradient):
     return _either("kbo,kio->kbi", gradient, kernel), _either("kbi,kbo->kio", x, gradient)
 
 
-_stacked.defvjp(_forward, _backward)
+batched_matmul.defvjp(_forward, _backward)

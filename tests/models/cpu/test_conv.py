@@ -8,6 +8,7 @@ from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
+from catpose.models import ops
 from catpose.models.cpu import conv, products
 
 # name: image (height, width, inputs), kernel (rows, columns, outputs), stride, padding
@@ -59,7 +60,7 @@ def with_gradients(function):
 def test_value_and_gradients_are_those_of_lax(case):
     with jax.enable_x64(True):
         x, kernel, stride, padding = arrays(case, np.float64)
-        ours = functools.partial(conv.conv, stride=stride, padding=padding)
+        ours = functools.partial(ops.conv, stride=stride, padding=padding)
         theirs = functools.partial(reference, stride=stride, padding=padding)
         shape = jax.eval_shape(theirs, x, kernel).shape
         cotangent = jnp.asarray(np.random.default_rng(1).normal(size=shape))
@@ -83,7 +84,7 @@ def test_bfloat16_stays_bfloat16_and_sums_in_float32(case, batch, deep, monkeypa
     wholes = [jnp.round(a) for a in (x, kernel, cotangent.astype(np.float32))]
     expected = with_gradients(theirs)(*wholes)
     assert max(abs(a).max() for a in expected) <= 256
-    ours = functools.partial(conv.conv, stride=stride, padding=padding)
+    ours = functools.partial(ops.conv, stride=stride, padding=padding)
     actual = with_gradients(ours)(*(a.astype(jnp.bfloat16) for a in wholes))
     for a, b in zip(actual, expected, strict=True):
         assert a.dtype == jnp.bfloat16
@@ -94,7 +95,7 @@ def lowered(case, platform):
     x, kernel, stride, padding = arrays(case, np.float32)
 
     def loss(x, kernel):
-        return (conv.conv(x, kernel, stride=stride, padding=padding) ** 2).sum()
+        return (ops.conv(x, kernel, stride=stride, padding=padding) ** 2).sum()
 
     program = jax.jit(jax.grad(loss, (0, 1))).trace(x, kernel)
     return program.lower(lowering_platforms=(platform,)).as_text()
@@ -118,7 +119,7 @@ def test_devices_share_a_batch(case):
     factor = jnp.arange(1.0, 9.0)[:, None, None, None]
 
     def loss(x, kernel, factor):
-        return (factor * conv.conv(x, kernel, stride=stride, padding=padding) ** 2).sum()
+        return (factor * ops.conv(x, kernel, stride=stride, padding=padding) ** 2).sum()
 
     expected = jax.grad(loss, (0, 1))(x, kernel, factor)
     split = jax.sharding.Mesh(np.array(jax.devices()), ("batch",))
@@ -172,8 +173,7 @@ def test_deep_maps_have_the_value_and_gradients_of_lax(case):
     x = jnp.asarray(generator.normal(size=(4, height, width, inputs)), jnp.float32)
     kernel = jnp.asarray(generator.normal(size=(3, 3, inputs, outputs)), jnp.float32)
     ours, theirs = (
-        functools.partial(f, stride=stride, padding=((1, 1), (1, 1)))
-        for f in (conv.conv, reference)
+        functools.partial(f, stride=stride, padding=((1, 1), (1, 1))) for f in (ops.conv, reference)
     )
     shape = jax.eval_shape(theirs, x, kernel).shape
     cotangent = jnp.asarray(generator.normal(size=shape), jnp.float32)
@@ -199,7 +199,7 @@ def test_gradients_of_patches_are_summed_in_float32():
     shape = jax.eval_shape(theirs, x, kernel).shape
     cotangent = jnp.asarray(generator.integers(-99, 100, shape), jnp.float32)
     wanted = jax.vjp(theirs, x, kernel)[1](cotangent)[0]
-    ours = functools.partial(conv.conv, stride=stride, padding=padding)
+    ours = functools.partial(ops.conv, stride=stride, padding=padding)
     low = [a.astype(jnp.bfloat16) for a in (x, kernel, cotangent)]
     found = with_gradients(ours)(*low)[1]
     assert np.abs(wanted).max() > 4096
@@ -208,7 +208,7 @@ def test_gradients_of_patches_are_summed_in_float32():
 
 def test_shapes_without_running():
     x, kernel, stride, padding = arrays("3x3 strided to a small map", np.float32)
-    shape = jax.eval_shape(functools.partial(conv.conv, stride=stride, padding=padding), x, kernel)
+    shape = jax.eval_shape(functools.partial(ops.conv, stride=stride, padding=padding), x, kernel)
     assert shape.shape == (2, 2, 2, 4)
 
 
@@ -227,7 +227,7 @@ def test_images_abreast_change_nothing(case, abreast):
     with jax.enable_x64(True):
         x, kernel, stride, padding = arrays(case, np.float64, batch=16)
         assert conv._num_abreast(stride, padding, x, kernel) == 2
-        ours = functools.partial(conv.conv, stride=stride, padding=padding)
+        ours = functools.partial(ops.conv, stride=stride, padding=padding)
         theirs = functools.partial(reference, stride=stride, padding=padding)
         shape = jax.eval_shape(theirs, x, kernel).shape
         cotangent = jnp.asarray(np.random.default_rng(1).normal(size=shape))
@@ -244,7 +244,7 @@ def test_images_abreast_stay_on_their_device(abreast):
 
     @functools.partial(jax.jit, in_shardings=(by_image, whole), out_shardings=by_image)
     def slide(x, kernel):
-        return conv.conv(x, kernel, stride=stride, padding=padding)
+        return ops.conv(x, kernel, stride=stride, padding=padding)
 
     program = slide.lower(x, kernel).compile().as_text()
     # One image and a column beside another, on each device.
@@ -261,3 +261,8 @@ def test_wide_maps_and_single_images_stay_as_they_are():
         assert conv._num_abreast(1, padding, jnp.zeros(shape), kernel) == 1
     assert conv._num_abreast(2, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 1
     assert conv._num_abreast(1, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 8
+
+
+def test_formulations_can_be_switched_off(monkeypatch):
+    monkeypatch.setattr(ops, "CPU_FORMULATIONS", False)
+    assert "stablehlo.convolution" in lowered("1x1", "cpu")

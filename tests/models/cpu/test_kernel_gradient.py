@@ -21,7 +21,7 @@ def test_large_maps_have_the_gradient_of_lax(inputs, outputs, num_blocks):
     assert kernel_gradient._num_blocks(4 * 20 * 16, least) == num_blocks
 
     def slide(kernel):
-        return conv._plain(1, ((1, 1), (1, 1)), x, kernel)
+        return conv.plain(1, ((1, 1), (1, 1)), x, kernel)
 
     found = jax.jit(kernel_gradient.of_taps)(taps, gradient)
     wanted = jax.vjp(slide, jnp.zeros((3, 3, inputs, outputs)))[1](gradient)[0]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from jax import numpy as jnp
 
+from catpose.models import ops
 from catpose.models.cpu import products
 
 K, B, FROM, TO = 3, 6, 5, 4
@@ -17,7 +18,7 @@ def wholes():
 
 
 def with_gradients(x, kernel, cotangent):
-    value, pull_back = jax.vjp(products.stacked, x, kernel)
+    value, pull_back = jax.vjp(ops.batched_matmul, x, kernel)
     return value, *pull_back(cotangent)
 
 
@@ -34,7 +35,7 @@ def test_each_matrix_meets_its_own_kernel(wholes, dtype):
 def test_bfloat16_is_summed_in_float32_on_cpu():
     x, ones = jnp.full((1, 1, 1000), 1.0, jnp.bfloat16), jnp.ones((1, 1000, 1), jnp.bfloat16)
     assert products.on_cpu("kbi,kio->kbo", x, ones, jnp.float32) == 1000
-    assert products.stacked(x, ones) == 1000
+    assert ops.batched_matmul(x, ones) == 1000
 
 
 def test_a_transposition_that_follows_stays_outside():
@@ -46,7 +47,7 @@ def test_a_transposition_that_follows_stays_outside():
 
 def test_an_accelerator_has_the_plain_product(wholes):
     x, kernel, _ = (jnp.asarray(a, jnp.bfloat16) for a in wholes)
-    traced = jax.jit(products.stacked).trace(x, kernel)
+    traced = jax.jit(ops.batched_matmul).trace(x, kernel)
     for platform, types in (("cuda", "xbf16"), ("tpu", "xbf16"), ("cpu", "xf32")):
         (line,) = [
             line

@@ -8,7 +8,8 @@ from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from catpose.models.cpu import conv, winograd
+from catpose.models import ops
+from catpose.models.cpu import winograd
 
 # name: images (batch, height, width, inputs), outputs, padding
 CASES = {
@@ -80,7 +81,7 @@ def program(batch, size, channels, dtype=jnp.float32, platform="cpu", stride=1):
     kernel = jnp.zeros((3, 3, channels, channels), dtype)
 
     def loss(x, kernel):
-        return conv.conv(x, kernel, stride=stride, padding=((1, 1), (1, 1))).sum()
+        return ops.conv(x, kernel, stride=stride, padding=((1, 1), (1, 1))).sum()
 
     traced = jax.jit(jax.value_and_grad(loss, (0, 1))).trace(x, kernel)
     return traced.lower(lowering_platforms=(platform,)).as_text()
@@ -113,7 +114,7 @@ def test_tiles_stay_on_their_device():
     x, kernel, gradient = arrays((8, 8, 7, 72), 72, padding, np.float32)
 
     def gradients(x, kernel, gradient):
-        slide = functools.partial(conv.conv, padding=padding)
+        slide = functools.partial(ops.conv, padding=padding)
         return jax.vjp(slide, x, kernel)[1](gradient)
 
     split = jax.sharding.Mesh(np.array(jax.devices()), ("batch",))
