@@ -9,16 +9,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 
-from catpose.data import augment, images
+from catpose import inference
+from catpose.data import images
+from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
-from catpose.experiment import build, initial_weights, phases, workdir
-from catpose.geometry import viewpoint
-from catpose.models import fusion
+from catpose.experiment import build, workdir
 from catpose.visualize import axes, category_models, overlay
 
 Photo = str | pathlib.Path | bytes | Image.Image | np.ndarray
@@ -31,7 +30,8 @@ class Prediction(NamedTuple):
     """What the network says of one box.
 
     Attributes:
-      category: the most probable one.
+      category: the most probable one; where the network chooses a category and a pose together,
+        that of the pair.
       probabilities: by category, in [0, 1], summing to 1.
       rotation: (3, 3), frame "camera": object coordinates to camera coordinates.
       azimuth_deg: in [0, 360); 0 sees the object's front, 90 its left side.
@@ -58,16 +58,13 @@ class Predictor(NamedTuple):
 
     Attributes:
       categories: names, in the order of the network's outputs.
-      predict_fn: (N, S, S, 3) uint8 crops -> probabilities (N, K), rotations (N, 3, 3), and (N, 3)
-        azimuth, elevation and theta in degrees.
-      resolution: S.
-      context: side of the crop over that of the box.
+      predict_fn: (N, S, S, 3) uint8 crops -> what `inference.compile_crops` says of them.
+      input_spec: what the network takes; S is its resolution.
     """
 
     categories: tuple[str, ...]
-    predict_fn: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
-    resolution: int
-    context: float = 1.0
+    predict_fn: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    input_spec: InputSpec
 
     def __call__(
         self, image: Photo | Sequence[Photo], box: Box | Sequence[Box] = None
@@ -97,7 +94,8 @@ class Predictor(NamedTuple):
             x0, y0, x1, y1 = (float(edge) for edge in box)
         except (TypeError, ValueError) as error:
             raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
-        return images.crop(picture, (x0, y0, x1, y1), self.resolution, 0, context=self.context)
+        spec = self.input_spec
+        return images.crop(picture, (x0, y0, x1, y1), spec.resolution, 0, context=spec.context)
 
     def from_crops(self, crops: Sequence[UInt8[np.ndarray, "S S 3"]]) -> list[Prediction]:
         """Category and pose of what `crop` made, in its order."""
@@ -113,17 +111,20 @@ class Predictor(NamedTuple):
         return found
 
     def _prediction(
-        self, probabilities: np.ndarray, rotation: np.ndarray, angles: np.ndarray
+        self,
+        probabilities: np.ndarray,
+        category: np.integer,
+        rotation: np.ndarray,
+        angles: np.ndarray,
     ) -> Prediction:
-        best = int(probabilities.argmax())
         return Prediction(
-            category=self.categories[best],
+            category=self.categories[category],
             probabilities=dict(zip(self.categories, probabilities.tolist(), strict=True)),
             rotation=rotation,
             azimuth_deg=float(angles[0]) % 360,
             elevation_deg=float(angles[1]),
             theta_deg=float(angles[2]),
-            confidence=float(probabilities[best]),
+            confidence=float(probabilities[category]),
         )
 
     def draw(
@@ -170,45 +171,18 @@ def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
     Raises:
       InputError: no run there, or no checkpoint yet.
     """
-    folder = workdir.find(folder)
-    config = workdir.read_config(folder)
-    categories = workdir.read_categories(folder)
-    model = build.build_model(config, categories, workdir.read_keys(folder))
-    step, variables = initial_weights.read_variables(folder, model, best=best)
-    run_phases = build.build_phases(config)
-    phase, _ = phases.at_step(run_phases, step)
-    answering = phases.answering_fusion(run_phases)
-    return from_variables(model, variables, tied=phase.tied, fusion_name=answering)
+    model, variables = build.read_model(workdir.find(folder), best=best)
+    return from_variables(model, variables)
 
 
-def from_variables(
-    model: build.Model, variables: Any, *, tied: bool = False, fusion_name: str = "weighted"
-) -> Predictor:
-    """The predictor of a network in memory.
-
-    Args:
-      model: network and representation.
-      variables: of the network.
-      tied: whether pose network 0 serves all categories.
-      fusion_name: how the pose networks' outputs become one, "weighted" or "top1".
-    """
-
-    @jax.jit
-    def forward(variables: Any, image: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        image = augment.normalize(image, model.normalization)
-        outputs, _ = model.network.apply_fn(variables, image, tied=tied)
-        weights = fusion.weights(fusion_name, outputs.category_logits)
-        rotation = model.pose.to_rotation(model.pose.fuse(outputs.pose_outputs, weights))
-        rotation = viewpoint.convert_frame(rotation, model.frame, "camera")
-        angles = jnp.degrees(jnp.stack(viewpoint.angles_from_rotation(rotation), axis=-1))
-        return jax.nn.softmax(outputs.category_logits), rotation, angles
-
+def from_variables(model: build.Model, variables: Any) -> Predictor:
+    """The predictor of a model in memory, with the variables of its network."""
+    predict_fn = inference.compile_crops(model)
     variables = jax.device_put(variables)
     return Predictor(
         model.categories,
-        lambda image: jax.device_get(forward(variables, image)),
-        model.resolution,
-        model.context,
+        lambda image: jax.device_get(predict_fn(variables, image)),
+        model.input_spec,
     )
 
 

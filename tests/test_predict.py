@@ -201,7 +201,10 @@ def test_whatever_their_number_three_programs_are_enough(predictors, photo):
 
     def predict(crops):
         seen.append(len(crops))
-        return tuple(np.zeros((len(crops), *shape), np.float32) for shape in ((3,), (3, 3), (3,)))
+        probabilities, rotation, angles = (
+            np.zeros((len(crops), *shape), np.float32) for shape in ((3,), (3, 3), (3,))
+        )
+        return probabilities, np.zeros(len(crops), np.int32), rotation, angles
 
     predictor = predictors["weighted"]._replace(predict_fn=predict)
     crop = predictor.crop(photo)

@@ -114,7 +114,7 @@ def inference(run: run_setup.Run, count: int) -> dict[str, Program]:
     """The network alone on images in memory, and evaluation with all its fusions."""
     at = run_setup.initial_state(run)
     variables = devices.replicate({"params": at.params, "batch_stats": at.batch_stats})
-    side = run.model.resolution
+    side = run.model.input_spec.resolution
     image = jnp.zeros((count, side, side, 3), jnp.float32)
 
     def apply(variables: Mapping[str, Any], image: Any) -> Any:

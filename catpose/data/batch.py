@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Num
 from catpose.data import augment as augmentation
 from catpose.data import looks, online_rendering, pose_jitter
 from catpose.data.dataset import Split
+from catpose.data.input_spec import InputSpec
 from catpose.geometry import camera, viewpoint
 
 
@@ -124,16 +125,13 @@ def records(
 
 def prepare(
     key: Array,
-    sources: Mapping[str, Records],
+    records: Mapping[str, Records],
     cache: Mapping[str, Cache],
     *,
+    input_spec: InputSpec,
     augment: augmentation.Augment,
     views: tuple[str, ...],
-    resolution: int,
     margins: Mapping[str, int],
-    context: float,
-    normalization: str,
-    frame: str,
     drawing: Mapping[str, Any] | None = None,
 ) -> Batch:
     """Looks up, changes and normalises the examples of a batch, images and poses together.
@@ -143,36 +141,32 @@ def prepare(
 
     Args:
       key: the step's key.
-      sources: records by source.
+      records: by source.
       cache: images or features by source.
+      input_spec: what the network takes.
       augment: strengths of random changes to images.
       views: not empty: one of these views (`augment.VIEWS`, `augment.random_names`) is drawn for
         each example instead of a new one; the order is that of the stored features' second axis.
-      resolution: side of the network's input.
       margins: of the stored crops, by source, in their pixels.
-      context: side of the crops over that of the boxes, see `augment.view_image`.
-      normalization: see `augment.normalize`.
-      frame: the frame of learning, for the target rotations.
       drawing: how images are drawn, `online_rendering.arguments`, where a source's cache has
         assets.
     """
     parts = [
         _prepare_source(
             key,
-            sources[name],
+            records[name],
             cache[name],
+            input_spec=input_spec,
             augment=augment,
             views=views,
-            resolution=resolution,
             margin=margins[name],
-            context=context,
-            normalization=normalization,
             drawing=drawing or {},
         )
-        for name in sources
+        for name in records
     ]
     batch = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
-    return batch._replace(rotation=viewpoint.convert_frame(batch.rotation, "camera", frame))
+    rotation = viewpoint.convert_frame(batch.rotation, "camera", input_spec.frame)
+    return batch._replace(rotation=rotation)
 
 
 def _prepare_source(
@@ -180,12 +174,10 @@ def _prepare_source(
     rows: Records,
     cache: Cache,
     *,
+    input_spec: InputSpec,
     augment: augmentation.Augment,
     views: tuple[str, ...],
-    resolution: int,
     margin: int,
-    context: float,
-    normalization: str,
     drawing: Mapping[str, Any],
 ) -> Batch:
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows.position)
@@ -195,11 +187,11 @@ def _prepare_source(
             rows.index,
             rows.category,
             cache.assets,
-            size=resolution,
-            context=context,
+            size=input_spec.resolution,
+            context=input_spec.context,
             **drawing,
         )
-        image = augmentation.normalize(made.image, normalization)
+        image = augmentation.normalize(made.image, input_spec.normalization)
         return _batch(rows, made.rotation, image=image)
     seen = _seen(rows, cache) if augment.jitters_pose and rows.camera is not None else None
     if views:
@@ -216,12 +208,10 @@ def _prepare_source(
             cache.image[rows.index] if rows.image is None else rows.image,
             look,
             augment,
+            input_spec=input_spec,
             resample=looks.resamples(views, augment),
-            resolution=resolution,
             margin=margin,
             aspect=1.0 if rows.aspect is None else rows.aspect,
-            context=context,
-            normalization=normalization,
             seen=seen,
         )
     rotation = augmentation.view_rotation(rows.rotation.astype(float), look.view)
@@ -254,10 +244,8 @@ def feature_cache(
     split: Split,
     views: tuple[str, ...],
     *,
+    input_spec: InputSpec,
     augment: augmentation.Augment,
-    resolution: int,
-    context: float,
-    normalization: str,
     batch_size: int,
     progress_fn: Callable[[int], Any] = lambda done: None,
 ) -> np.ndarray:
@@ -268,10 +256,8 @@ def feature_cache(
       variables: of the network; the feature network runs on running statistics.
       split: the examples.
       views: as for `prepare`.
+      input_spec: what the network takes.
       augment: strengths of the random ones among them.
-      resolution: side of the network's input.
-      context: see `prepare`.
-      normalization: see `augment.normalize`.
       batch_size: images at once; the last batch is padded so that nothing recompiles.
       progress_fn: told the number of images done after each batch.
     """
@@ -288,12 +274,10 @@ def feature_cache(
             rows.image,
             looks.stored(views, number, rows.index, augment, seen),
             augment,
+            input_spec=input_spec,
             resample=resample,
-            resolution=resolution,
             margin=split.margin,
             aspect=1.0 if rows.aspect is None else rows.aspect,
-            context=context,
-            normalization=normalization,
             seen=seen,
         )
         return feature_fn(variables, image)

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augment_lib
 from catpose.data import pose_jitter
+from catpose.data.input_spec import InputSpec
 
 
 class Look(NamedTuple):
@@ -70,13 +71,15 @@ def picture(
     look: Look,
     augment: augment_lib.Augment,
     *,
-    normalization: str,
+    input_spec: InputSpec,
     **crop: Any,
 ) -> Float[Array, "B S S 3"]:
-    """What the network sees; `crop` are the keywords of `augment.view_image`."""
-    image = augment_lib.view_image(image, look.view, **crop)
+    """What the network sees; `crop` are the other keywords of `augment.view_image`."""
+    image = augment_lib.view_image(
+        image, look.view, resolution=input_spec.resolution, context=input_spec.context, **crop
+    )
     image = augment_lib.random_colour(look.colour, image, augment)
-    return augment_lib.normalize(image, normalization)
+    return augment_lib.normalize(image, input_spec.normalization)
 
 
 def resamples(views: tuple[str, ...], augment: augment_lib.Augment) -> bool:

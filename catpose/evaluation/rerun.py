@@ -2,16 +2,14 @@
 
 import pathlib
 
-import jax
 import numpy as np
 
-from catpose import devices
+from catpose import devices, inference, progress
 from catpose.data import online_rendering
 from catpose.errors import InputError
 from catpose.evaluation import labels, prediction_files
-from catpose.experiment import build, datasets, initial_weights, phases, workdir
+from catpose.experiment import build, datasets, phases, workdir
 from catpose.models import fusion as fusions
-from catpose.train import input_pipeline, run_setup, state
 
 
 def default_fusion(folder: pathlib.Path, category: str) -> str:
@@ -48,13 +46,11 @@ def predict(
     if fusion not in fusions.FUSIONS:
         raise InputError(f"unknown fusion '{fusion}'; known: {', '.join(fusions.FUSIONS)}")
     config = workdir.read_config(folder)
-    categories = workdir.read_categories(folder)
-    # Before the frame changes: a pose of angles is made for the frame it has learned in.
-    model = build.build_model(config, categories, workdir.read_keys(folder))
-    model, frame = model._replace(frame="camera"), config.frame
+    model, variables = build.read_model(folder, best=best)
+    categories, frame = model.categories, model.input_spec.frame
     # As if it had learned in "camera", so that nothing converts what the network says: a rotation
     # in "paper" that is turned into "camera" and back is not always the same (see viewpoint).
-    config.frame = "camera"
+    model = model._replace(input_spec=model.input_spec._replace(frame="camera"))
     if root and config.data.kind == "shapes":
         if not root.isdigit():
             raise InputError(f"the run in {folder} is on shapes: --data is a seed, not '{root}'")
@@ -72,19 +68,21 @@ def predict(
             f"the data of the run in {folder} has no split '{split}'; "
             f"it has {', '.join(data.splits)} (--split=NAME)"
         )
-    run = run_setup.Run(config, folder, data, model, build.build_phases(config), {}, {}, True)
     devices.check_batch(config.eval.batch_size, "config.eval.batch_size")
-    step, variables = initial_weights.read_variables(folder, run.model, best=best)
-    phase, _ = phases.at_step(run.phases, step)
-    trained = state.create(jax.random.key(0), variables)
-    evaluation = input_pipeline.evaluate_split(run, split, phase, trained)
-    truth = labels.from_split(data.splits[split], categories, f"{split} of {config.name}")
+    chosen = data.splits[split]
+    with progress.bar(
+        total=len(chosen.category), desc=f"evaluate {split}", unit="img", leave=False, show=True
+    ) as bar:
+        evaluation = inference.evaluate(
+            model, variables, chosen, batch_size=config.eval.batch_size, progress_fn=bar.update
+        )
+    truth = labels.from_split(chosen, categories, f"{split} of {config.name}")
     probabilities = np.asarray(evaluation.probabilities, np.float64)
     found = prediction_files.checked(
         truth.id,
         np.asarray(evaluation.rotation[fusion], np.float64),
         frame=frame,
-        category=[categories[c] for c in probabilities.argmax(-1)],
+        category=[categories[c] for c in evaluation.predicted_category[fusion]],
         probabilities=probabilities,
         categories=categories,
     )

@@ -47,7 +47,7 @@ def write(
     timed = _phases(run)
     report = {
         "name": run.config.name,
-        "frame": run.model.frame,
+        "frame": run.model.input_spec.frame,
         "trained_with": last.fusion,
         "seed": run.config.seed,
         "categories": list(run.model.categories),
@@ -97,7 +97,7 @@ def _summaries(
     run: run_setup.Run, evaluations: Mapping[str, inference.Evaluation]
 ) -> dict[str, dict[str, Any]]:
     return {
-        name: inference.summaries(evaluation, run.model.frame)
+        name: inference.summaries(evaluation, run.model.input_spec.frame)
         for name, evaluation in evaluations.items()
     }
 
@@ -158,7 +158,7 @@ def _draw(run: run_setup.Run, evaluations: Mapping[str, inference.Evaluation], f
     split = "test" if "test" in evaluations else list(evaluations)[-1]
     found, names = evaluations[split], run.model.categories
     where = f"{split}, {fusion} fusion"
-    framed = f"{split}, errors in frame {run.model.frame}"
+    framed = f"{split}, errors in frame {run.model.input_spec.frame}"
     plots.error_histogram(found.error_deg, folder / "error_histogram.png", framed)
     summary = _summaries(run, {split: found})[split]
     by_fusion = {name: summary[name] for name in found.error_deg}

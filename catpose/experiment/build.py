@@ -3,15 +3,19 @@
 The config stops here and at the loop: below, functions take arrays, numbers and functions.
 """
 
-from typing import NamedTuple
+import pathlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
 from catpose.data import augment
+from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
-from catpose.experiment import phases
+from catpose.experiment import checkpoint, phases, workdir
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
 from catpose.poses import MAKERS, POSES, dictionary, karcher
@@ -19,16 +23,15 @@ from catpose.poses.base import Pose
 
 
 class Model(NamedTuple):
-    """A network with what must be known to feed and read it.
+    """A network with what must be known to feed it, and how it answers.
 
     Attributes:
       network: its functions.
       pose: the representation of its pose outputs.
       categories: names in the order of the indices.
-      resolution: side of the input in pixels.
-      context: side of the crop over that of the box, see `catpose.data.augment.view_image`.
-      normalization: see `catpose.data.augment.normalize`.
-      frame: the frame of learning.
+      input_spec: what it takes, and the frame of its poses.
+      fusion: how its pose outputs become one where nobody tells the category: "weighted" or "top1".
+      tied: whether pose network 0 serves all categories.
       keys: (M, 3, 3) the dictionary that `pose` was made of, in `frame`; None where it is not a
         fitted one.
       symmetry: (K,) orders (see `catpose.geometry.symmetry`) that losses and errors respect; None
@@ -38,12 +41,11 @@ class Model(NamedTuple):
     network: architectures.Network
     pose: Pose
     categories: tuple[str, ...]
-    resolution: int
-    context: float
-    normalization: str
-    frame: str
-    keys: np.ndarray | None
-    symmetry: np.ndarray | None
+    input_spec: InputSpec
+    fusion: str = "weighted"
+    tied: bool = False
+    keys: np.ndarray | None = None
+    symmetry: np.ndarray | None = None
 
 
 def fit_keys(config: ml_collections.ConfigDict, rotation: np.ndarray) -> np.ndarray | None:
@@ -155,18 +157,54 @@ def build_model(
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"config.model: {error}") from error
-    orders = symmetry.orders(dict(config.data.symmetry), categories)
+    orders = None
+    if config.data.symmetry:
+        orders = symmetry.orders(dict(config.data.symmetry), categories)
+        orders = orders if (orders != 1).any() else None
+    data = config.data
     return Model(
         network,
         pose,
         categories,
-        config.data.resolution,
-        config.data.context,
-        model.normalization,
-        config.frame,
-        keys,
-        orders if (orders != 1).any() else None,
+        InputSpec(data.resolution, data.context, model.normalization, config.frame),
+        keys=keys,
+        symmetry=orders,
     )
+
+
+def answering(model: Model, run_phases: Sequence[phases.Phase], step: int) -> Model:
+    """The model as it answers at a step of its training: fused as at the end, tied as just then."""
+    phase, _ = phases.at_step(run_phases, step)
+    return model._replace(fusion=phases.answering_fusion(run_phases), tied=phase.tied)
+
+
+def read_model(folder: pathlib.Path, *, best: bool = False) -> tuple[Model, dict[str, Any]]:
+    """The model of a run, or one that comes with catpose, and its variables.
+
+    Args:
+      folder: of the run.
+      best: the weights with the lowest validation error instead of the last ones.
+
+    Raises:
+      InputError: no run there, no checkpoint yet, or one of another network.
+    """
+    config = workdir.read_config(folder)
+    model = build_model(config, workdir.read_categories(folder), workdir.read_keys(folder))
+    step, variables = read_variables(folder, model, best=best)
+    return answering(model, build_phases(config), step), variables
+
+
+def read_variables(
+    folder: pathlib.Path, model: Model, *, best: bool = False
+) -> tuple[int, dict[str, Any]]:
+    """Step and variables of a run, or of a network that comes with catpose.
+
+    Raises:
+      InputError: no checkpoint there, or one of another network.
+    """
+    target = jax.eval_shape(model.network.init_fn, jax.random.key(0), model.input_spec.image)
+    step, arrays = checkpoint.read_run(folder, best=best)
+    return step, {name: checkpoint.restore(arrays, target[name], name) for name in target}
 
 
 def build_phases(config: ml_collections.ConfigDict) -> tuple[phases.Phase, ...]:

@@ -1,4 +1,4 @@
-"""The weights that a run begins with, and those that it ended with."""
+"""The weights that a run begins with: random ones, and pretrained ones over them."""
 
 import pathlib
 import re
@@ -31,8 +31,7 @@ def initial_variables(
     Raises:
       InputError: no such file, weights of another network, or another normalisation than theirs.
     """
-    shape = (1, model.resolution, model.resolution, 3)
-    variables = model.network.init_fn(key, jax.ShapeDtypeStruct(shape, jnp.float32))
+    variables = model.network.init_fn(key, model.input_spec.image)
     if config.model.pretrained == "none":
         return variables, "random initial weights"
     if config.model.pretrained in workdir.shipped():
@@ -47,10 +46,10 @@ def initial_variables(
             "set --config.model.pretrained to a file, or to none"
         )
     wanted = pretrained.normalization_of(config.model.variant)
-    if model.normalization != wanted:
+    if model.input_spec.normalization != wanted:
         raise InputError(
             f"pretrained weights of variant {config.model.variant} want "
-            f"config.model.normalization = {wanted}, not {model.normalization}"
+            f"config.model.normalization = {wanted}, not {model.input_spec.normalization}"
         )
     try:
         variables, found = pretrained.load_pretrained(
@@ -72,11 +71,11 @@ def _with_shipped_features(
 ) -> tuple[dict[str, Any], str]:
     name, group = config.model.pretrained, phases.FEATURE_NETWORK
     folder = workdir.find(name)
-    wanted = workdir.read_config(folder).model.normalization
-    if model.normalization != wanted:
+    wanted = workdir.read_config(folder).model.input_spec.normalization
+    if model.input_spec.normalization != wanted:
         raise InputError(
             f"the weights '{name}' want config.model.normalization = {wanted}, "
-            f"not {model.normalization}"
+            f"not {model.input_spec.normalization}"
         )
     _, arrays = checkpoint.read_run(folder, best=False)
     filled = dict(variables)
@@ -89,11 +88,11 @@ def _with_shipped_features(
 def _with_parts_of(
     folder: pathlib.Path, model: build.Model, variables: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
-    wanted = workdir.read_config(folder).model.normalization
-    if model.normalization != wanted:
+    wanted = workdir.read_config(folder).model.input_spec.normalization
+    if model.input_spec.normalization != wanted:
         raise InputError(
             f"the run in {folder} wants config.model.normalization = {wanted}, "
-            f"not {model.normalization}"
+            f"not {model.input_spec.normalization}"
         )
     _, arrays = checkpoint.read_run(folder, best=False)
     found = {}
@@ -123,17 +122,3 @@ def _with_parts_of(
         leaves = [fill(kind, path, leaf) for path, leaf in phases.by_path(tree).items()]
         filled[kind] = jax.tree.unflatten(jax.tree.structure(tree), leaves)
     return filled, f"{folder.name}: {count} arrays loaded; random weights elsewhere"
-
-
-def read_variables(
-    folder: pathlib.Path, model: build.Model, *, best: bool = False
-) -> tuple[int, dict[str, Any]]:
-    """Step and variables of a run, or of a network that comes with catpose.
-
-    Raises:
-      InputError: no checkpoint there, or one of another network.
-    """
-    shape = jax.ShapeDtypeStruct((1, model.resolution, model.resolution, 3), jnp.float32)
-    target = jax.eval_shape(model.network.init_fn, jax.random.key(0), shape)
-    step, arrays = checkpoint.read_run(folder, best=best)
-    return step, {name: checkpoint.restore(arrays, target[name], name) for name in target}

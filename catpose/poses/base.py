@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 Outputs = Float[Array, "*batch outputs"]
 Rotation = Float[Array, "*batch 3 3"]
@@ -22,6 +22,8 @@ class Pose(NamedTuple):
       losses: name -> function of the outputs (..., P) and the target rotation (..., 3, 3) in the
         same frame, one loss per example (...), never reduced.
       fuse: outputs of K pose networks (B, K, P) and weights (B, K) that sum to 1 -> (B, P).
+      choose: where `fuse` picks one network's pose: which, (B,), of the same arguments; None where
+        all networks have a say.
     """
 
     name: str
@@ -33,3 +35,10 @@ class Pose(NamedTuple):
         [Float[Array, "batch networks outputs"], Float[Array, "batch networks"]],
         Float[Array, "batch outputs"],
     ]
+    choose: (
+        Callable[
+            [Float[Array, "batch networks outputs"], Float[Array, "batch networks"]],
+            Int[Array, " batch"],
+        ]
+        | None
+    ) = None

@@ -150,7 +150,7 @@ def make(
         activate=activate,
         to_rotation=to_rotation,
         losses={"geodesic": geodesic, "mse": mse, "probabilistic": probabilistic},
-        fuse=bins.fusion(fusion, mix, best),
+        **bins.fusion(fusion, mix, best),
     )
 
 

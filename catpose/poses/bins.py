@@ -62,11 +62,8 @@ def fusion(
     name: str,
     mix: Callable[[Array, Array], Array],
     best: Callable[[Array], Array],
-) -> Callable[
-    [Float[Array, "batch networks outputs"], Float[Array, "batch networks"]],
-    Float[Array, "batch outputs"],
-]:
-    """The `fuse` of a classified representation.
+) -> dict[str, Callable | None]:
+    """The fields `fuse` and `choose` of a classified representation.
 
     Args:
       name: "mixture" for the marginal P(bin); "joint" for the outputs of the network c that has
@@ -76,7 +73,7 @@ def fusion(
       best: outputs (..., P) -> log-probability (...) of the most probable pose.
 
     Returns:
-      The function that `Pose.fuse` holds.
+      The fields of `Pose` by name.
 
     Raises:
       ValueError: the name is unknown.
@@ -84,14 +81,18 @@ def fusion(
     if name not in FUSIONS:
         raise ValueError(f"the fusion of bins is one of {', '.join(FUSIONS)}, not {name!r}")
     if name == "mixture":
-        return mix
+        return {"fuse": mix, "choose": None}
 
-    def select(outputs, weights):
+    def choose(outputs, weights):
         weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
-        chosen = jnp.argmax(_log(weights) + best(outputs), axis=-1)
-        return mix(outputs, jax.nn.one_hot(chosen, weights.shape[-1], dtype=weights.dtype))
+        return jnp.argmax(_log(weights) + best(outputs), axis=-1)
 
-    return select
+    def fuse(outputs, weights):
+        dtype = jnp.promote_types(weights.dtype, jnp.float32)
+        chosen = choose(outputs, weights)
+        return mix(outputs, jax.nn.one_hot(chosen, weights.shape[-1], dtype=dtype))
+
+    return {"fuse": fuse, "choose": choose}
 
 
 def cross_entropy(

@@ -77,7 +77,7 @@ def make(
         activate=activate,
         to_rotation=to_rotation,
         losses={"cross_entropy": cross_entropy},
-        fuse=bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
+        **bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
     )
 
 

@@ -91,7 +91,7 @@ def make(
         activate=activate,
         to_rotation=to_rotation,
         losses={"soft_cross_entropy": soft_cross_entropy},
-        fuse=bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
+        **bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
     )
 
 

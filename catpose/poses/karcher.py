@@ -67,7 +67,11 @@ def on_the_group(pose: Pose) -> Pose:
 
     geodesic = compare.decoded(_matrices, losses.geodesic)
     return pose._replace(
-        activate=activate, to_rotation=_matrices, losses={"geodesic": geodesic}, fuse=fuse
+        activate=activate,
+        to_rotation=_matrices,
+        losses={"geodesic": geodesic},
+        fuse=fuse,
+        choose=None,
     )
 
 

@@ -100,7 +100,7 @@ def make(
         activate=activate,
         to_rotation=to_rotation,
         losses={"multibin": multibin},
-        fuse=bins.fusion(fusion, mix, best),
+        **bins.fusion(fusion, mix, best),
     )
 
 

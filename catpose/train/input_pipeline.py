@@ -140,9 +140,7 @@ def _view_features(
         split.key,
         weights,
         tuple(looks),
-        model.resolution,
-        model.context,
-        model.normalization,
+        *model.input_spec[:3],  # not the frame, which changes no image
         reads,
     )
     variables = {"params": current.params, "batch_stats": current.batch_stats}
@@ -164,10 +162,8 @@ def _view_features(
                 jax.device_get(variables),
                 split,
                 (view,),
+                input_spec=model.input_spec,
                 augment=strengths,
-                resolution=model.resolution,
-                context=model.context,
-                normalization=model.normalization,
                 batch_size=run.config.eval.feature_batch_size,
                 progress_fn=functools.partial(advance, bar),
             )
@@ -201,12 +197,12 @@ def evaluate_split(
         show=run.show_progress,
     ) as bar:
         evaluation = inference.evaluate(
+            run.model,
             {"params": current.params, "batch_stats": current.batch_stats},
             run.dataset.splits[split],
-            cache(run, split, plain, current),
-            predict_fn=predict_fn,
             batch_size=run.config.eval.batch_size,
-            orders=run.model.symmetry,
+            cache=cache(run, split, plain, current),
+            predict_fn=predict_fn,
             progress_fn=bar.update,
         )
     # The end of training and the report ask for the same.
@@ -215,19 +211,10 @@ def evaluate_split(
 
 
 def compile_predict(run: run_setup.Run, split: str, *, tied: bool) -> Callable:
-    """What predicts batches of a split, see `inference.predict_batch`; compiled once."""
+    """What predicts batches of a split, see `inference.compile_predict`; compiled once."""
     margin = run.dataset.splits[split].margin
     key = ("predict", tied, margin)
     if key not in run.programs:
-        run.programs[key] = inference.compile_predict(
-            run.model.network.apply_fn,
-            pose=run.model.pose,
-            tied=tied,
-            resolution=run.model.resolution,
-            margin=margin,
-            context=run.model.context,
-            normalization=run.model.normalization,
-            frame=run.model.frame,
-            orders=run.model.symmetry,
-        )
+        model = run.model._replace(tied=tied)
+        run.programs[key] = inference.compile_predict(model, margin)
     return run.programs[key]

@@ -197,7 +197,7 @@ def _score_and_save(
     run, at, score = session.run, int(current.step), None
     if evaluates and "validation" in run.dataset.splits:
         evaluation = input_pipeline.evaluate_split(run, "validation", phase, current)
-        figures = inference.summaries(evaluation, run.model.frame)
+        figures = inference.summaries(evaluation, run.model.input_spec.frame)
         session.write_fn({"step": at, "phase": phase.name, "split": "validation", **figures})
         # One score for the whole run, so that states of different phases can be compared.
         score = figures[run.phases[-1].fusion]["pose_err_deg"]

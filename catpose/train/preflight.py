@@ -91,7 +91,7 @@ def _cache(
     """As in training; stored features, which take long to compute, are noughts."""
     if not phase.cached_features:
         return input_pipeline.cache(run, name, phase, current)
-    network, image = run.model.network, run_setup.image_shape(run)
+    network, image = run.model.network, run.model.input_spec.image
     variables = jax.eval_shape(network.init_fn, jax.random.key(0), image)
     shape = jax.eval_shape(network.feature_fn, variables, image).shape
     size = len(run.dataset.splits[name].category), len(phase.views)
@@ -102,7 +102,7 @@ def _features(
     run: run_setup.Run, phase: phases.Phase, current: state.TrainState
 ) -> Iterator[Finding]:
     variables = {"params": current.params, "batch_stats": current.batch_stats}
-    size, side = run.config.eval.feature_batch_size, run.model.resolution
+    size, side = run.config.eval.feature_batch_size, run.model.input_spec.resolution
     image = jax.numpy.zeros((size, side, side, 3))
     compute = jax.jit(run.model.network.feature_fn)
     seconds = _seconds(lambda: compute(variables, image)) / size

@@ -99,9 +99,9 @@ def _check(run: Run) -> None:
             raise InputError(
                 f"config.eval.splits has the unknown split '{name}'; known: {', '.join(SPLITS)}"
             )
-    params = jax.eval_shape(run.model.network.init_fn, jax.random.key(0), image_shape(run))[
-        "params"
-    ]
+    params = jax.eval_shape(
+        run.model.network.init_fn, jax.random.key(0), run.model.input_spec.image
+    )["params"]
     _check_calls(run)
     for phase in run.phases:
         make_tx(run, phase, params)
@@ -161,11 +161,6 @@ def _check_drawn(run: Run, phase: phases.Phase, count: int) -> None:
         )
 
 
-def image_shape(run: Run) -> jax.ShapeDtypeStruct:
-    """One image, as the network takes them."""
-    return jax.ShapeDtypeStruct((1, run.model.resolution, run.model.resolution, 3), np.float32)
-
-
 def pools(run: Run, split: str) -> sampling.Pools:
     """A split's examples by category.
 
@@ -183,7 +178,7 @@ def initial_state(run: Run) -> state.TrainState:
     """
     key = jax.random.key(run.config.seed)
     if run.after is not None:
-        step, variables = initial_weights.read_variables(run.after, run.model)
+        step, variables = build.read_variables(run.after, run.model)
         return state.create(key, variables)._replace(step=jnp.int32(step))
     variables, line = initial_weights.initial_variables(run.config, run.model, key)
     if run.show_progress:
@@ -203,7 +198,7 @@ def restore_state(run: Run, manager: Any, at: int) -> state.TrainState:
 
     def fresh() -> state.TrainState:
         key = jax.random.key(0)
-        empty = state.create(key, run.model.network.init_fn(key, image_shape(run)))
+        empty = state.create(key, run.model.network.init_fn(key, run.model.input_spec.image))
         return state.enter_phase(empty, phase, make_tx(run, phase, empty.params))
 
     found = jax.eval_shape(fresh)
@@ -265,13 +260,10 @@ def prepare_fn(run: Run, phase: phases.Phase) -> Any:
     """What makes the phase's batches inside its step, see `step.train_step`."""
     return functools.partial(
         batch.prepare,
+        input_spec=run.model.input_spec,
         augment=augment.Augment(**phase.augment),
         views=phase.views,
-        resolution=run.model.resolution,
         margins={name: run.dataset.splits[name].margin for name in phase.sources},
-        context=run.model.context,
-        normalization=run.model.normalization,
-        frame=run.model.frame,
         drawing=None
         if run.dataset.engine is None
         else online_rendering.arguments(run.dataset.engine),

@@ -14,6 +14,7 @@ from catpose.data import batch
 from catpose.data import crop_cache as caches
 from catpose.data import listing as listings
 from catpose.data.dataset import Split
+from catpose.data.input_spec import InputSpec
 from catpose.geometry import viewpoint
 from catpose.visualize import axes
 
@@ -136,11 +137,8 @@ def changed(
         batch.prepare,
         augment=augment,
         views=(),
-        resolution=resolution,
-        context=1.0,
+        input_spec=InputSpec(resolution, 1.0, "none", "camera"),
         margins={"show": split.margin},
-        normalization="none",
-        frame="camera",
     )
     cache = {"show": batch.Cache(points=points)}
     made = jax.device_get(jax.jit(prepare_fn)(jax.random.key(seed), records, cache))

@@ -9,6 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from catpose.data import augment, batch, dataset, looks
+from catpose.data.input_spec import InputSpec
 
 SIDE, MARGIN = 12, 2
 MIRROR = np.diag([-1.0, 1, 1])
@@ -58,11 +59,8 @@ def prepare(
         CACHE if cache is None else cache,
         augment=strengths,
         views=views,
-        resolution=SIDE,
+        input_spec=InputSpec(SIDE, 1.0, normalization, frame),
         margins={"train": MARGIN, "rendered": 0},
-        context=1.0,
-        normalization=normalization,
-        frame=frame,
     )
 
 
@@ -224,9 +222,7 @@ def test_cached_features_are_those_of_the_images(views, aspect, camera):
         split,
         views,
         augment=strengths,
-        resolution=SIDE,
-        context=1.0,
-        normalization="torchvision",
+        input_spec=InputSpec(SIDE, 1.0, "torchvision", "camera"),
         batch_size=7,
         progress_fn=done.append,
     )
@@ -301,7 +297,7 @@ def test_features_of_nothing():
     empty = make_split(0)
     features = batch.feature_cache(
         features_of, None, empty, ("identity", "mirror"), augment=augment.Augment(),
-        resolution=SIDE, context=1.0, normalization="keras", batch_size=4,
+        input_spec=InputSpec(SIDE, 1.0, "keras", "camera"), batch_size=4,
     )  # fmt: skip
     assert features.shape[:2] == (0, 2)
 

@@ -108,8 +108,7 @@ def test_steps_fit_together(name, tmp_path):
     if name.startswith("tables"):
         config.model.pretrained = "none"  # phase 0 need not be there
     run = fake_run(config, tmp_path)
-    size = run.model.resolution
-    image = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
+    image = run.model.input_spec.image
     variables = jax.eval_shape(run.model.network.init_fn, jax.random.key(0), image)
     feature = jax.eval_shape(run.model.network.feature_fn, variables, image)
     num = len(run.model.categories)

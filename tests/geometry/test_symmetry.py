@@ -17,11 +17,13 @@ from ml_collections import config_flags
 from scipy.spatial.transform import Rotation
 
 from catpose import inference
+from catpose.data import input_spec
 from catpose.data.batch import Batch
 from catpose.errors import InputError
 from catpose.evaluation import run_report
 from catpose.experiment import build, phases, workdir
 from catpose.geometry import so3, symmetry, viewpoint
+from catpose.models import architectures
 from catpose.models.architectures import Outputs
 from catpose.poses import POSES
 from catpose.synthetic.objects import catalogue
@@ -309,17 +311,11 @@ def test_errors_do_not_depend_on_which_equivalent_is_the_truth(frame):
     def errors(truth, orders):
         """With the truth in frame "camera"."""
         framed = batch._replace(rotation=viewpoint.convert_frame(truth, "camera", frame))
-        found = inference.predict_batch(
-            None,
-            {},
-            {},
-            prepare_fn=lambda key, records, cache: framed,
-            apply_fn=lambda variables, batch: outputs,
-            pose=POSE,
-            frame=frame,
-            orders=orders,
-        )
-        return jax.device_get(found)
+        network = architectures.Network(None, lambda *_, **__: (outputs, {}), None, ())
+        spec = input_spec.InputSpec(32, 1.0, "none", frame)
+        model = build.Model(network, POSE, tuple("abcd"), spec)
+        found = inference.answer(model, None, None, category=batch.category)
+        return jax.device_get(inference.errors_deg(found, framed, orders))
 
     phi = np.where(OWN == 0, 1.234, 2 * np.pi / np.maximum(OWN, 1))[batch.category]
     turned = np.float32(batch.rotation @ turn(phi))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from catpose.configs import pascal3d_smoke
 from catpose.data import augment, batch, crop_cache
+from catpose.data.input_spec import InputSpec
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.render_for_cnn import read as rendered
 from catpose.experiment import phases
@@ -168,11 +169,8 @@ def test_a_sheet_shows_what_training_does(built, tmp_path):
         batch.prepare,
         augment=strengths,
         views=(),
-        resolution=32,
-        context=1.0,
+        input_spec=InputSpec(32, 1.0, "none", "camera"),
         margins={"train": 8},
-        normalization="none",
-        frame="camera",
     )
     rows = {"train": batch.records(split, np.arange(4))}
     held = {"train": batch.Cache(image=split.image, points=split.camera.points)}

@@ -382,6 +382,7 @@ def test_joint_fusion_takes_the_best_pair_of_category_and_pose(name):
     pose, weights = compiled(makers[name]()), random_weights(20, 4)
     outputs = np.asarray(pose.activate(on_device(2 * draw(20, 4, pose.num_outputs))))
     fused = np.asarray(pose.fuse(on_device(outputs), on_device(weights)))
+    chosen = np.asarray(pose.choose(on_device(outputs), on_device(weights)))
     differ = 0
     for row in range(20):
         pairs = {}
@@ -397,6 +398,7 @@ def test_joint_fusion_takes_the_best_pair_of_category_and_pose(name):
         c, _ = max(pairs, key=pairs.get)
         differ += c != weights[row].argmax()
         np.testing.assert_array_equal(fused[row], outputs[row, c])
+        assert chosen[row] == c
     assert differ  # else it would be top-1
 
 

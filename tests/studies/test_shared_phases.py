@@ -5,7 +5,7 @@ import pytest
 
 from catpose import inference
 from catpose.data import dataset
-from catpose.experiment import initial_weights, phases, workdir
+from catpose.experiment import build, phases, workdir
 from catpose.studies.paper import outcomes, shared_phases
 from catpose.train import loop
 from tests.support import tiny
@@ -44,7 +44,7 @@ def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
     with workdir.opened(whole, config):
         alone = loop.train(tiny.run(config, whole, dict(data.splits))).last
     assert int(alone.step) == 7
-    found = initial_weights.read_variables(links[-1].folder, tiny.run(config, whole).model)
+    found = build.read_variables(links[-1].folder, tiny.run(config, whole).model)
     assert found[0] == 7
     for kind, tree in (("params", alone.params), ("batch_stats", alone.batch_stats)):
         ours = phases.by_path(found[1][kind])

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from catpose import devices
 from catpose.data import augment, batch
+from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import build, phases
 from catpose.train import optimizer, state, step
@@ -72,11 +73,8 @@ def trained(mode, *, name, dtype, rate, num_steps=3, dropout=0.0, **changes):
         batch.prepare,
         augment=augment.Augment(mirror=0.5),
         views=(),
-        resolution=tiny.RESOLUTION,
+        input_spec=InputSpec(tiny.RESOLUTION, 1.0, "keras", "camera"),
         margins={"train": 0, "pretrain": 0},
-        context=1.0,
-        normalization="keras",
-        frame="camera",
     )
     shape = jax.ShapeDtypeStruct((1, tiny.RESOLUTION, tiny.RESOLUTION, 3), jnp.float32)
     variables = model.network.init_fn(jax.random.key(1), shape)

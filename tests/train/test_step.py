@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from catpose.data import augment, batch
+from catpose.data.input_spec import InputSpec
 from catpose.experiment import phases
 from catpose.train import input_pipeline, run_setup, state, step
 from tests.support import tiny
@@ -124,9 +125,7 @@ def test_stored_features_are_those_of_each_view(tmp_path):
             split,
             views,
             augment=augment.Augment(),
-            resolution=tiny.RESOLUTION,
-            context=1.0,
-            normalization="torchvision",
+            input_spec=InputSpec(tiny.RESOLUTION, 1.0, "torchvision", "camera"),
             batch_size=4,
         )
 

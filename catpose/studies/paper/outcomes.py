@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from catpose.data.dataset import Dataset
-from catpose.experiment import initial_weights
+from catpose.experiment import build
 from catpose.models import fusion as fusions
 from catpose.studies.paper import shared_phases
 from catpose.train import input_pipeline, state
@@ -55,7 +55,7 @@ def evaluate(
       show_progress: show bars on a terminal.
     """
     run = shared_phases.assemble(link, data, programs=programs, show_progress=show_progress)
-    _, variables = initial_weights.read_variables(link.folder, run.model)
+    _, variables = build.read_variables(link.folder, run.model)
     trained = state.create(jax.random.key(0), variables)
     found = input_pipeline.evaluate_split(run, split, run.phases[-1], trained)
     arrays = {

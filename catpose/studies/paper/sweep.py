@@ -159,7 +159,7 @@ def counts(campaign: Campaign, row: str) -> dict[str, int]:
     model = build.build_model(
         last.config, workdir.read_categories(last.folder), workdir.read_keys(last.folder)
     )
-    return _count(model.network.init_fn, model.resolution)
+    return _count(model.network.init_fn, model.input_spec.resolution)
 
 
 def parameters(campaign: Campaign, rows: Sequence[str]) -> str:
