@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from catpose import devices, metrics
 from catpose.data import augment
 from catpose.data import batch as batches
-from catpose.data.dataset import Split
+from catpose.data.examples import Examples
 from catpose.experiment import build
 from catpose.geometry import so3, symmetry, viewpoint
 from catpose.models import fusion
@@ -196,7 +196,7 @@ def compile_crops(model: build.Model) -> Callable:
 def evaluate(
     model: build.Model,
     variables: Any,
-    split: Split,
+    split: Examples,
     *,
     batch_size: int,
     cache: batches.Cache | None = None,

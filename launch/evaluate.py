@@ -51,7 +51,8 @@ def main() -> None:
 
 
 def _score_file(chosen: Mapping[str, Any]) -> None:
-    from catpose.evaluation import labels, prediction_files
+    from catpose.data import labels
+    from catpose.evaluation import prediction_files
 
     path = pathlib.Path(PREDICTIONS.value)
     found = prediction_files.read(path)

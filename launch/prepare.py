@@ -37,10 +37,10 @@ def main() -> None:
     if name == "models":
         _models(source, output)
         return
-    listing = _prepare(name, source, output)
-    _print_counts(listing)
+    listed = _prepare(name, source, output)
+    _print_counts(listed)
     if SHOW.value:
-        _show(listing, output)
+        _show(listed, output)
 
 
 def _prepare(name: str, source: str, output: pathlib.Path) -> Any:
@@ -80,27 +80,27 @@ def _models(source: str, output: pathlib.Path) -> None:
     print(text_tables.plain(["category", "model", "up", "front", "faces"], rows, 2))
 
 
-def _print_counts(listing: Any) -> None:
-    from catpose.data import listing as listings
+def _print_counts(listed: Any) -> None:
+    from catpose.data import examples
     from catpose.visualize import text_tables
 
-    splits = listings.splits(listing)
+    splits = examples.splits(listed)
     rows = [
         [category]
-        + [str(((listing.category == k) & (listing.split == split)).sum()) for split in splits]
-        for k, category in enumerate(listing.categories)
+        + [str(((listed.category == k) & (listed.split == split)).sum()) for split in splits]
+        for k, category in enumerate(listed.categories)
     ]
-    rows.append(["all", *(str((listing.split == split).sum()) for split in splits)])
+    rows.append(["all", *(str((listed.split == split).sum()) for split in splits)])
     print(text_tables.plain(["objects", *splits], rows, 1))
-    for note in listing.notes:
+    for note in listed.notes:
         print(note)
 
 
-def _show(listing: Any, output: pathlib.Path) -> None:
+def _show(listed: Any, output: pathlib.Path) -> None:
     from catpose.data import augment
     from catpose.visualize import dataset_sheet
 
-    cameras = listing.camera is not None
+    cameras = listed.camera is not None
     changes = augment.Augment(
         mirror=0.5,
         jitter_iou=0.7,
@@ -108,7 +108,7 @@ def _show(listing: Any, output: pathlib.Path) -> None:
         pose_jitter_deg=(1.0, 1.0, 4.0) if cameras else (0.0, 0.0, 0.0),
         contrast=0.2,
     )
-    for path in dataset_sheet.of_listing(listing, output, augment=changes):
+    for path in dataset_sheet.of_examples(listed, output, augment=changes):
         print(f"sheet: {path}")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from catpose import devices
 from catpose.data import batch as batches
-from catpose.data import dataset, online_rendering
+from catpose.data import examples, online_rendering
 from catpose.experiment import datasets, phases
 from catpose.synthetic.objects import catalogue
 from catpose.train import input_pipeline, run_setup, state, step
@@ -41,19 +41,19 @@ class Program(NamedTuple):
     memory: int
 
 
-def noise(num_categories: int, size: int, resolution: int) -> dataset.Dataset:
+def noise(num_categories: int, size: int, resolution: int) -> examples.Dataset:
     """Images and rotations that mean nothing, as a dataset."""
     generator = np.random.default_rng(0)
     axes, _ = np.linalg.qr(generator.normal(size=(size, 3, 3)))
-    split = dataset.Split(
+    split = examples.Examples(
         image=generator.integers(0, 256, (size, resolution, resolution, 3), np.uint8),
         category=np.arange(size, dtype=np.int32) % num_categories,
         rotation=(axes * np.linalg.det(axes)[:, None, None]).astype(np.float32),
-        names=np.arange(size).astype(str),
-        key=f"noise {num_categories} {size} {resolution}",
+        id=np.arange(size).astype(str),
+        digest=f"noise {num_categories} {size} {resolution}",
     )
     names = tuple(f"category {number}" for number in range(num_categories))
-    return dataset.Dataset(names, {"train": split})
+    return examples.Dataset(names, {"train": split})
 
 
 def assemble(config: Any, num_categories: int, size: int) -> run_setup.Run:

@@ -10,13 +10,13 @@ from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augmentation
 from catpose.data import looks, online_rendering, pose_jitter
-from catpose.data.dataset import Split
+from catpose.data.examples import Examples
 from catpose.data.input_spec import InputSpec
 from catpose.geometry import camera, viewpoint
 
 
 class Viewed(NamedTuple):
-    """How the objects of a batch were seen; rows of `catpose.data.dataset.Camera`."""
+    """How the objects of a batch were seen; rows of `catpose.data.examples.Camera`."""
 
     distance: Float[Array, "B"]
     focal: Float[Array, "B 2"]
@@ -78,7 +78,7 @@ class Cache(NamedTuple):
     Attributes:
       image: (N, S, S, 3) uint8; None where records bring their images.
       features: (N, V, ...) float32, the feature network's output for each view, or None.
-      points: (M, P, 3) float32 of examples with a camera, see `catpose.data.dataset.Camera`.
+      points: (M, P, 3) float32 of examples with a camera, see `catpose.data.examples.Camera`.
       assets: what the source's images are drawn from, where they are drawn in the step.
     """
 
@@ -89,7 +89,7 @@ class Cache(NamedTuple):
 
 
 def records(
-    split: Split,
+    split: Examples,
     index: np.ndarray,
     first_position: int = 0,
     *,
@@ -241,7 +241,7 @@ def _seen(rows: Records, cache: Cache) -> pose_jitter.Seen:
 def feature_cache(
     feature_fn: Callable[[Any, Array], Array],
     variables: Any,
-    split: Split,
+    split: Examples,
     views: tuple[str, ...],
     *,
     input_spec: InputSpec,

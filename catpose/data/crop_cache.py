@@ -1,4 +1,4 @@
-"""Listed images decoded once into square uint8 crops on disk, and memory-mapped from then on."""
+"""Images of examples, decoded once into square uint8 crops on disk, memory-mapped from then on."""
 
 import concurrent.futures
 import os
@@ -6,31 +6,31 @@ import os
 import numpy as np
 
 from catpose import progress
-from catpose.data import dataset, disk_cache, images
-from catpose.data import listing as listings
+from catpose.data import disk_cache, examples, images
+from catpose.data.examples import Examples
 from catpose.errors import InputError
 
 
 def load(
-    listing: listings.Listing,
+    listed: Examples,
     *,
     resolution: int,
     margin: int = 0,
     max_broken_share: float = 0.01,
     cache_dir: str = "",
     show_progress: bool = True,
-) -> dataset.Dataset:
-    """The listed images as a dataset.
+) -> examples.Dataset:
+    """Encoded examples as a dataset of decoded ones.
 
-    Crops are stored split by split under the hash of the listing's content and the sizes, so a
+    Crops are stored split by split under the hash of the examples' digest and the sizes, so a
     second run maps them from disk.
 
     Args:
-      listing: annotated images.
+      listed: encoded examples.
       resolution: side of the crops in pixels.
       margin: further pixels on each side, see `images.crop`.
       max_broken_share: images that cannot be decoded are left out and counted, up to this share
-        of the listing.
+        of the examples.
       cache_dir: see `disk_cache.cache_dir`.
       show_progress: show a bar on a terminal.
 
@@ -38,35 +38,30 @@ def load(
       InputError: a box outside its image, or more broken images than `max_broken_share`.
     """
     splits, broken = {}, []
-    for name in listings.splits(listing):
-        index = np.flatnonzero(listing.split == name)
-        key = disk_cache.digest(listing.content, index, resolution, margin, images.CROP_VERSION)
+    for name in examples.splits(listed):
+        index = np.flatnonzero(listed.split == name)
+        key = disk_cache.digest(listed.digest, index, resolution, margin, images.CROP_VERSION)
         arrays = disk_cache.stored(
             disk_cache.cache_dir(cache_dir),
             f"photos-{name}",
             key,
             lambda new_fn, name=name, index=index: _decode(
-                listing, index, resolution, margin, new_fn, name, show_progress
+                listed, index, resolution, margin, new_fn, name, show_progress
             ),
         )
         whole = np.asarray(arrays["whole"])
-        broken += listing.names[index[~whole]].tolist()
-        if not whole.any():
-            continue
-        labels = listings.take(listing, index[whole])
-        splits[name] = dataset.Split(
-            # Whole splits stay memory-mapped; only a broken image makes a copy necessary.
-            image=arrays["image"] if whole.all() else arrays["image"][whole],
-            category=labels.category,
-            rotation=labels.rotation,
-            names=labels.names,
-            key=disk_cache.digest(key, whole),
-            margin=margin,
-            aspect=np.asarray(arrays["aspect"])[whole],
-            camera=labels.camera,
-            flags=labels.flags,
-        )
-    notes, total = listing.notes, len(listing.split)
+        broken += listed.id[index[~whole]].tolist()
+        if whole.any():
+            splits[name] = examples.take(listed, index[whole])._replace(
+                # Whole splits stay memory-mapped; only a broken image makes a copy necessary.
+                image=arrays["image"] if whole.all() else arrays["image"][whole],
+                digest=disk_cache.digest(key, whole),
+                margin=margin,
+                aspect=np.asarray(arrays["aspect"])[whole],
+                box=None,
+                read_fn=None,
+            )
+    notes, total = listed.notes, len(listed.split)
     if broken:
         notes += (f"{len(broken)} broken images left out of {total}",)
     if len(broken) > max_broken_share * total:
@@ -74,11 +69,11 @@ def load(
             f"{len(broken)} of {total} images cannot be read, more than the allowed share "
             f"{max_broken_share:g} (config.data.max_broken_share); the first: {broken[0]}"
         )
-    return dataset.Dataset(listing.categories, splits, notes)
+    return examples.Dataset(listed.categories, splits, notes)
 
 
 def _decode(
-    listing: listings.Listing,
+    listed: Examples,
     index: np.ndarray,
     resolution: int,
     margin: int,
@@ -94,17 +89,17 @@ def _decode(
     def decode(row: int) -> None:
         i = index[row]
         try:
-            pixels = images.open_image(listing.read_fn(i))
+            pixels = images.open_image(listed.read_fn(i))
         except (InputError, OSError):
             whole[row] = False
             return
-        box = listing.box[i]
+        box = listed.box[i]
         box = (0, 0, *pixels.size) if np.isnan(box[0]) else tuple(box.tolist())
         aspect[row] = (box[2] - box[0]) / (box[3] - box[1])
         try:
             image[row] = images.crop(pixels, box, resolution, margin)
         except InputError as error:
-            raise InputError(f"{listing.names[i]}: {error}") from error
+            raise InputError(f"{listed.id[i]}: {error}") from error
 
     # PIL decodes and resizes outside the interpreter lock, so threads use every core.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -15,7 +15,7 @@ import pathlib
 import numpy as np
 
 from catpose.data import disk_cache
-from catpose.data.listing import Listing
+from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
 
@@ -26,7 +26,7 @@ BOX = ("x0", "y0", "x1", "y1")
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
-def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Listing:
+def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
     """Reads `manifest.csv` in the folder `root`.
 
     Examples are named by their files; the boxes of a file that has several are numbered.
@@ -75,10 +75,10 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Listing:
         frame.append(row_frame)
     boxes = np.array(box, np.float64).reshape(-1, 4)
     content = [disk_cache.digest(pathlib.Path(path).read_bytes()) for path in files]
-    return Listing(
+    return Examples(
         read_fn=lambda i: pathlib.Path(files[i]).read_bytes(),
-        content=disk_cache.digest(content, boxes),
-        names=_unique([row["file"] for _, row in rows]),
+        digest=disk_cache.digest(content, boxes),
+        id=_unique([row["file"] for _, row in rows]),
         category=np.array(category, np.int32),
         split=np.array(split, dtype=np.str_),
         rotation=_rotations(np.array(pose, np.float64), np.array(frame), angles),

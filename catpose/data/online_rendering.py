@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 from PIL import Image
 
-from catpose.data import dataset, disk_cache, images, shapes
+from catpose.data import disk_cache, examples, images, shapes
 from catpose.data.render_for_cnn import read as rendered
 from catpose.errors import InputError
 from catpose.synthetic import (
@@ -235,15 +235,15 @@ def _closed(meshes: mesh_batch.Padded) -> mesh_batch.Padded:
     return meshes._replace(vertices=np.where(real[..., None], meshes.vertices, some))
 
 
-def split(made: Engine) -> dataset.Split:
+def split(made: Engine) -> examples.Examples:
     """The models as examples without images: what sampling and records read."""
     count = len(made.category)
-    return dataset.Split(
+    return examples.Examples(
         image=np.zeros((count, 0, 0, 3), np.uint8),
         category=made.category,
         rotation=np.broadcast_to(np.eye(3, dtype=np.float32), (count, 3, 3)),
-        names=made.names,
-        key=made.key,
+        id=made.names,
+        digest=made.key,
     )
 
 

@@ -27,7 +27,7 @@ class Seen(NamedTuple):
 
     Attributes:
       rotation: frame "camera".
-      pinhole: (B,) cameras in shares of the boxes, see `catpose.data.dataset.Camera`; a row with
+      pinhole: (B,) cameras in shares of the boxes, see `catpose.data.examples.Camera`; a row with
         a number that is not finite is unknown.
       model: row of `points`, -1 where there is no CAD model.
       points: vertices of the M CAD models about the objects' centres

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from catpose.data import dataset, disk_cache, shapes
+from catpose.data import disk_cache, examples, shapes
 from catpose.errors import InputError
 from catpose.synthetic.objects.catalogue import CATEGORIES
 
@@ -17,7 +17,7 @@ def load(
     resolution: int,
     cache_dir: str = "",
     show_progress: bool = True,
-) -> dataset.Dataset:
+) -> examples.Dataset:
     """The splits of `shapes`, each from objects and backgrounds of its own.
 
     Args:
@@ -54,14 +54,16 @@ def load(
                 show_progress=show_progress,
             ),
         )
-        splits[split] = dataset.Split(
+        splits[split] = examples.Examples(
             image=arrays["image"],
             category=np.asarray(arrays["category"]),
             rotation=np.asarray(arrays["rotation"]),
-            names=np.array([f"{split} {i}" for i in range(count)]),
-            key=key,
+            categories=CATEGORIES,
+            split=np.full(count, split),
+            id=np.array([f"{split} {i}" for i in range(count)]),
+            digest=key,
         )
-    return dataset.Dataset(CATEGORIES, splits)
+    return examples.Dataset(CATEGORIES, splits)
 
 
 def _source_digest() -> str:

@@ -5,9 +5,10 @@ import pathlib
 import numpy as np
 
 from catpose import devices, inference, progress
-from catpose.data import online_rendering
+from catpose.data import labels, online_rendering
+from catpose.data.examples import Examples
 from catpose.errors import InputError
-from catpose.evaluation import labels, prediction_files
+from catpose.evaluation import prediction_files
 from catpose.experiment import build, datasets, phases, workdir
 from catpose.models import fusion as fusions
 
@@ -25,7 +26,7 @@ def default_fusion(folder: pathlib.Path, category: str) -> str:
 
 def predict(
     folder: pathlib.Path, split: str, fusion: str, *, best: bool = False, root: str = ""
-) -> tuple[labels.Labels, prediction_files.Predictions]:
+) -> tuple[Examples, prediction_files.Predictions]:
     """Predictions of a run's own network for one split of its data.
 
     Args:
@@ -76,7 +77,7 @@ def predict(
         evaluation = inference.evaluate(
             model, variables, chosen, batch_size=config.eval.batch_size, progress_fn=bar.update
         )
-    truth = labels.from_split(chosen, categories, f"{split} of {config.name}")
+    truth = labels.checked(chosen, f"{split} of {config.name}")
     probabilities = np.asarray(evaluation.probabilities, np.float64)
     found = prediction_files.checked(
         truth.id,

@@ -12,7 +12,7 @@ import numpy as np
 
 from catpose import devices, inference
 from catpose.data import augment, disk_cache
-from catpose.data.dataset import Split
+from catpose.data.examples import Examples
 from catpose.evaluation import run_report_text
 from catpose.experiment import phases, workdir
 from catpose.geometry import symmetry, viewpoint
@@ -177,7 +177,7 @@ def _draw(run: run_setup.Run, evaluations: Mapping[str, inference.Evaluation], f
 
 
 def _draw_examples(
-    run: run_setup.Run, split: Split, found: inference.Evaluation, fusion: str, where: str
+    run: run_setup.Run, split: Examples, found: inference.Evaluation, fusion: str, where: str
 ) -> None:
     order = np.argsort(found.error_deg[fusion], kind="stable")
     shown = np.unique(np.concatenate([order[:12], order[-12:]]))

@@ -12,12 +12,14 @@ import jax
 import numpy as np
 
 from catpose import metrics
+from catpose.data import examples
+from catpose.data.examples import BOOLEAN_FLAGS, Examples
 from catpose.errors import InputError
-from catpose.evaluation import averages, bootstrap, labels, prediction_files, protocols
+from catpose.evaluation import averages, bootstrap, prediction_files, protocols
 from catpose.geometry import so3, viewpoint
 
 # Filters in the order in which objects are left out; each object is counted once.
-FILTERS = (*labels.BOOLEAN_FLAGS, "first_object_only", "test_list")
+FILTERS = (*BOOLEAN_FLAGS, "first_object_only", "test_list")
 _ISOMETRIC = ("camera", "upright")
 
 
@@ -52,7 +54,7 @@ class Score(NamedTuple):
 
 
 def score(
-    truth: labels.Labels,
+    truth: Examples,
     found: prediction_files.Predictions,
     protocol: protocols.Protocol,
     *,
@@ -80,13 +82,13 @@ def score(
     strangers = [name for name in found.id.tolist() if name not in known]
     if strangers and not allow_surplus:
         raise InputError(
-            f"{len(strangers)} of {len(found.id)} predictions are of objects that {truth.what} "
+            f"{len(strangers)} of {len(found.id)} predictions are of objects that {truth.origin} "
             f"does not have, the first: '{strangers[0]}' (--allow_surplus leaves them out)"
         )
     kept, left_out, notes = select(truth, protocol)
-    counted = labels.take(truth, kept)
+    counted = examples.take(truth, kept)
     if not len(counted.id):
-        raise InputError(f"no object of {truth.what} is left after the protocol's filters")
+        raise InputError(f"no object of {truth.origin} is left after the protocol's filters")
     if protocol.num_objects not in (0, len(counted.id)):
         notes.append(
             f"the published list has {protocol.num_objects} objects, this one {len(counted.id)}"
@@ -103,7 +105,7 @@ def score(
     categories = counted.categories
     return Score(
         protocol=protocol,
-        what=truth.what,
+        what=truth.origin,
         categories=categories,
         num_objects=len(row),
         num_per_category=np.bincount(counted.category, minlength=len(categories)).tolist(),
@@ -124,7 +126,7 @@ def score(
 
 
 def select(
-    truth: labels.Labels, protocol: protocols.Protocol
+    truth: Examples, protocol: protocols.Protocol
 ) -> tuple[np.ndarray, dict[str, int], list[str]]:
     """Which objects count.
 
@@ -134,9 +136,7 @@ def select(
     """
     source = protocols.TEST_LISTS[protocol.test_list]
     tests = {
-        name: (name, lambda flag: ~flag)
-        for name in labels.BOOLEAN_FLAGS
-        if not getattr(protocol, name)
+        name: (name, lambda flag: ~flag) for name in BOOLEAN_FLAGS if not getattr(protocol, name)
     }
     if protocol.first_object_only:
         tests["first_object_only"] = ("object", lambda flag: flag == 1)
@@ -164,7 +164,7 @@ def select(
 
 
 def errors_deg(
-    truth: labels.Labels, found: prediction_files.Predictions, row: np.ndarray, frame: str
+    truth: Examples, found: prediction_files.Predictions, row: np.ndarray, frame: str
 ) -> np.ndarray:
     """Geodesic errors.
 
@@ -201,7 +201,7 @@ def _converted(rotation: np.ndarray, source: str, target: str) -> np.ndarray:
 
 
 def _table(
-    truth: labels.Labels,
+    truth: Examples,
     found: prediction_files.Predictions,
     row: np.ndarray,
     protocol: protocols.Protocol,
@@ -244,7 +244,7 @@ def _azimuth_deg(rotation: np.ndarray) -> np.ndarray:
 
 
 def _categories(
-    truth: labels.Labels, found: prediction_files.Predictions, row: np.ndarray
+    truth: Examples, found: prediction_files.Predictions, row: np.ndarray
 ) -> np.ndarray:
     """(N,) numbers of the predicted categories, -1 where none is named or predicted."""
     index = {name: c for c, name in enumerate(truth.categories)} | {"": -1}

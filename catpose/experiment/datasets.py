@@ -3,7 +3,7 @@
 import ml_collections
 import numpy as np
 
-from catpose.data import crop_cache, dataset, listing, manifest, online_rendering, shapes_dataset
+from catpose.data import crop_cache, examples, manifest, online_rendering, shapes_dataset
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.pascal3d import layout as releases
 from catpose.data.render_for_cnn import read as rendered
@@ -15,7 +15,7 @@ _NEAREST = 1.2  # half diagonals of an object from its middle to the eye
 
 def load_dataset(
     config: ml_collections.ConfigDict, *, only: str = "", show_progress: bool = True
-) -> dataset.Dataset:
+) -> examples.Dataset:
     """The dataset that `config.data` names, with the rendered images beside it as one more split.
 
     Args:
@@ -45,7 +45,7 @@ def load_dataset(
     elif data.kind in releases.RELEASES:
         listed = pascal3d.read(data.root, dataset=data.kind, variant=data.variant)
         if data.categories:
-            listed = listing.of_categories(listed, tuple(data.categories))
+            listed = examples.of_categories(listed, tuple(data.categories))
         loaded = _decoded(config, listed, show_progress)
     else:
         raise InputError(
@@ -53,7 +53,7 @@ def load_dataset(
             + " or ".join(releases.RELEASES)
         )
     if data.num_train and "train" in loaded.splits:
-        fewer = dataset.fewer(loaded.splits["train"], data.num_train, seed=config.seed)
+        fewer = examples.fewer(loaded.splits["train"], data.num_train, seed=config.seed)
         loaded = loaded._replace(splits={**loaded.splits, "train": fewer})
     if only in loaded.splits:
         return loaded
@@ -66,8 +66,8 @@ def load_dataset(
 
 
 def _with_rendered(
-    config: ml_collections.ConfigDict, loaded: dataset.Dataset, show_progress: bool
-) -> dataset.Dataset:
+    config: ml_collections.ConfigDict, loaded: examples.Dataset, show_progress: bool
+) -> examples.Dataset:
     data = config.data
     listed = rendered.read(
         data.rendered,
@@ -80,14 +80,14 @@ def _with_rendered(
     return loaded._replace(splits={**loaded.splits, **more.splits}, notes=loaded.notes + more.notes)
 
 
-def _with_engine(config: ml_collections.ConfigDict, loaded: dataset.Dataset) -> dataset.Dataset:
+def _with_engine(config: ml_collections.ConfigDict, loaded: examples.Dataset) -> examples.Dataset:
     made = build_engine(config, loaded)
     splits = {**loaded.splits, online_rendering.NAME: online_rendering.split(made)}
     return loaded._replace(splits=splits, engine=made)
 
 
 def build_engine(
-    config: ml_collections.ConfigDict, loaded: dataset.Dataset
+    config: ml_collections.ConfigDict, loaded: examples.Dataset
 ) -> online_rendering.Engine:
     """What `config.engine` says of images that are drawn in the step.
 
@@ -136,7 +136,7 @@ def build_engine(
     )
 
 
-def _views(made: ml_collections.ConfigDict, loaded: dataset.Dataset) -> domain_randomization.Views:
+def _views(made: ml_collections.ConfigDict, loaded: examples.Dataset) -> domain_randomization.Views:
     ranges = view_density.ranges(
         azimuth_deg=made.azimuth_deg,
         elevation_deg=made.elevation_deg,
@@ -161,7 +161,7 @@ def _views(made: ml_collections.ConfigDict, loaded: dataset.Dataset) -> domain_r
     return domain_randomization.Views(limits, view_density.stack(densities), made.uniform_share)
 
 
-def _in_half_diagonals(seen: dataset.Camera) -> np.ndarray:
+def _in_half_diagonals(seen: examples.Camera) -> np.ndarray:
     """Distances in half diagonals of the objects' own models, the engine's unit; NaN if unknown."""
     if not len(seen.points):
         return np.full(seen.distance.shape, np.nan)
@@ -171,8 +171,8 @@ def _in_half_diagonals(seen: dataset.Camera) -> np.ndarray:
 
 
 def _decoded(
-    config: ml_collections.ConfigDict, listed: listing.Listing, show_progress: bool
-) -> dataset.Dataset:
+    config: ml_collections.ConfigDict, listed: examples.Examples, show_progress: bool
+) -> examples.Dataset:
     """Crops whose boxes have the pixels that the network sees of them, so few are interpolated."""
     data = config.data
     box = round(data.resolution / data.context)

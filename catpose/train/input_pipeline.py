@@ -137,7 +137,7 @@ def _view_features(
     number = augment.random_number(view)
     looks = augment.VIEWS[view] if number is None else (number, *strengths)
     key = disk_cache.digest(
-        split.key,
+        split.digest,
         weights,
         tuple(looks),
         *model.input_spec[:3],  # not the frame, which changes no image

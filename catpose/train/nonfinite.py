@@ -57,7 +57,7 @@ def _broken(
             good &= np.isfinite(values).all(axis=1)
         names: list[Any] = []
         for source, rows in records.items():
-            known = run.dataset.splits[source].names
+            known = run.dataset.splits[source].id
             names += [f"{source}: {known[index]}" for index in rows.index]
         found += [name for name, fine in zip(names, good, strict=True) if not fine]
     return list(dict.fromkeys(found))

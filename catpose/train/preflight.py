@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from catpose import devices
-from catpose.data import batch, dataset, online_rendering
+from catpose.data import batch, examples, online_rendering
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, phases
 from catpose.train import input_pipeline, nonfinite, run_setup, state
@@ -121,7 +121,7 @@ def _evaluation(run: run_setup.Run, name: str, current: state.TrainState, times:
     if phase.cached_features:
         phase = dataclasses.replace(phase, cached_features=False, views=())
 
-    few = dataset.fewer(split, size, seed=0)
+    few = examples.fewer(split, size, seed=0)
     small = run._replace(dataset=run.dataset._replace(splits={name: few}))
 
     def predict() -> Any:

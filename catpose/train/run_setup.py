@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from catpose import devices
 from catpose.data import augment, batch, online_rendering, sampling
-from catpose.data.dataset import SPLITS, Dataset
+from catpose.data.examples import SPLITS, Dataset
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, datasets, initial_weights, phases, workdir
 from catpose.train import optimizer, state, step

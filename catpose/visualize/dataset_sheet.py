@@ -10,10 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from catpose.data import augment as augmentation
-from catpose.data import batch
-from catpose.data import crop_cache as caches
-from catpose.data import listing as listings
-from catpose.data.dataset import Split
+from catpose.data import batch, crop_cache, examples
+from catpose.data.examples import Examples
 from catpose.data.input_spec import InputSpec
 from catpose.geometry import viewpoint
 from catpose.visualize import axes
@@ -22,7 +20,7 @@ _CELL, _LINE = 200, 15  # pixels of a picture and of a line of text
 
 
 def dataset_sheet(
-    split: Split,
+    split: Examples,
     categories: Sequence[str],
     path: pathlib.Path,
     *,
@@ -60,7 +58,7 @@ def dataset_sheet(
             box = (margin, margin, side - margin, side - margin) if margin else None
             rotation = split.rotation[example]
             before = axes.draw_axes(image, rotation, box=box)
-            cells.append(_cell(before, f"{name} {split.names[example]}", rotation))
+            cells.append(_cell(before, f"{name} {split.id[example]}", rotation))
             cells.append(_cell(axes.draw_axes(after[i], turned[i]), "changed", turned[i]))
         start += len(row)
         if cells:
@@ -82,8 +80,8 @@ def _cell(image: np.ndarray, title: str, rotation: np.ndarray) -> Image.Image:
     return cell
 
 
-def of_listing(
-    listing: listings.Listing,
+def of_examples(
+    listed: Examples,
     folder: pathlib.Path,
     *,
     augment: augmentation.Augment,
@@ -93,21 +91,21 @@ def of_listing(
     """A sheet for each split, `sheet_<split>.png`, of images decoded for it alone.
 
     Args:
-      listing: annotated images; the examples shown are spread over each category's.
+      listed: encoded examples; those shown are spread over each category's.
       folder: where the sheets go.
       augment: see `dataset_sheet`.
       num: see `dataset_sheet`.
       resolution: see `dataset_sheet`.
     """
     index = []
-    for split in listings.splits(listing):
-        for k in range(len(listing.categories)):
-            rows = np.flatnonzero((listing.split == split) & (listing.category == k))
+    for split in examples.splits(listed):
+        for k in range(len(listed.categories)):
+            rows = np.flatnonzero((listed.split == split) & (listed.category == k))
             index += rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(int)].tolist()
     paths = []
     with tempfile.TemporaryDirectory() as decoded:
-        data = caches.load(
-            listings.take(listing, np.array(index, np.int64)),
+        data = crop_cache.load(
+            examples.take(listed, np.array(index, np.int64)),
             resolution=resolution,
             margin=resolution // 4,
             max_broken_share=1.0,
@@ -128,7 +126,7 @@ def of_listing(
 
 
 def changed(
-    split: Split, index: np.ndarray, augment: augmentation.Augment, resolution: int, seed: int
+    split: Examples, index: np.ndarray, augment: augmentation.Augment, resolution: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The examples as training would see them once: RGB images and rotations."""
     records = {"show": batch.records(split, index, with_images=True)}

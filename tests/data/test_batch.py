@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import augment, batch, dataset, looks
+from catpose.data import augment, batch, examples, looks
 from catpose.data.input_spec import InputSpec
 
 SIDE, MARGIN = 12, 2
@@ -21,18 +21,18 @@ STRONG = augment.Augment(
 def make_split(size, seed=0, margin=MARGIN, aspect=None):
     generator = np.random.default_rng(seed)
     stored = SIDE + 2 * margin
-    return dataset.Split(
+    return examples.Examples(
         image=generator.integers(0, 256, (size, stored, stored, 3), dtype=np.uint8),
         category=generator.integers(0, 3, size).astype(np.int32),
         rotation=Rotation.random(size, random_state=seed).as_matrix().astype(np.float32),
-        names=np.arange(size).astype(str),
-        key=str(seed),
+        id=np.arange(size).astype(str),
+        digest=str(seed),
         margin=margin,
         aspect=aspect,
     )
 
 
-CAMERA = dataset.Camera(
+CAMERA = examples.Camera(
     distance=np.full(20, 5, np.float32),
     focal=np.full((20, 2), 4, np.float32),
     center=np.zeros((20, 2), np.float32),

@@ -51,7 +51,7 @@ def test_photos_keep_their_order_labels_and_splits(tmp_path):
         split = data.splits[name]
         assert shades(split) == numbers
         assert split.category.tolist() == [i % 2 for i in numbers]
-        assert split.names.tolist() == [f"{i}.png" for i in numbers]
+        assert split.id.tolist() == [f"{i}.png" for i in numbers]
         # azimuth = number of degrees: the camera's x axis seen from the object.
         azimuth = np.degrees(np.arctan2(split.rotation[:, 0, 1], split.rotation[:, 0, 0]))
         np.testing.assert_allclose(azimuth, numbers, atol=1e-4)
@@ -61,7 +61,7 @@ def test_photos_keep_their_order_labels_and_splits(tmp_path):
         # Photos are 20 x 30 or 600 x 610, and the whole photo is the box.
         expected_aspect = [20 / 30 if i % 2 else 600 / 610 for i in numbers]
         np.testing.assert_allclose(split.aspect, expected_aspect, rtol=1e-6)
-    assert data.splits["train"].key != data.splits["validation"].key
+    assert data.splits["train"].digest != data.splits["validation"].digest
 
 
 def test_broken_photos_are_left_out_and_counted(tmp_path):
@@ -110,7 +110,7 @@ def test_photos_are_decoded_once(tmp_path, monkeypatch):
     assert len(decoded) == 8
     for name, split in first.splits.items():
         np.testing.assert_array_equal(split.image, again.splits[name].image)
-        assert split.key == again.splits[name].key
+        assert split.digest == again.splits[name].digest
 
     # Labels are read afresh, and are no reason to decode again.
     text = (root / "manifest.csv").read_text()
@@ -124,7 +124,7 @@ def test_photos_are_decoded_once(tmp_path, monkeypatch):
     changed = load(root, tmp_path)
     assert len(decoded) == 16
     assert shades(changed.splits["train"])[0] == 7
-    assert changed.splits["train"].key != first.splits["train"].key
+    assert changed.splits["train"].digest != first.splits["train"].digest
     for number, change in enumerate(({"resolution": 12}, {"margin": 0}), start=3):
         other = load(root, tmp_path, **change)
         assert len(decoded) == 8 * number

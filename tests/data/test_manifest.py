@@ -70,7 +70,7 @@ def test_rows_keep_their_order_and_meaning(tmp_path):
         "a.jpg,van,validation,0,0,0",
     )
     read = manifest.read(write(tmp_path, *lines))
-    assert read.names.tolist() == ["b.jpg#1", "a.jpg#1", "b.jpg#2", "a.jpg#2"]
+    assert read.id.tolist() == ["b.jpg#1", "a.jpg#1", "b.jpg#2", "a.jpg#2"]
     assert [read.read_fn(i) for i in range(4)] == [b"b.jpg", b"a.jpg", b"b.jpg", b"a.jpg"]
     assert read.split.tolist() == ["validation", "test", "train", "validation"]
     assert read.categories == ("bus", "car", "van")
@@ -109,13 +109,13 @@ def test_images_may_lie_beside_the_manifest_or_anywhere(tmp_path):
     rows = [f"{file},car,train,0,0,0" for file in ("a.jpg", "sub/b.jpg", elsewhere)]
     (tmp_path / "manifest.csv").write_text("\n".join([HEADER, *rows]))
     read = manifest.read(tmp_path)
-    assert read.names.tolist() == ["a.jpg", "sub/b.jpg", str(elsewhere)]
+    assert read.id.tolist() == ["a.jpg", "sub/b.jpg", str(elsewhere)]
     assert [read.read_fn(i) for i in range(3)] == [b"a.jpg", b"b.jpg", b"elsewhere.jpg"]
 
 
 def test_no_rows_are_no_error_of_the_manifest(tmp_path):
     read = manifest.read(write(tmp_path, HEADER), ("car",))
-    fields = (read.names, read.category, read.split, read.rotation, read.box)
+    fields = (read.id, read.category, read.split, read.rotation, read.box)
     assert [len(field) for field in fields] == [0] * 5
     assert read.rotation.shape == (0, 3, 3)
 

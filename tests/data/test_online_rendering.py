@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from catpose import devices
-from catpose.data import dataset, manifest, online_rendering, shapes
+from catpose.data import examples, manifest, online_rendering, shapes
 from catpose.data.render_for_cnn import read as rendered
 from catpose.data.render_for_cnn import write as render_files
 from catpose.errors import InputError
@@ -222,7 +222,7 @@ def settings(**changes):
 
 def drawn_run(config, folder, made):
     splits = {"train": tiny.split(48, 0), "drawn": online_rendering.split(made)}
-    data = dataset.Dataset(tiny.CATEGORIES, splits, engine=made)
+    data = examples.Dataset(tiny.CATEGORIES, splits, engine=made)
     return run_setup.assemble(config, folder, data, show_progress=False)
 
 
@@ -291,8 +291,8 @@ def test_written_images_are_read_back_and_an_interrupted_folder_is_filled(tmp_pa
     assert count == 20
     exact = manifest.read(tmp_path / "whole")
     named = rendered.read(tmp_path / "whole", categories=tiny.CATEGORIES, show_progress=False)
-    order = np.argsort([name.rpartition("/")[2] for name in exact.names])
-    to_name = np.argsort(named.names)
+    order = np.argsort([name.rpartition("/")[2] for name in exact.id])
+    to_name = np.argsort(named.id)
     turn = so3.geodesic_distance(exact.rotation[order], named.rotation[to_name])
     # Whole degrees: each of three angles is off by half a degree at most.
     assert np.degrees(np.asarray(turn)).max() < 0.5 * 3

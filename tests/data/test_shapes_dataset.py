@@ -34,8 +34,8 @@ def test_splits_are_those_of_the_engine(tmp_path, drawn):
         for field in ("image", "category", "rotation"):
             np.testing.assert_array_equal(getattr(split, field), expected[field])
         assert split.margin == 0
-        assert split.names.tolist() == [f"{name} {i}" for i in range(numbers[name])]
-    assert len({split.key for split in data.splits.values()}) == 3
+        assert split.id.tolist() == [f"{name} {i}" for i in range(numbers[name])]
+    assert len({split.digest for split in data.splits.values()}) == 3
 
 
 def test_a_data_set_is_drawn_once(tmp_path, drawn, monkeypatch):
@@ -46,20 +46,20 @@ def test_a_data_set_is_drawn_once(tmp_path, drawn, monkeypatch):
     again = shapes_dataset.load(**options)
     assert len(drawn) == 2
     for name in numbers:
-        assert first.splits[name].key == again.splits[name].key
+        assert first.splits[name].digest == again.splits[name].digest
         np.testing.assert_array_equal(first.splits[name].image, again.splits[name].image)
 
     # One split's number is no other split's business.
     shapes_dataset.load(**{**options, "num_images": {"train": 12, "test": 24}})
     assert len(drawn) == 3
-    keys = {first.splits["train"].key}
+    keys = {first.splits["train"].digest}
     for number, change in enumerate(({"seed": 1}, {"resolution": 11}), start=1):
         other = shapes_dataset.load(**{**options, "num_images": {"train": 12}, **change})
         assert len(drawn) == 3 + number
-        keys.add(other.splits["train"].key)
+        keys.add(other.splits["train"].digest)
     # Objects of another version of the code are other objects.
     monkeypatch.setattr(shapes_dataset, "_source_digest", lambda: "another")
-    keys.add(shapes_dataset.load(**{**options, "num_images": {"train": 12}}).splits["train"].key)
+    keys.add(shapes_dataset.load(**{**options, "num_images": {"train": 12}}).splits["train"].digest)
     assert len(drawn) == 6
     assert len(keys) == 4
 

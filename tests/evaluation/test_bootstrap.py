@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from catpose.evaluation import bootstrap, labels, prediction_files, protocols, score
+from catpose.data import labels
+from catpose.evaluation import bootstrap, prediction_files, protocols, score
 
 OWN = protocols.PROTOCOLS["catpose"]
 approx = pytest.approx

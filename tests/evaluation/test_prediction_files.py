@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import dataset
+from catpose.data import examples, labels
 from catpose.errors import InputError
-from catpose.evaluation import labels, prediction_files
+from catpose.evaluation import prediction_files
 
 PASCAL3D = (
     *("aeroplane", "bicycle", "boat", "bottle", "bus", "car"),
@@ -263,23 +263,22 @@ def test_no_labels_there(tmp_path):
 
 
 def test_labels_of_a_split():
-    split = dataset.Split(
+    split = examples.Examples(
         image=np.zeros((2, 1, 1, 3), np.uint8),
         category=np.array([1, 0], np.int32),
         rotation=np.stack([EXPECTED, np.eye(3)]).astype(np.float32),
-        names=np.array(["a", "b"]),
-        key="",
+        id=np.array(["a", "b"]),
+        categories=("ant", "bee"),
         flags={"occluded": np.array([True, False])},
     )
-    found = labels.from_split(split, ("ant", "bee"), "test")
+    found = labels.checked(split, "test")
     assert found.id.tolist() == ["a", "b"]
     assert found.category.tolist() == [1, 0]
     assert found.flags["occluded"].tolist() == [True, False]
-    assert labels.take(found, np.array([False, True])).id.tolist() == ["b"]
-    assert labels.take(found, np.array([1])).flags["occluded"].tolist() == [False]
-    assert labels.from_split(split._replace(flags=None), ("ant", "bee"), "").flags == {}
-    twice = split._replace(names=np.array(["a", "a"]))
-    one_line(labels.from_split, twice, ("ant", "bee"), "test", match=r"^test: 1 ids are those of")
+    assert examples.take(found, np.array([False, True])).id.tolist() == ["b"]
+    assert examples.take(found, np.array([1])).flags["occluded"].tolist() == [False]
+    twice = split._replace(id=np.array(["a", "a"]))
+    one_line(labels.checked, twice, "test", match=r"^test: 1 ids are those of")
 
 
 def test_the_real_list(data_dir):

@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 
+from catpose.data import labels
+from catpose.data.examples import Examples
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.errors import InputError
-from catpose.evaluation import labels, protocols, score
+from catpose.evaluation import protocols, score
 from catpose.geometry import viewpoint
 from tests.support import miniature_pascal3d
 
@@ -83,8 +85,13 @@ FLAGS = {
 
 
 def truth(flags):
-    return labels.Labels(
-        np.array(list("abcdefg")), np.zeros(7, int), np.stack([np.eye(3)] * 7), ("car",), flags, "x"
+    return Examples(
+        np.array(list("abcdefg")),
+        np.zeros(7, int),
+        np.stack([np.eye(3)] * 7),
+        ("car",),
+        flags=flags,
+        origin="x",
     )
 
 

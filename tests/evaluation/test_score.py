@@ -9,8 +9,9 @@ from scipy import linalg
 from scipy.spatial.transform import Rotation
 
 from catpose import metrics
+from catpose.data import examples, labels
 from catpose.errors import InputError
-from catpose.evaluation import labels, prediction_files, protocols, score, score_report
+from catpose.evaluation import prediction_files, protocols, score, score_report
 
 OWN = protocols.PROTOCOLS["catpose"]
 approx = pytest.approx
@@ -45,7 +46,9 @@ def truth_of(category, rotation=None, names=("ant", "bee"), flags=None):
     if rotation is None:
         rotation = Rotation.random(len(category), np.random.default_rng(1)).as_matrix()
     ids = np.array([f"o{i}" for i in range(len(category))])
-    return labels.Labels(ids, category, rotation, tuple(names), flags or {}, "these")
+    return examples.Examples(
+        ids, category, rotation, tuple(names), flags=flags or {}, origin="these"
+    )
 
 
 def found_of(truth, rotation, category=None, frame="camera"):
@@ -284,7 +287,7 @@ def test_the_published_list_is_recognised(real):
     assert result.notes == [
         "the labels do not say: coarse, source; they are taken as already chosen"
     ]
-    smaller = labels.take(truth, np.arange(2108) < 2000)
+    smaller = examples.take(truth, np.arange(2108) < 2000)
     result = score.score(smaller, found, easy, allow_surplus=True, replicates=0)
     assert "the published list has 2108 objects, this one 2000" in result.notes
     assert result.surplus == 108
@@ -325,7 +328,7 @@ def test_an_object_that_does_not_count_needs_no_prediction():
 
 
 def test_surplus_predictions():
-    truth = labels.take(TRUTH, TRUTH.id != "o5")
+    truth = examples.take(TRUTH, TRUTH.id != "o5")
     wrong(
         r"^1 of 6 predictions are of objects that these does not have, the first: 'o5' \(--allow",
         truth, FOUND,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catpose.configs import base
-from catpose.data import batch, dataset, online_rendering
+from catpose.data import batch, examples, online_rendering
 from catpose.experiment import build, phases
 from catpose.experiment import datasets as sources_of
 from catpose.synthetic.objects.catalogue import CATEGORIES
@@ -39,14 +39,14 @@ def fake_run(config, folder):
     if config.data.kind == "manifest":
         categories = tuple(config.data.categories) or tuple("abcdefghi")
     num, side = len(categories), config.data.resolution + 2 * config.data.margin
-    split = dataset.Split(
+    split = examples.Examples(
         image=np.broadcast_to(np.uint8(0), (num, side, side, 3)),
         category=np.arange(num, dtype=np.int32),
         rotation=np.tile(np.eye(3, dtype=np.float32), (num, 1, 1)),
-        names=np.array(categories),
-        key="fake",
+        id=np.array(categories),
+        digest="fake",
         margin=config.data.margin,
-        camera=dataset.Camera(
+        camera=examples.Camera(
             distance=np.ones(num, np.float32),
             focal=np.ones((num, 2), np.float32),
             center=np.zeros((num, 2), np.float32),
@@ -57,7 +57,7 @@ def fake_run(config, folder):
     sources = {source for phase in config.phases for source in phase.sources}
     splits = dict.fromkeys(sources | {"validation", "test"}, split)
     config.parallel = "jit"
-    data = dataset.Dataset(categories, splits)
+    data = examples.Dataset(categories, splits)
     if online_rendering.NAME in sources:
         config.engine.update({"per_category": 1, "num_backgrounds": 1})
         made = sources_of.build_engine(config, data)

@@ -14,7 +14,7 @@ import pytest
 
 from catpose import metrics
 from catpose.configs import tables
-from catpose.data import dataset
+from catpose.data import examples
 from catpose.errors import InputError
 from catpose.experiment import build, phases, workdir
 from catpose.studies.paper import outcomes, page, published, results, sweep, table_rows
@@ -206,7 +206,7 @@ def test_other_categories_leave_the_papers_columns_empty(found):
 
 
 def test_a_campaign_trains_rows_and_reads_them(tmp_path, monkeypatch):
-    data = dataset.Dataset(
+    data = examples.Dataset(
         tiny.CATEGORIES, {"train": tiny.split(48, 0), "validation": tiny.split(24, 1)}
     )
     loaded = types.SimpleNamespace(load_dataset=lambda config: data)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from catpose import inference
-from catpose.data import dataset
+from catpose.data import examples
 from catpose.experiment import build, phases, workdir
 from catpose.studies.paper import outcomes, shared_phases
 from catpose.train import loop
@@ -14,7 +14,7 @@ from tests.support import tiny
 @pytest.fixture(scope="module")
 def data():
     splits = {"train": tiny.split(48, 0), "validation": tiny.split(24, 1)}
-    return dataset.Dataset(tiny.CATEGORIES, splits)
+    return examples.Dataset(tiny.CATEGORIES, splits)
 
 
 def settings(folder, *, fusion="weighted", seed=0):

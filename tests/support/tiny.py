@@ -4,7 +4,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from catpose.configs import base
-from catpose.data import dataset
+from catpose.data import examples
 from catpose.train import input_pipeline, run_setup, state
 
 CATEGORIES = ("ant", "bee", "cat", "dog")
@@ -12,18 +12,19 @@ RESOLUTION = 32
 FEATURES, CATEGORY, POSE = base.ALL
 
 
-def split(size: int, seed: int, *, margin: int = 0) -> dataset.Split:
+def split(size: int, seed: int, *, margin: int = 0) -> examples.Examples:
     """Images of large random squares, which differ after pooling too; random rotations."""
     generator = np.random.default_rng(seed)
     side = RESOLUTION + 2 * margin
     axes, _ = np.linalg.qr(generator.normal(size=(size, 3, 3)))
     squares = generator.integers(0, 256, (size, 4, 4, 3), np.uint8)
-    return dataset.Split(
+    return examples.Examples(
         image=squares.repeat(-(-side // 4), 1).repeat(-(-side // 4), 2)[:, :side, :side],
         category=np.arange(size, dtype=np.int32) % len(CATEGORIES),
         rotation=(axes * np.linalg.det(axes)[:, None, None]).astype(np.float32),
-        names=np.array([f"{i}.png" for i in range(size)]),
-        key=f"tiny {size} {seed} {margin}",
+        id=np.array([f"{i}.png" for i in range(size)]),
+        categories=CATEGORIES,
+        digest=f"tiny {size} {seed} {margin}",
         margin=margin,
     )
 
@@ -61,13 +62,13 @@ def phase(name: str = "only", steps: int = 4, **changes: object) -> ConfigDict:
 
 
 def run(
-    settings: ConfigDict, folder, splits: dict[str, dataset.Split] | None = None
+    settings: ConfigDict, folder, splits: dict[str, examples.Examples] | None = None
 ) -> run_setup.Run:
     """The run of a config, on `splits` or on random ones, nothing read from files."""
     if splits is None:
         splits = {"train": split(48, 0), "validation": split(24, 1), "test": split(20, 2)}
     return run_setup.assemble(
-        settings, folder, dataset.Dataset(CATEGORIES, splits), show_progress=False
+        settings, folder, examples.Dataset(CATEGORIES, splits), show_progress=False
     )
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from catpose.data.dataset import SPLITS
+from catpose.data.examples import SPLITS
 from catpose.data.pascal3d import layout as releases
 from catpose.data.pascal3d import staging
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from catpose import progress
-from catpose.data import dataset, disk_cache, listing
+from catpose.data import disk_cache
+from catpose.data.examples import Camera, Examples
 from catpose.data.pascal3d import build_report, staging, tfds_builder
 from catpose.data.pascal3d import layout as releases
 from catpose.errors import InputError
@@ -195,7 +196,7 @@ def locate(
 
 def read(
     folder: pathlib.Path | str, *, dataset: str = "pascal3d", variant: str = "paper"
-) -> listing.Listing:
+) -> Examples:
     """Opens what `build` made.
 
     Args:
@@ -205,7 +206,7 @@ def read(
 
     Returns:
       The examples in the order train, validation, test. Images are JPEG crops with a margin, boxes
-      are in their pixels; names are "<image id>_<number of the object>", followed by the category
+      are in their pixels; ids are "<image id>_<number of the object>", followed by the category
       where two would be equal. Objects with only a coarse viewpoint (flag "coarse", variant "all")
       have its rotation, with theta 0, and no camera.
 
@@ -228,10 +229,10 @@ def read(
         raise InputError(f"{folder} is damaged ({error}); make it anew") from error
     angles = (columns[name] for name in ("azimuth_deg", "elevation_deg", "theta_deg"))
     rotation = viewpoint.rotation_from_angles(*(np.radians(a).astype(np.float32) for a in angles))
-    return listing.Listing(
+    return Examples(
         read_fn=read_fn,
-        content=report["content"],
-        names=columns["name"],
+        digest=report["content"],
+        id=columns["name"],
         category=columns["label"],
         split=columns["split"],
         rotation=np.asarray(rotation),
@@ -243,14 +244,14 @@ def read(
     )
 
 
-def _camera(columns: dict[str, np.ndarray], points: np.ndarray) -> dataset.Camera:
+def _camera(columns: dict[str, np.ndarray], points: np.ndarray) -> Camera:
     box = columns["original_box"]
     size = box[:, 2:] - box[:, :2]
     middle = (box[:, 2:] + box[:, :2]) / 2
     center = (columns["principal_point"] - middle) / size
     # An object's centre far outside its box: the annotation contradicts itself.
     center[(np.abs(center) > 1).any(axis=1)] = np.nan
-    return dataset.Camera(
+    return Camera(
         distance=columns["distance"].astype(np.float32),
         focal=(columns["focal"] / size).astype(np.float32),
         center=center.astype(np.float32),

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 
 from catpose import progress
-from catpose.data import disk_cache, listing
+from catpose.data import disk_cache
+from catpose.data.examples import Examples
 from catpose.data.render_for_cnn import archive
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
@@ -62,11 +63,11 @@ def read(
     max_per_category: int = 0,
     synsets: Mapping[str, str] | None = None,
     show_progress: bool = True,
-) -> listing.Listing:
+) -> Examples:
     """Lists rendered images; the split of all of them is "rendered".
 
     Empty files and files that do not begin as an image does are left out and counted; others that
-    are damaged show when they are decoded. The listing's `content` is made from names, sizes and
+    are damaged show when they are decoded. Their `digest` is made from names, sizes and
     times of change: to read every byte would take longer than to decode the images again.
 
     Args:
@@ -123,7 +124,7 @@ def read(
     index = [i for i, good in zip(chosen, whole, strict=True) if good]
     found = _listing(files, index, categories, names, TILT_SIGNS[sign])
     return found._replace(
-        content=disk_cache.digest("\n".join(found.names).encode(), where[whole]), notes=tuple(notes)
+        digest=disk_cache.digest("\n".join(found.id).encode(), where[whole]), notes=tuple(notes)
     )
 
 
@@ -133,7 +134,7 @@ def _listing(
     categories: tuple[str, ...],
     category_of: Mapping[str, str],
     sign: int,
-) -> listing.Listing:
+) -> Examples:
     names = [files.name(i) for i in index]
     fields = [NAME.fullmatch(name).group(1, 3, 4, 5) for name in names]
     angles = np.array([row[1:] for row in fields], np.float32)
@@ -148,10 +149,9 @@ def _listing(
             raise InputError(f"cannot read the rendered image {names[i]}: {error}") from error
 
     rendered = np.broadcast_to(np.array("rendered"), (len(names),))
-    return listing.Listing(
+    return Examples(
         read_fn=read_fn,
-        content="",
-        names=np.array(names, dtype=np.str_),
+        id=np.array(names, dtype=np.str_),
         category=np.array([number[row[0]] for row in fields], np.int32),
         split=rendered,
         rotation=np.asarray(rotation),

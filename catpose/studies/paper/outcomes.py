@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from catpose.data.dataset import Dataset
+from catpose.data.examples import Dataset
 from catpose.experiment import build
 from catpose.models import fusion as fusions
 from catpose.studies.paper import shared_phases

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import ml_collections
 
-from catpose.data import dataset, disk_cache
+from catpose.data import disk_cache, examples
 from catpose.experiment import build, phases, workdir
 from catpose.train import loop, run_setup
 
@@ -89,7 +89,7 @@ def is_trained(link: Link) -> bool:
 
 def train(
     chain: list[Link],
-    load_fn: Callable[[ml_collections.ConfigDict], dataset.Dataset],
+    load_fn: Callable[[ml_collections.ConfigDict], examples.Dataset],
     *,
     programs: dict[str, dict[Any, Any]],
     begins_fn: Callable[[Link], None] = lambda link: None,
@@ -121,7 +121,7 @@ def train(
 
 def assemble(
     link: Link,
-    data: dataset.Dataset,
+    data: examples.Dataset,
     *,
     programs: dict[str, dict[Any, Any]],
     show_progress: bool = True,

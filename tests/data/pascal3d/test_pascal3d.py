@@ -80,11 +80,11 @@ def decoded(listing, row):
 def test_every_variant_has_exactly_its_objects(planted, output_dir, variant):
     listing = pascal3d.read(output_dir, variant=variant)
     rule = expected(planted, variant)
-    assert sorted(listing.names.tolist()) == sorted(rule)
+    assert sorted(listing.id.tolist()) == sorted(rule)
     assert listing.categories == miniature.CATEGORIES
     order = ["train", "validation", "test"]
     assert [k for k, _ in itertools.groupby(listing.split.tolist())] == order
-    for row, name in enumerate(listing.names.tolist()):
+    for row, name in enumerate(listing.id.tolist()):
         item = rule[name]
         assert listing.split[row] == item["split"]
         assert listing.categories[listing.category[row]] == item["category"]
@@ -111,7 +111,7 @@ def test_counts_are_those_of_the_miniature(listing):
 
 def test_rotations(planted, listing):
     rule = expected(planted, "paper")
-    for row, name in enumerate(listing.names.tolist()):
+    for row, name in enumerate(listing.id.tolist()):
         angles = [rule[name][n] for n in ("azimuth", "elevation", "theta")]
         np.testing.assert_allclose(listing.rotation[row], camera_rotation(*angles), atol=2e-6)
 
@@ -119,9 +119,9 @@ def test_rotations(planted, listing):
 def test_coarse_viewpoints_are_used_and_flagged(planted, output_dir):
     listing = pascal3d.read(output_dir, variant="all")
     rows = np.flatnonzero(listing.flags["coarse"])
-    assert sorted(listing.names[rows].tolist()) == ["coarse_1", "no_angles_1"]
+    assert sorted(listing.id[rows].tolist()) == ["coarse_1", "no_angles_1"]
     for row in rows:
-        item = expected(planted, "all")[str(listing.names[row])]
+        item = expected(planted, "all")[str(listing.id[row])]
         azimuth = 45.0 * round(item["azimuth"] / 45)
         np.testing.assert_allclose(
             listing.rotation[row], camera_rotation(azimuth, 5.0, 0.0), atol=2e-6
@@ -147,7 +147,7 @@ def image_box(item):
 def test_boxes_and_pictures(planted, listing):
     """Through its box, each stored picture shows what the photograph shows through its own."""
     rule = expected(planted, "paper")
-    for row, name in enumerate(listing.names.tolist()):
+    for row, name in enumerate(listing.id.tolist()):
         item = rule[name]
         suffix = "jpg" if item["source"] == "pascal" else "JPEG"
         folder = planted.root / "Images" / f"{item['category']}_{item['source']}"
@@ -176,7 +176,7 @@ def test_cameras_project_the_models_onto_the_boxes(planted, listing):
     assert camera.points.shape == (24, 512, 3)
     rule = expected(planted, "paper")
     checked = 0
-    for row, name in enumerate(listing.names.tolist()):
+    for row, name in enumerate(listing.id.tolist()):
         item = rule[name]
         if item["source"] == "imagenet" and not re.match(r"n\d+_\d{1,4}_1|doubled", name):
             continue
@@ -190,7 +190,7 @@ def test_cameras_project_the_models_onto_the_boxes(planted, listing):
         np.testing.assert_allclose(shares.max(axis=0), 0.5, atol=2e-4)
         checked += 1
     assert checked == 24 + 1 + 15 + 15
-    unknown = listing.names[camera.model < 0]
+    unknown = listing.id[camera.model < 0]
     assert unknown.tolist() == ["no_model_1"]
 
 
@@ -206,7 +206,7 @@ def test_tensorflow_datasets_reads_it_too(planted, output_dir, listing):
     for row, example in zip(rows, source, strict=True):
         name, image = example["name"].decode(), example["image_id"].decode()
         item = rule[name]
-        assert name == listing.names[row]
+        assert name == listing.id[row]
         assert example["category"] == listing.category[row]
         assert (image, example["object"]) == (item["image"], item["object"])
         assert example["cad_index"] == item["cad_index"]
@@ -223,10 +223,10 @@ def test_tensorflow_datasets_reads_it_too(planted, output_dir, listing):
 
 
 def test_threads_read_the_same(listing):
-    rows = list(range(len(listing.names))) * 4
+    rows = list(range(len(listing.id))) * 4
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         found = list(pool.map(listing.read_fn, rows))
-    alone = [listing.read_fn(row) for row in range(len(listing.names))]
+    alone = [listing.read_fn(row) for row in range(len(listing.id))]
     assert found == alone * 4
 
 
@@ -240,8 +240,8 @@ def test_objectnet3d(tmp_path):
     listing = pascal3d.read(tmp_path / "out", dataset="objectnet3d")
     assert listing.categories == ("ashtray", "bed", "car", "teapot")
     rule = expected(planted, "paper")
-    assert sorted(listing.names.tolist()) == sorted(rule)
-    for row, name in enumerate(listing.names.tolist()):
+    assert sorted(listing.id.tolist()) == sorted(rule)
+    for row, name in enumerate(listing.id.tolist()):
         item = rule[name]
         assert listing.split[row] == item["split"]
         assert listing.categories[listing.category[row]] == item["category"]
@@ -282,6 +282,6 @@ def test_voc_flags(planted):
 
 
 def test_digest_of_what_is_stored(listing):
-    assert len(
-        {disk_cache.digest(listing.read_fn(row)) for row in range(len(listing.names))}
-    ) == len(listing.names)
+    assert len({disk_cache.digest(listing.read_fn(row)) for row in range(len(listing.id))}) == len(
+        listing.id
+    )

@@ -62,21 +62,21 @@ def test_no_tensorflow(planted, listing, tmp_path):
         from catpose.data.pascal3d import dataset as pascal3d
         pascal3d.build(sys.argv[1], sys.argv[2], show_progress=False)
         listing = pascal3d.read(sys.argv[2])
-        print(sum(len(listing.read_fn(i)) > 0 for i in range(len(listing.names))))
+        print(sum(len(listing.read_fn(i)) > 0 for i in range(len(listing.id))))
         assert "tensorflow" not in sys.modules
     """
     # The folder that the archive was unpacked in does as well as the release's own.
     result = run(code, planted.root.parent, tmp_path / "out", tmp_path / "path")
     assert result.returncode == 0, result.stderr
-    assert int(result.stdout.split()[-1]) == len(listing.names)
+    assert int(result.stdout.split()[-1]) == len(listing.id)
     assert "Beside Table 2 of the paper" in result.stdout
 
 
 def same(a, b):
-    assert a.content == b.content
-    for name in ("names", "category", "split", "rotation", "box"):
+    assert a.digest == b.digest
+    for name in ("id", "category", "split", "rotation", "box"):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    for row in range(len(a.names)):
+    for row in range(len(a.id)):
         assert a.read_fn(row) == b.read_fn(row)
 
 
@@ -94,16 +94,16 @@ def test_content_changes_with_a_picture_or_a_box(planted, listing, tmp_path):
     """And with nothing else: the same tree elsewhere has the same content."""
     shutil.copytree(planted.root, tmp_path / "copy")
     report = pascal3d.build(tmp_path / "copy", tmp_path / "out", show_progress=False)
-    assert report["content"] == listing.content
+    assert report["content"] == listing.digest
     photo = next((tmp_path / "copy/Images/train_pascal").iterdir())
     Image.open(photo).rotate(180).save(photo)
     with pytest.raises(InputError, match=r"1\.0\.0 was built from other files .*; delete it to"):
         pascal3d.build(tmp_path / "copy", tmp_path / "out", show_progress=False)
     shutil.rmtree(report["folder"])
     changed = pascal3d.build(tmp_path / "copy", tmp_path / "out", show_progress=False)
-    assert changed["content"] != listing.content
+    assert changed["content"] != listing.digest
     found = pascal3d.read(tmp_path / "out")
-    differing = [found.read_fn(i) != listing.read_fn(i) for i in range(len(listing.names))]
+    differing = [found.read_fn(i) != listing.read_fn(i) for i in range(len(listing.id))]
     assert sum(differing) == 1
 
 

@@ -85,8 +85,8 @@ SOURCES = pytest.mark.parametrize("source", [folder, tar])
 def test_names_are_poses(tmp_path, source, tilt_sign, sign):
     found = read(source(tmp_path), tilt_sign=tilt_sign)
     expected = {os.path.basename(path): row for path, row in IMAGES.items()}
-    assert sorted(found.names) == sorted(expected)
-    for i, name in enumerate(found.names):
+    assert sorted(found.id) == sorted(expected)
+    for i, name in enumerate(found.id):
         content, category, azimuth, elevation, tilt = expected[name]
         assert found.read_fn(i) == content
         assert found.read_fn(np.int64(i)) == content
@@ -108,7 +108,7 @@ def test_names_are_poses(tmp_path, source, tilt_sign, sign):
 
 def test_a_folder_and_a_tar_say_the_same(tmp_path):
     a, b = read(folder(tmp_path)), read(str(tar(tmp_path)))
-    for field in ("names", "category", "split", "rotation"):
+    for field in ("id", "category", "split", "rotation"):
         np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
 
 
@@ -119,7 +119,7 @@ def test_threads_read_at_the_same_time(tmp_path, source):
     order = np.random.default_rng(0).integers(0, 30, 2000)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         for i, content in zip(order, pool.map(found.read_fn, order), strict=True):
-            assert content == expected[found.names[i]]
+            assert content == expected[found.id[i]]
 
 
 @SOURCES
@@ -139,7 +139,7 @@ def test_they_are_decoded_like_any_other_listing(tmp_path, source):
     split = data.splits["rendered"]
     assert len(split.image) == 30
     numbers = {os.path.basename(path): i for i, path in enumerate(IMAGES)}
-    for pixels, shown in zip(split.image, split.names, strict=True):
+    for pixels, shown in zip(split.image, split.id, strict=True):
         assert np.abs(pixels.reshape(-1, 3) - np.array([numbers[shown], 100, 200.0])).max() < 4
 
 
@@ -179,8 +179,8 @@ def test_further_synsets(tmp_path, source):
     found = read(
         source(tmp_path), categories=("vehicle",), synsets={CAR: "vehicle", BUS: "vehicle"}
     )
-    assert len(found.names) == 20
-    assert len(set(found.names)) == 20
+    assert len(found.id) == 20
+    assert len(set(found.id)) == 20
 
 
 DESCRIPTIONS = {
@@ -219,7 +219,7 @@ def test_what_is_left_out_is_counted(tmp_path, source):
         ".DS_Store": b"no image",
     }
     found = read(source(tmp_path, extra), categories=(*CATEGORIES, "boat"))
-    assert len(found.names) == 31
+    assert len(found.id) == 31
     assert set(found.notes) == {
         "2 empty rendered images left out",
         "1 rendered images left out that are neither PNG nor JPEG",
@@ -229,7 +229,7 @@ def test_what_is_left_out_is_counted(tmp_path, source):
         "no rendered images of boat",
     }
     # Of doubles the first path is taken: digits come before letters.
-    shown = found.names.tolist().index(os.path.basename(first))
+    shown = found.id.tolist().index(os.path.basename(first))
     assert found.read_fn(shown) == IMAGES[first][0]
 
 
@@ -248,20 +248,20 @@ def test_a_part_is_fixed_and_spread_over_models_and_views(tmp_path):
     root = many(tmp_path)
     parts = {k: read(root, categories=("car",), max_per_category=k) for k in (3, 12, 40, 84, 99)}
     for k, part in parts.items():
-        assert len(part.names) == min(k, 84)
-        assert sorted(part.names) == part.names.tolist()
+        assert len(part.id) == min(k, 84)
+        assert sorted(part.id) == part.id.tolist()
         again = read(root, categories=("car",), max_per_category=k)
-        assert again.names.tolist() == part.names.tolist()
-        assert again.content == part.content
-    models = {k: [n.split("_")[1] for n in part.names] for k, part in parts.items()}
+        assert again.id.tolist() == part.id.tolist()
+        assert again.digest == part.digest
+    models = {k: [n.split("_")[1] for n in part.id] for k, part in parts.items()}
     assert sorted(models[3]) == ["a", "b", "c"]
     assert [models[12].count(m) for m in "abc"] == [4, 4, 4]
     assert [models[40].count(m) for m in "abc"] == [18, 18, 4]
     for small, large in ((3, 12), (12, 40), (40, 84)):
-        assert set(parts[small].names) < set(parts[large].names)
-    azimuths = [int(n.split("_")[2][1:]) for n in parts[40].names if "_a_" in n]
+        assert set(parts[small].id) < set(parts[large].id)
+    azimuths = [int(n.split("_")[2][1:]) for n in parts[40].id if "_a_" in n]
     assert np.histogram(azimuths, 4, (0, 360))[0].min() >= 2
-    assert parts[84].content == parts[99].content != parts[40].content
+    assert parts[84].digest == parts[99].digest != parts[40].digest
 
 
 def test_a_part_does_not_depend_on_the_order_on_disk(tmp_path):
@@ -275,21 +275,21 @@ def test_a_part_does_not_depend_on_the_order_on_disk(tmp_path):
             write(root, {key: held[key] for key in order})
             listings.append(read(root, max_per_category=limit))
         for found in listings:
-            assert found.names.tolist() == listings[0].names.tolist()
-            assert found.content == listings[0].content
+            assert found.id.tolist() == listings[0].id.tolist()
+            assert found.digest == listings[0].digest
             assert np.bincount(found.category).tolist() == [limit or 10] * 3
 
 
 def test_the_content_changes_with_the_images(tmp_path):
     root = folder(tmp_path)
     some = root / next(iter(IMAGES))
-    contents = [read(root).content]
+    contents = [read(root).digest]
 
     def changed():
-        contents.append(read(root).content)
+        contents.append(read(root).digest)
         assert len(set(contents)) == len(contents)
 
-    assert read(root, tilt_sign="fresh").content == contents[0]  # labels are no part of it
+    assert read(root, tilt_sign="fresh").digest == contents[0]  # labels are no part of it
     os.utime(some, ns=(2 * 10**18, 2 * 10**18))
     changed()
     some.write_bytes(some.read_bytes() + b"x")
@@ -299,9 +299,9 @@ def test_the_content_changes_with_the_images(tmp_path):
     changed()
     some.with_name(some.name.replace("_d", "_d9")).unlink()
     changed()
-    contents.append(read(tar(tmp_path)).content)
+    contents.append(read(tar(tmp_path)).digest)
     extra = {f"{CAR}/m/{name_of(CAR, 'm', 4, 1, 1, 1)}": encoded(1)}
-    contents.append(read(tar(tmp_path, extra)).content)
+    contents.append(read(tar(tmp_path, extra)).digest)
     assert len(set(contents)) == len(contents)
 
 
@@ -309,7 +309,7 @@ def test_an_image_that_is_gone_is_named(tmp_path):
     root = folder(tmp_path)
     found = read(root)
     shutil.rmtree(root)
-    with pytest.raises(InputError, match=f"^cannot read the rendered image {found.names[7]}: "):
+    with pytest.raises(InputError, match=f"^cannot read the rendered image {found.id[7]}: "):
         found.read_fn(7)
 
 
