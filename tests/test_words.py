@@ -50,7 +50,7 @@ PHRASES = (
     (r"\bstands? for\b", "is, replaces, represents"),
     (r"\bstored features\b", "cached features"),
     (r"\bin (one's|its|his) stead\b", "instead"),
-    (r"\bmean(s|ing)? nothing\b", "is invalid"),
+    (r"\bvalues? that means? nothing\b", "an invalid value"),
     (r"\bgo(es)? on (where|from)\b", "resumes"),
 )
 _ISE = (
@@ -74,6 +74,8 @@ BRITISH = (
     (r"artefact", "artifact"),
     (r"pre-empt", "preempt"),
 )
+# Names of functions, which are verbs that say what a function does.
+FUNCTIONS = {"told", "said", "shows", "worked", "asked", "joined", "in_company"}
 # Keys of configs, which users have: they keep their names.
 KEYS = {"grey"}
 # By type, what its parameters are called; `other_state` is one too.
@@ -145,10 +147,17 @@ def violations(found, patterns):
                     yield f"{number}: '{words}', say '{instead}'"
 
 
+def _functions(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name.strip("_") in FUNCTIONS:
+            yield f"{node.lineno}: a function called '{node.name}', say what it does"
+
+
 def in_code(path):
     """All violations of a module."""
     yield from violations(texts(path), PHRASES + BRITISH)
     yield from violations(_names(path), BRITISH)
+    yield from _functions(path)
 
 
 def in_page(path):
