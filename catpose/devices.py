@@ -32,8 +32,7 @@ Tree = TypeVar("Tree")
 def start(coordinator: str | None, count: int | None, index: int | None) -> None:
     """Makes this process one of a job; to be called before any device is touched.
 
-    A signal to stop that one of them gets stops all, see `preempted`; where one dies, the others
-    end too.
+    A signal to one process stops all, see `preempted`; if one dies, the others end too.
 
     Args:
       coordinator: host and port where the first process listens.
@@ -47,7 +46,7 @@ def start(coordinator: str | None, count: int | None, index: int | None) -> None
         jax.distributed.initialize(coordinator, count, index, heartbeat_timeout_seconds=HEARTBEAT)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"cannot join the job's processes: {error}") from error
-    # The others are told of SIGTERM by the runtime; of Ctrl-C they are told so.
+    # The runtime forwards SIGTERM to the other processes, so Ctrl-C is sent on as SIGTERM.
     signal.signal(signal.SIGINT, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
@@ -56,27 +55,29 @@ def is_first() -> bool:
     return jax.process_index() == 0
 
 
-def in_company() -> bool:
-    """Whether this process is one of several; touches no device."""
+def is_multiprocess() -> bool:
+    """Whether this is one of several JAX processes; initializes no device."""
     return jax.distributed.is_initialized()
 
 
 def from_first(tree: Tree) -> Tree:
-    """What the first process has of this, in all of them; they wait for each other here."""
+    """Copies the first process's tree to all processes, which wait for each other here."""
     return multihost_utils.broadcast_one_to_all(tree) if jax.process_count() > 1 else tree
 
 
 def preempted(steps: range) -> bool:
-    """Whether a process of this job was told to stop; after the same step in all of them.
+    """Whether any process of this job got a signal; all get the answer after the same step.
 
     Args:
       steps: those done since the last call, none left out: the processes agree on one of them.
     """
-    return in_company() and any([multihost_utils.reached_preemption_sync_point(s) for s in steps])
+    return is_multiprocess() and any(
+        [multihost_utils.reached_preemption_sync_point(s) for s in steps]
+    )
 
 
 def own_rows(count: int) -> slice:
-    """Which of a batch's `count` rows are this process's."""
+    """The slice of a batch of `count` rows that this process holds."""
     each = count // jax.process_count()
     return slice(each * jax.process_index(), each * (jax.process_index() + 1))
 
@@ -117,9 +118,9 @@ def place(records: Any, mode: str, *, axis: int = 0) -> Any:
 def keep_compilations() -> None:
     """Keeps compiled programs in the cache folder, so that the same step is never compiled twice.
 
-    Where JAX_COMPILATION_CACHE_DIR says where, they are kept there; where the folder cannot be
-    made this user's own and nobody else's, nowhere. Each kind of processor has its own: code for
-    one may not run on another that shares the folder.
+    JAX_COMPILATION_CACHE_DIR has precedence. Nothing is kept where the folder cannot be made
+    private to this user. Each kind of processor has its own subfolder, since code for one may
+    not run on another that shares the folder.
     """
     if jax.config.jax_compilation_cache_dir:
         return
@@ -142,14 +143,14 @@ def _processor() -> list[str]:
 
 
 def memory_for_data() -> int:
-    """Bytes that images may take on each device: two fifths of its memory, where it tells."""
+    """Bytes that images may take on each device: two fifths of its memory."""
     stats = jax.local_devices()[0].memory_stats() or {}
-    # A CPU does not tell, and its memory is the host's.
+    # A CPU does not report its memory.
     return int(stats.get("bytes_limit", 5 << 30) * 0.4)
 
 
 def check_batch(batch_size: int, name: str) -> None:
-    """Raises InputError where the devices cannot share a source's examples evenly."""
+    """Raises InputError if the examples of a split do not divide evenly among the devices."""
     count = jax.device_count()
     if batch_size % count:
         raise InputError(
@@ -159,7 +160,7 @@ def check_batch(batch_size: int, name: str) -> None:
 
 
 def check_mode(mode: str) -> None:
-    """Raises InputError where `mode` is none of MODES."""
+    """Raises InputError if `mode` is not one of MODES."""
     if mode not in MODES:
         raise InputError(f"config.parallel is '{mode}'; it can be {' or '.join(MODES)}")
 

@@ -1,11 +1,11 @@
-"""Wrong input, told to people."""
+"""Errors in what the user gave."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something that the user gave is wrong: one line that names the thing and the remedy.
+    """Invalid input: one line that says what is wrong, where, and what to do.
 
     The commands print it without a traceback and exit with status 1; any other exception is a
     defect of catpose and keeps its traceback.

@@ -1,7 +1,7 @@
 """The pinhole camera of PASCAL3D+, and homographies between its pictures.
 
 Rotations are in frame "camera": x right, y up, z towards the viewer. The camera looks along -z at
-an object whose centre lies `distance` in front of it, on the axis that meets the picture at
+an object whose center lies `distance` in front of it, on the axis that meets the picture at
 `center`. Image coordinates have x to the right and y down; their unit is that of `focal` and
 `center`: pixels, or, with one focal length per axis, shares of a box.
 
@@ -22,12 +22,12 @@ _NEAREST = 0.05
 
 
 class Pinhole(NamedTuple):
-    """Cameras that look at an object's centre, with any leading axes.
+    """Cameras that look at an object's center, with any leading axes.
 
     Attributes:
-      distance: from the camera to the object's centre, in the object's unit.
+      distance: from the camera to the object's center, in the object's unit.
       focal: focal length along the picture's x and y, in the image's units.
-      center: where the object's centre is seen, in the image's units.
+      center: where the object's center is seen, in the image's units.
     """
 
     distance: Float[Array, "*batch"]
@@ -39,16 +39,16 @@ class Pinhole(NamedTuple):
 def project(
     points: Float[Array, "*batch V 3"], rotation: Float[Array, "*batch 3 3"], pinhole: Pinhole
 ) -> tuple[Float[Array, "*batch V 2"], Float[Array, "*batch V"]]:
-    """Where points of the object are seen, and how far in front of the camera they are.
+    """Image coordinates and depths of points of the object.
 
     Args:
-      points: in the object's frame and unit, about its centre.
+      points: in the object's frame and unit, about its center.
       rotation: of the object, frame "camera".
       pinhole: the cameras.
 
     Returns:
       Image coordinates, and depths along the axis of view in the object's unit. Depths below 1/20
-      of the object's distance, behind the camera too, are set to that.
+      of the object's distance, also negative ones, are set to that.
     """
     camera = jnp.sum(rotation[..., None, :, :] * points[..., None, :], axis=-1)
     distance = pinhole.distance[..., None]
@@ -62,9 +62,9 @@ def project(
 def on_plane(
     image: Float[Array, "*batch V 2"], rotation: Float[Array, "*batch 3 3"], pinhole: Pinhole
 ) -> Float[Array, "*batch V 3"]:
-    """Points of the object's frame that are seen at `image`, on one plane.
+    """Points of the object's frame that project to `image`, on one plane.
 
-    The plane is parallel to the picture and goes through the object's centre.
+    The plane is parallel to the picture and goes through the object's center.
 
     Args:
       image: image coordinates.
@@ -83,10 +83,10 @@ def fit_homography(
     target: Float[Array, "*batch V 2"],
     weight: Float[Array, "*batch V"],
 ) -> Float[Array, "*batch 3 3"]:
-    """The homography that takes source points nearest to their targets, by least squares.
+    """Least-squares homography from source points to target points.
 
-    It minimises the weighted squares of the direct linear transformation's two equations per
-    point. Both sets are first centred and scaled alike by the source's mean and spread, and the
+    It minimizes the weighted squares of the direct linear transformation's two equations per
+    point. Both sets are first centered and scaled alike by the source's mean and spread, and the
     unknowns are the eight deviations from the identity, so small motions keep their precision in
     float32. Points that leave it undetermined (three of them, or all on a line) give a homography
     close to the identity among those that fit.
@@ -139,7 +139,7 @@ def fit_homography(
 def apply_homography(
     homography: Float[Array, "*batch 3 3"], points: Float[Array, "*batch V 2"]
 ) -> Float[Array, "*batch V 2"]:
-    """Where a homography takes points of the image."""
+    """Applies a homography to points of the image."""
     x, y = points[..., 0], points[..., 1]
     h = homography[..., None]
     across, down, scale = (

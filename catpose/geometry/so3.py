@@ -157,7 +157,7 @@ def _scaled_quaternion(r, skew):
     """The components of the quaternion times 4 times its largest one, without roots and quotients.
 
     These are rows of 4 q q', whose entries are sums of entries of the rotation. The row with the
-    largest diagonal entry has norm at least 2, so it may be normalised anywhere. On the rotation
+    largest diagonal entry has norm at least 2, so it may be normalized anywhere. On the rotation
     group all rows agree up to scale, so switching rows does not disturb the gradient along it.
     """
     trace = r[0][0] + r[1][1] + r[2][2]
@@ -285,7 +285,7 @@ def axis_angle_from_quaternion(
       quaternion_wxyz: quaternions (w, x, y, z); q and -q give the same vector.
 
     Returns:
-      Vectors in radians with norm in [0, pi]; at exactly pi (w = 0) pi times (x, y, z) normalised.
+      Vectors in radians with norm in [0, pi]; at exactly pi (w = 0) pi times (x, y, z) normalized.
     """
     (quaternion_wxyz,) = _at_least_float32(quaternion_wxyz)
     positive = jnp.where(quaternion_wxyz[..., :1] < 0, -quaternion_wxyz, quaternion_wxyz)

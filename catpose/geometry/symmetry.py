@@ -7,7 +7,7 @@ Rz(phi) on the right moves the azimuth alone, in all three frames of `viewpoint`
 "camera" and "upright", by phi in "paper".
 
 A symmetry is written "none", "z" (any phi) or an integer n >= 2 (multiples of 360 / n degrees);
-computations know it by its order: 1 for none, 0 for any phi, n otherwise.
+in computations it is an order: 1 for none, 0 for any phi, n otherwise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def orders(symmetry: Mapping[str, str | int], categories: Sequence[str]) -> Int[
       int32 orders: 1 none, 0 any angle, n for n equal turns.
 
     Raises:
-      InputError: a name that is no category, or a value that is no symmetry.
+      InputError: an unknown category or an invalid symmetry.
     """
     for name, value in symmetry.items():
         if name not in categories:
@@ -91,8 +91,8 @@ def nearest(
       order: of the symmetry of each; leading axes of all three broadcast.
 
     Returns:
-      Rotation matrices T Rz(phi), a constant to differentiation: at the best angle the distance
-      does not change with phi, so its gradient needs none. For order 1 the target, bit for bit.
+      Rotation matrices T Rz(phi) with phi a constant for gradients: at the best angle the distance
+      does not change with phi. For order 1 the target, bit for bit.
     """
     dtype = jnp.promote_types(jnp.result_type(rotation, target_rotation), jnp.float32)
     leading = np.broadcast_shapes(rotation.shape[:-2], target_rotation.shape[:-2], order.shape)

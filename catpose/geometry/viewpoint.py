@@ -1,7 +1,7 @@
 """Viewpoint angles and the frames that rotations of objects are written in.
 
 Angles are in radians: azimuth and elevation of the camera as seen from the object, theta the
-in-plane angle (positive turns the object counter-clockwise in the picture). The camera centre is
+in-plane angle (positive turns the object counter-clockwise in the picture). The camera center is
 d [cos e sin a, -cos e cos a, sin e] in the object's frame. Camera axes: x right, y up, z towards
 the viewer. With Rx, Rz the right-handed rotations about x and z, the frames are
 
@@ -10,7 +10,7 @@ the viewer. With Rx, Rz the right-handed rotations about x and z, the frames are
     "paper"    Rz(theta) Rx(elevation) Rz(azimuth)             the formula of the authors' code
 
 "camera" and "upright" differ by a fixed rotation, so geodesic errors in them are equal. "paper"
-is not an isometry of them: its errors are other numbers. Nor is it a change of basis: it knows a
+is not isometric to them: its errors differ. Nor is it a change of basis: it knows a
 viewpoint only up to (azimuth + pi, -elevation, theta + pi), and angles with elevation in
 [-pi/2, pi/2] reach only half of its rotations. Angles out of "paper" therefore have theta in
 [-pi/2, pi/2] and elevation in [-pi, pi].

@@ -147,7 +147,7 @@ def _view_features(
 
     def advance(bar: tqdm, count: int) -> None:
         bar.update(count)
-        if not devices.in_company():  # several processes stop together, between steps
+        if not devices.is_multiprocess():  # several processes stop together, between steps
             signals.raise_if_asked()
 
     def compute(_: disk_cache.NewArray) -> dict[str, np.ndarray]:

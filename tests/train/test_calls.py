@@ -69,7 +69,7 @@ def test_processes_agree_on_one_of_the_steps_between_two_questions(monkeypatch):
         asked.append(step)
         return step == 5  # where another process is, one step on
 
-    monkeypatch.setattr(devices, "in_company", lambda: True)
+    monkeypatch.setattr(devices, "is_multiprocess", lambda: True)
     monkeypatch.setattr(devices.multihost_utils, "reached_preemption_sync_point", reached)
     assert not devices.preempted(range(1, 4))
     assert devices.preempted(range(4, 7))
