@@ -1,18 +1,15 @@
-"""Trains the network that a config describes, or goes on where a stopped run was.
+"""Trains the network that a config describes; a stopped run resumes where it was.
 
-python -m launch.train --config=configs/quickstart.py [--workdir=DIR] [--config.seed=1 ...]
-python -m launch.train --config=configs/quickstart.py --check
+catpose train --config=quickstart [--workdir=DIR] [--config.seed=1 ...]
+catpose train --config=my.py --check
 
-The second tries everything in small (devices, data, memory, disk, two steps of each phase), trains
-nothing and says how long the whole will take. As one of several processes: see launch/processes.py.
+--config is a config that comes with catpose, or a file; --config.KEY changes any of its keys, which
+`catpose config` lists. --check tries everything in small (devices, data, memory, disk, two steps of
+each phase), trains nothing and says how long the whole will take. As one of several processes: see
+launch/processes.py. In a clone also: python -m launch.train --config=configs/quickstart.py
 """
 
-import contextlib
 import pathlib
-import time
-from typing import Any
-
-import numpy as np
 
 from catpose.launch import command, processes
 
@@ -25,43 +22,33 @@ CHECK = OPTIONS.bool("check", False, "try everything in small and say how long i
 def main() -> None:
     """Trains, evaluates, writes the report and prints its table."""
     with processes.joined():
-        _train()
+        # The libraries take seconds to load; a wrong option is reported before.
+        from catpose import api, devices
+        from catpose.evaluation import run_report
+
+        folder = pathlib.Path(WORKDIR.value or f"runs/{CONFIG.value.name}")
+        if CHECK.value:
+            _check(folder)
+            return
+        api.train(CONFIG.value, folder)
+        if devices.is_first():
+            run_report.show(folder)
 
 
-def _train() -> None:
-    # The libraries take seconds to load: a wrong flag is told before.
-    from catpose import devices
-    from catpose.evaluation import run_report
-    from catpose.experiment import workdir
-    from catpose.train import loop, run_setup
-
-    devices.keep_compilations()
-    config, first = CONFIG.value, devices.is_first()
-    folder = pathlib.Path(WORKDIR.value or f"runs/{config.name}")
-    opened = workdir.opened(folder, config) if first else contextlib.nullcontext(time.monotonic)
-    with opened as clock:
-        finished = devices.from_first(np.array(workdir.is_finished(folder)))
-        if CHECK.value or not finished:
-            run = run_setup.prepare(config, folder, show_progress=first)
-            if CHECK.value:
-                _check(run, talks=first)
-                return
-            run_report.write(run, loop.train(run), clock)
-    if first:
-        run_report.show(folder)
-
-
-def _check(run: Any, *, talks: bool) -> None:
-    from catpose.train import preflight
+def _check(folder: pathlib.Path) -> None:
+    from catpose import api, devices
+    from catpose.train import preflight, run_setup
     from catpose.visualize import text_tables
 
-    seconds = 0.0
-    for finding in preflight.findings(run):
-        seconds += finding.seconds
-        if talks:
-            spent = f": {text_tables.duration(finding.seconds)}" if finding.seconds else ""
-            print(f"{finding.text}{spent}", flush=True)
-    if talks:
+    seconds, first = 0.0, devices.is_first()
+    with api.opened(CONFIG.value, folder):
+        run = run_setup.prepare(CONFIG.value, folder, show_progress=first)
+        for finding in preflight.findings(run):
+            seconds += finding.seconds
+            if first:
+                spent = f": {text_tables.duration(finding.seconds)}" if finding.seconds else ""
+                print(f"{finding.text}{spent}", flush=True)
+    if first:
         total = text_tables.duration(seconds)
         print(f"checked: a full run takes about {total}, without loading the data")
 

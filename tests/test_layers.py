@@ -25,7 +25,7 @@ LAYERS = (
     ("catpose.predict",),
     ("catpose.train",),
     ("catpose.evaluation",),
-    ("catpose.bench", "catpose.studies"),
+    ("catpose.api", "catpose.bench", "catpose.studies"),
     ("catpose.configs",),
     ("catpose.launch", "catpose.__main__"),
 )
@@ -113,6 +113,7 @@ def test_names_are_imported_by_module():
         (
             "ml_collections",
             (
+                "catpose.api",
                 "catpose.experiment",
                 "catpose.train",
                 "catpose.studies",
