@@ -71,7 +71,7 @@ def _with_shipped_features(
 ) -> tuple[dict[str, Any], str]:
     name, group = config.model.pretrained, phases.FEATURE_NETWORK
     folder = workdir.find(name)
-    wanted = workdir.read_config(folder).model.input_spec.normalization
+    wanted = workdir.read_config(folder).model.normalization
     if model.input_spec.normalization != wanted:
         raise InputError(
             f"the weights '{name}' want config.model.normalization = {wanted}, "
@@ -88,7 +88,7 @@ def _with_shipped_features(
 def _with_parts_of(
     folder: pathlib.Path, model: build.Model, variables: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
-    wanted = workdir.read_config(folder).model.input_spec.normalization
+    wanted = workdir.read_config(folder).model.normalization
     if model.input_spec.normalization != wanted:
         raise InputError(
             f"the run in {folder} wants config.model.normalization = {wanted}, "
