@@ -8,154 +8,40 @@ One row alone, beside the phase 0 that stands for ImageNet where there is none:
     python -m launch.train --config=configs/tables.py:shapes,small,balanced_top1 \\
         --config.model.pretrained=runs/phase0
 
-Rows that begin with the same phases on the same data train them once: launch.tables sees to it.
-Expected are the figures of docs/tables/results.md; one to three minutes a row on two CPU cores.
+The rows' names are those of catpose/studies/paper/table_rows.py. Rows that begin with the same
+phases on the same data train them once: launch.tables sees to it. Expected are the figures of
+docs/tables/results.md; one to three minutes a row on two CPU cores.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from catpose.configs.table_budgets import BUDGETS
-from catpose.configs.table_steps import STEPS, Row
 from ml_collections import ConfigDict
 
 from catpose.configs import base, cars3d, cars3d_rendered, pascal3d
-
-DATA = ("shapes", "cars3d", "pascal3d")
-PRESETS = ("smoke", "small", "full")
-POSE_FIRST = ("networks", "pose", "category", "joint")
-BALANCED = ("networks", "category", "joint")
-REPRESENTATIONS = (
-    "axis_angle",
-    "quaternion",
-    "euler",
-    "sixd",
-    "svd",
-    "matrix_fisher",
-    "euler_bins",
-    "fine_bins",
-    "multibin",
-    "bin_delta",
-)
-# Hidden units of the one network for all categories, over those of a category's own: Table 4.
-AGNOSTIC = {"1k": 1, "5k": 5, "12k": 12}
+from catpose.studies.paper import recipes
+from catpose.studies.paper.table_rows import RECIPES as ROWS
 
 
-def _rows() -> dict[str, Row]:
-    rows = {
-        "phase0": Row(("phase0",)),
-        "phase0_vgg_m": Row(("phase0",), {"trunk": "vgg_m"}),
-        "balanced_before": Row(BALANCED[:-1]),
-        "shared": Row(POSE_FIRST, {"architecture": "shared"}, rendered=True),
-        "independent": Row(
-            ("networks", "pose", "own category"), {"architecture": "independent"}, rendered=True
-        ),
-        "vgg_m": Row(("networks", "pose"), {"trunk": "vgg_m"}, rendered=True),
-    }
-    for stage in (3, 4, 5):
-        rows[f"stage{stage}"] = Row(("networks",), {"split_stage": stage})
-    for name in AGNOSTIC:
-        rows[f"agnostic_{name}"] = Row(("networks",), {"architecture": "shared", "hidden": name})
-    for fusion in ("weighted", "top1"):
-        rows[f"pose_first_{fusion}"] = Row(POSE_FIRST, fusion=fusion)
-        rows[f"rendered_{fusion}"] = Row(POSE_FIRST, rendered=True, fusion=fusion)
-        rows[f"integrated_{fusion}"] = rows[f"rendered_{fusion}"]  # as against other architectures
-        rows[f"balanced_{fusion}"] = Row(BALANCED, fusion=fusion)
-        rows[f"lambda1_{fusion}"] = Row(POSE_FIRST, fusion=fusion, category_weight=1.0)
-    second = {"everything": "category", "fc": "head", "fc_stage5": "head and stage 5"}
-    for name, learns in second.items():
-        rows[f"sequential_{name}"] = Row(
-            ("networks", "pose", f"own {learns}"),
-            {"architecture": "sequential"},
-            rendered=True,
-            fusion="top1",
-        )
-    for pose in ("euler_bins", "fine_bins", "multibin"):
-        rows[pose] = Row(("networks", "pose"), {"pose": pose}, rendered=True)
-    for pose in REPRESENTATIONS:
-        rows[f"frozen_{pose}"] = Row(("networks",), {"pose": pose})
-    rows["frozen_bin_delta_fitted"] = Row(("networks",), {"pose": "bin_delta", "pose_keys": 16})
-    return rows
-
-
-ROWS: Mapping[str, Row] = _rows()
-
-
-def get_config(
-    which: str = "shapes,small,pose_first_weighted", begins: str = "runs/"
-) -> ConfigDict:
+def get_config(which: str = "shapes,small,pose_first_weighted", pretrained: str = "") -> ConfigDict:
     """The config of a row.
 
     Args:
-      which: a name of `DATA`, one of `PRESETS` and one of `ROWS`, with commas between.
-      begins: what is put before the name of the row of phase 0 to find its weights.
+      which: a dataset and a preset of `catpose.studies.paper.budgets` and a row, with commas
+        between.
+      pretrained: the folder of the phase 0 that the row begins with; runs/ and its name if empty.
+
+    Raises:
+      ValueError: there is no such row, or not on this dataset.
     """
-    data, preset, name = which.split(",")
-    missing = why_not(data, preset, name)
+    data, preset, row = which.split(",")
+    missing = recipes.why_not(ROWS[row], data, preset) if row in ROWS else f"no row '{row}'"
     if missing:
         raise ValueError(f"configs/tables.py:{which}: {missing}")
-    row, budget = ROWS[name], BUDGETS[data, preset]
-    row = row._replace(rendered=row.rendered and budget.tunes)
     config = {"shapes": _shapes, "cars3d": _cars3d, "pascal3d": _pascal3d}[data](preset)
     config.name = "tables"
-    if data == "shapes":
-        config.model.pretrained = f"{begins}phase0"
     config.log_steps = 50
-    if not row.rendered:
-        config.data.rendered = ""  # need not be there
-    _change_model(config, row.model)
-    config.phases = [
-        phase for step in row.steps for phase in STEPS[step](config, row, budget, data)
-    ]
+    if first := recipes.first_row(ROWS[row], data):
+        config.model.pretrained = pretrained or f"runs/{first}"
+    recipes.apply(ROWS[row], config, data, preset, base.phase)
     return config
-
-
-def why_not(data: str, preset: str, name: str) -> str:
-    """Why there is no such row; "" where there is one."""
-    for value, known in ((data, DATA), (preset, PRESETS), (name, ROWS)):
-        if value not in known:
-            return f"'{value}' is none of {', '.join(known)}"
-    row = ROWS[name]
-    if data != "shapes" and row.steps == ("phase0",):
-        return "phase 0 is of shapes alone; elsewhere there are ImageNet's weights"
-    if data != "shapes" and preset != "smoke":  # which begins with random weights
-        if row.model.get("trunk") == "vgg_m":
-            return "there are no ImageNet weights of VGG-M"
-        if data == "cars3d" and (row.model.get("split_stage") == 5 or "stage5" in name):
-            return "there are no ImageNet weights of stage 5"
-    if not BUDGETS[data, preset].tunes:
-        if set(row.steps) != {"networks"} and name not in _RESTING:
-            return "it is about training the feature network: --preset=full, on a GPU"
-    return ""
-
-
-# Rows that say something of a feature network that never trains; then no images are rendered.
-_RESTING = (
-    "balanced_before",
-    "shared",
-    "sequential_fc",
-    *(
-        f"{row}_{fusion}"
-        for row in ("pose_first", "lambda1", "integrated")
-        for fusion in ("weighted", "top1")
-    ),
-)
-
-
-def _change_model(config: ConfigDict, changes: Mapping[str, Any]) -> None:
-    changes = dict(changes)
-    first, *others = config.model.pose_hidden
-    config.model.pose_hidden = (first * AGNOSTIC[changes.pop("hidden", "1k")], *others)
-    if config.data.kind == "shapes" and changes.get("split_stage") == 3:
-        # Averages over 2 x 2 places: stage 3 has four times as many as stage 4.
-        config.model.pool_grid = config.data.resolution // 16
-    if changes.get("trunk") == "vgg_m":
-        # No BatchNorm: it is trained on bytes minus a mean, as published, and more slowly.
-        config.model.category_head, config.model.normalization = "pooled", "keras"
-        config.data.resolution = max(config.data.resolution, 48)
-        if config.model.pretrained.endswith("phase0"):
-            config.model.pretrained += "_vgg_m"
-    config.model.update(changes)
 
 
 def _shapes(preset: str) -> ConfigDict:

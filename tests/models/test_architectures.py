@@ -9,9 +9,8 @@ from jax import numpy as jnp
 
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, initial_weights, phases, workdir
-from catpose.models import architectures, pretrained
+from catpose.models import architectures, parameters, pretrained
 from catpose.poses import axis_angle
-from catpose.studies.paper import sweep
 from catpose.train import run_setup
 from tests.support import tiny
 
@@ -34,7 +33,7 @@ RESNET50 = 23_587_712 - 53_120
 @pytest.fixture(scope="module")
 def counted():
     """Parameters by network, at the paper's sizes."""
-    return sweep.papers_counts()
+    return parameters.count_paper()
 
 
 def perceptron(inputs, *hidden):

@@ -17,13 +17,30 @@ from catpose.configs import tables
 from catpose.data import examples
 from catpose.errors import InputError
 from catpose.experiment import build, phases, workdir
-from catpose.studies.paper import outcomes, page, published, results, sweep, table_rows
+from catpose.studies.paper import (
+    budgets,
+    outcomes,
+    page,
+    published,
+    recipes,
+    results,
+    sweep,
+    table_rows,
+)
 from catpose.synthetic.objects import catalogue
 from tests.support import tiny
 from tests.support.paths import ROOT
 
+REPRESENTATIONS = (
+    "axis_angle", "quaternion", "euler", "sixd", "svd", "matrix_fisher", "euler_bins", "fine_bins",
+    "multibin", "bin_delta", "bin_delta_fitted",
+)  # fmt: skip
 K, N, SEEDS = 12, 240, 3
-ROWS = sorted({reading.row for table in table_rows.READINGS.values() for reading in table.values()})
+ROWS = sorted(recipe.name for recipe in table_rows.recipes_of(["all"]))
+
+
+def why_not(data, preset, row):
+    return recipes.why_not(table_rows.RECIPES[row], data, preset)
 
 
 def outcome(row, seed):
@@ -48,26 +65,28 @@ def found():
 def test_every_row_that_the_paper_trained_has_a_config():
     for number, table in published.TABLES.items():
         labels = {row.labels for block in table.blocks.values() for row in block}
-        missing = labels - set(table_rows.READINGS[number])
+        missing = labels - set(table_rows.TABLES[number].rows)
         # Table 7 quotes another paper's system; all else is ours to train.
         assert missing == ({("[8]",)} if number == 7 else set())
     for row in ROWS:
-        assert tables.why_not("shapes", "small", row) == ""
-    for reading in table_rows.REPRESENTATIONS.readings.values():
-        assert tables.why_not("cars3d", "small", reading.row) == ""
+        assert why_not("shapes", "small", row) == ""
+    for row in table_rows.REPRESENTATIONS.values():
+        assert recipes.why_not(row.recipe, "cars3d", "small") == ""
 
 
 def test_what_a_switch_cannot_fill_says_why():
-    assert "stage 5" in tables.why_not("cars3d", "full", "stage5")
-    assert "VGG-M" in tables.why_not("pascal3d", "full", "vgg_m")
+    assert "stage 5" in why_not("cars3d", "full", "stage5")
+    assert "VGG-M" in why_not("pascal3d", "full", "vgg_m")
     for row in ("balanced_top1", "rendered_top1", "sequential_everything", "multibin"):
-        assert "--preset=full" in tables.why_not("cars3d", "small", row)
+        assert "--preset=full" in why_not("cars3d", "small", row)
     for row in ("integrated_top1", "sequential_fc", "lambda1_weighted", "agnostic_5k"):
         config = tables.get_config(f"cars3d,small,{row}")
         for phase in config.phases:
             assert phase.cached_features
             assert not any(path.startswith("feature_network") for path in phase.train)
-    assert "none of" in tables.why_not("shapes", "small", "stage6")
+    assert "none of" in why_not("shapes", "large", "stage5")
+    with pytest.raises(ValueError, match="no row 'stage6'"):
+        tables.get_config("shapes,small,stage6")
     with pytest.raises(ValueError, match="stage 5"):
         tables.get_config("cars3d,small,stage5")
 
@@ -80,11 +99,11 @@ def test_weighted_and_top1_rows_are_two_runs_that_share_what_comes_before():
         assert [p.to_dict() for p in one.phases[:-1]] == [p.to_dict() for p in other.phases[:-1]]
         assert (one.phases[-1].fusion, other.phases[-1].fusion) == ("weighted", "top1")
     for number in (5, 6, 8, 9, 10, 12):
-        for labels, reading in table_rows.READINGS[number].items():
+        for labels, reading in table_rows.TABLES[number].rows.items():
             if re.search("Wgt|Weighted", labels[-1]):
-                assert (reading.fusion, reading.row[-8:]) == ("weighted", "weighted")
+                assert (reading.fusion, reading.recipe.name[-8:]) == ("weighted", "weighted")
             elif "Top1" in labels[-1]:
-                assert (reading.fusion, reading.row[-4:]) == ("top1", "top1")
+                assert (reading.fusion, reading.recipe.name[-4:]) == ("top1", "top1")
 
 
 def test_both_protocols_are_those_of_table_1():
@@ -105,7 +124,7 @@ def test_both_protocols_are_those_of_table_1():
     assert {p.category_weight for p in rendered.phases[-1:]} == {0.1}
 
 
-@pytest.mark.parametrize("number", table_rows.READINGS)
+@pytest.mark.parametrize("number", table_rows.TABLES)
 def test_cells_are_the_metrics_of_the_row_and_fusion(found, number):
     for metric, block in published.TABLES[number].blocks.items():
         lines = results.lines(found, number, metric)
@@ -114,8 +133,8 @@ def test_cells_are_the_metrics_of_the_row_and_fusion(found, number):
             assert len(line.published) == len(results.columns(found, number))
             if not line.ours:
                 continue
-            reading = table_rows.READINGS[number][line.labels]
-            own = found.outcomes[reading.row][1]
+            reading = table_rows.TABLES[number].rows[line.labels]
+            own = found.outcomes[reading.recipe.name][1]
             if number == 13:
                 key = {"pose-err": "pose_err_deg", "cat-acc": "cat_acc"}[metric]
                 expected = metrics.topk(
@@ -140,13 +159,10 @@ TABLE_7 = {"acc@22.5": 1, "acc@45": 2, "AAAI": 3}  # its columns
 def test_claims_are_tested_on_the_rows_that_they_name(found, monkeypatch):
     few = functools.partial(results.significance.compare, replicates=200)
     monkeypatch.setattr(results.significance, "compare", few)
-    judged = [j for number in table_rows.CLAIMS for j in results.judge(found, number)]
-    assert len(judged) == sum(map(len, table_rows.CLAIMS.values()))
+    judged = [j for number in table_rows.TABLES for j in results.judge(found, number)]
+    assert len(judged) == sum(len(table.claims) for table in table_rows.TABLES.values())
     for number, claim, difference, verdict in judged:
-        readings = [
-            (table_rows.COLUMNS if number == 13 else table_rows.READINGS[number])[side]
-            for side in (claim.better, claim.worse)
-        ]
+        readings = [table_rows.TABLES[number].rows[side] for side in (claim.better, claim.worse)]
         metric = "full rotation" if claim.figure in TABLE_7 else claim.figure
         column = TABLE_7.get(claim.figure, -1)
         means = [
@@ -172,7 +188,7 @@ def test_the_page_has_every_table_and_its_pictures(found, tmp_path, monkeypatch)
     monkeypatch.setattr(results.significance, "compare", few)
     written = page.write(
         found._replace(outcomes={**found.outcomes}, absent={"vgg_m": "no such weights"}),
-        list(table_rows.READINGS),
+        list(table_rows.TABLES),
         tmp_path,
         name="results",
         title="Tables",
@@ -180,7 +196,7 @@ def test_the_page_has_every_table_and_its_pictures(found, tmp_path, monkeypatch)
         extra={"Parameters": page.parameters_markdown({"one": {"total": 1234567}})},
     )
     text = written.read_text()
-    for number in table_rows.READINGS:
+    for number in table_rows.TABLES:
         assert f"## Table {number}:" in text
         assert (tmp_path / "figures" / "results" / f"table{number}.png").stat().st_size > 5000
     assert "section 4.3" not in text
@@ -205,48 +221,52 @@ def test_other_categories_leave_the_papers_columns_empty(found):
     assert row.count("–") == 9
 
 
-def test_a_campaign_trains_rows_and_reads_them(tmp_path, monkeypatch):
+def test_a_sweep_trains_rows_and_reads_them(tmp_path, monkeypatch):
     data = examples.Dataset(
         tiny.CATEGORIES, {"train": tiny.split(48, 0), "validation": tiny.split(24, 1)}
     )
     loaded = types.SimpleNamespace(load_dataset=lambda config: data)
     monkeypatch.setattr(sweep, "datasets", loaded)
 
-    def config(row):
+    def config(row, pretrained):
         first = tiny.phase("phase 0", 1, pose_weight=0.0, batch_norm=(), train=(tiny.FEATURES,))
         pose = tiny.phase("pose", 2, fusion="oracle")
         found = tiny.config([first] if row == "phase0" else [pose])
         found.data.cache_dir = str(tmp_path / "cache")
-        found.model.pretrained = "none" if row == "phase0" else "row:phase0"
+        found.model.pretrained = pretrained or "none"
         return found
 
-    own = sweep.Campaign(tmp_path, "validation", 2, config, {"data": {}, "programs": {}})
-    for seed in range(2):
-        sweep.train(own, "stage4", seed)
-    folders = {path.name for path in (tmp_path / "runs").iterdir()}
-    assert len(folders) == 3  # one phase 0 for both seeds
-    found = sweep.collect(own, ["stage4"], {})
+    chosen, folder = [table_rows.RECIPES["stage4"]], tmp_path / "runs"
+    own = sweep.plan(chosen, "shapes", config, folder, seeds=2, split="validation")
+    # One phase 0 for both seeds.
+    assert list(own.chains) == [("phase0", 0), ("stage4", 0), ("stage4", 1)]
+    sweep.train(own)
+    assert len(list(folder.iterdir())) == 3
+    found = sweep.collect(own, {})
     assert found.categories == tiny.CATEGORIES
     assert len(found.outcomes["stage4"]) == 2
     assert sweep.counts(own, "stage4")["total"] > 0
     assert sweep.seconds(own, "stage4") > 0
-    assert len(sweep.commits(own, ["stage4"])) == 1
-    first, second = (sweep.links(own, "stage4", s)[-1].folder for s in range(2))
+    assert len(sweep.commits(own)) == 1
+    first, second = (own.chains["stage4", seed][-1].folder for seed in range(2))
     assert workdir.read_config(first).model.pretrained == workdir.read_config(
         second
     ).model.pretrained  # fmt: skip
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*") if p.is_file()}
-    sweep.train(own, "stage4", 0)
-    after = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*") if p.is_file()}
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+    sweep.train(own)
+    after = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
     assert before == after
+    with pytest.raises(InputError, match="no images 'test'"):
+        sweep.train(own._replace(split="test"))
 
 
 def test_an_unknown_table_is_refused():
     with pytest.raises(InputError, match="--table=2"):
-        table_rows.chosen(["2"])
-    assert table_rows.chosen(["5", "all", "3", "representations"]) == [
-        5, *(table for table in table_rows.READINGS if table != 5), "representations"
-    ]  # fmt: skip
+        table_rows.numbers(["2"])
+    others = [number for number in table_rows.TABLES if number != 5]
+    assert table_rows.numbers(["5", "all", "3", "representations"]) == [5, *others]
+    chosen = table_rows.recipes_of(["representations"])
+    assert [recipe.name for recipe in chosen] == [f"frozen_{pose}" for pose in REPRESENTATIONS]
 
 
 @pytest.mark.slow
@@ -267,7 +287,7 @@ def test_a_table_in_its_smallest_size_from_the_command_line(tmp_path):
     assert first.returncode == 0, first.stderr[-2000:]
     page = (tmp_path / "tables" / "tables_9.md").read_text()
     ours = [line for line in page.splitlines() if "| ours" in line]
-    assert len(ours) == 2 * len(table_rows.READINGS[9])
+    assert len(ours) == 2 * len(table_rows.TABLES[9].rows)
     before = {path.name for path in (tmp_path / "tables" / "runs").iterdir()}
     again = run()
     assert again.returncode == 0
@@ -275,12 +295,12 @@ def test_a_table_in_its_smallest_size_from_the_command_line(tmp_path):
     assert {path.name for path in (tmp_path / "tables" / "runs").iterdir()} == before
 
 
-@pytest.mark.parametrize("data", tables.DATA)
+@pytest.mark.parametrize("data", budgets.DATA)
 def test_every_row_has_phases_that_its_network_can_train(data):
     """All rows of all presets, the networks' blocks left out but for one a stage."""
     shapes_of = {}
-    for preset, row in itertools.product(tables.PRESETS, tables.ROWS):
-        if tables.why_not(data, preset, row):
+    for preset, row in itertools.product(budgets.PRESETS, tables.ROWS):
+        if why_not(data, preset, row):
             continue
         config = tables.get_config(f"{data},{preset},{row}")
         # Of one size, so that few networks differ.

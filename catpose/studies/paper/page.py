@@ -3,6 +3,9 @@
 import pathlib
 from collections.abc import Mapping, Sequence
 
+import jax
+
+from catpose.experiment import workdir
 from catpose.studies.paper import figure, published, results, table_rows
 from catpose.visualize import text_tables
 
@@ -12,6 +15,67 @@ _METRIC = {
     "full rotation": "error of the full rotation (fractions, higher is better)",
     "azimuth": "error of the azimuth (fractions, higher is better)",
 }
+REPRESENTATIONS = "Pose representations on the same frozen features, given the category"
+# How what is trained on each dataset differs from the paper's.
+_ABOUT: Mapping[str, str] = {
+    "shapes": "Objects of twelve built-in families, drawn at 48 pixels (32 of smoke, 64 of full), "
+    "and a small residual network with its stages in the places of a ResNet-50's. It has been "
+    'trained on the categories of further drawn objects, which stands for ImageNet. "Real" '
+    'images have clutter behind the objects, "rendered" ones a plain color. Methods of others '
+    "are their representation and loss on this network.",
+    "cars3d": "Photographs of cars in nine categories (body types). But with the preset full, "
+    "ResNet-50's ImageNet features stay as they are and are cached: the phases in which the "
+    "feature network trains fall away, no images are rendered, and all rows read the same "
+    "features. The second ResNet of the sequential network is then a copy of the first, and so "
+    "differs from the integrated network in the joint phase alone. Top1 fusion sends the category "
+    "network no gradient of the pose, and Adam divides the factor lambda of all others out again: "
+    "Table 12's two Top1 rows are the same training.",
+    "pascal3d": "The paper's own data; the preset small has a twentieth of its steps and fewer "
+    "rendered images.",
+}
+
+
+def preface(
+    data: str,
+    *,
+    command: str,
+    frame: str,
+    trained_at: Sequence[str],
+    seconds: float,
+    split: str,
+    seeds: int,
+    tested: bool,
+) -> str:
+    """What made the numbers of a page, and how to read them.
+
+    Args:
+      data: a name in `catpose.studies.paper.budgets.DATA`.
+      command: that made the page.
+      frame: of learning.
+      trained_at: commits.
+      seconds: that all training took.
+      split: which images were evaluated.
+      seeds: how many.
+      tested: whether there are claims on the page.
+    """
+    text = (
+        f"Made by `{command}` at {workdir.commit()} on {jax.devices()[0].device_kind}, in the "
+        f"frame '{frame}'; trained at {', '.join(trained_at)}, in {text_tables.duration(seconds)} "
+        f"in all. Ours are metrics of the {split} images, "
+    )
+    text += f"means over {seeds} seeds ± standard deviation." if seeds > 1 else "of one seed."
+    if data != "pascal3d":
+        text += (
+            f" **Ours are of {data}, the paper's of PASCAL3D+**: what compares is the order of "
+            "the rows, not a number of ours with the paper's."
+        )
+    if tested:
+        text += (
+            " Differences are of the first row that a claim names minus the second, with 95 % "
+            "intervals and one-sided p-values over seeds and images "
+            "(catpose/studies/paper/significance.py)."
+        )
+    return f"{text}\n\n{_ABOUT[data]}"
 
 
 def table_markdown(
@@ -33,8 +97,8 @@ def table_markdown(
         parts.append(gaps)
     if judged:
         parts.append(results.claims_markdown(judged))
-    if number in table_rows.NOTES:
-        parts.append(table_rows.NOTES[number])
+    if note := table_rows.TABLES[number].note:
+        parts.append(note)
     if picture:
         parts.append(f"![Table {number}]({picture})")
     return "\n\n".join(parts)
@@ -104,7 +168,7 @@ def parameters_markdown(counts: Mapping[str, Mapping[str, int]]) -> str:
     """Exact numbers of parameters.
 
     Args:
-      counts: by network, what `catpose.models.architectures.param_counts` says.
+      counts: by network, what `catpose.models.parameters.count` returns.
     """
     heads = ["network", "feature network", "category network", "pose networks", "total"]
     groups = ("feature_network", "category_network", "pose_networks", "total")

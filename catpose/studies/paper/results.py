@@ -45,7 +45,7 @@ class Line(NamedTuple):
     absent: str
 
 
-def figures(results: Results, reading: table_rows.Reading, metric: str) -> list[list[float]]:
+def figures(results: Results, reading: table_rows.TableRow, metric: str) -> list[list[float]]:
     """A reading's figures, one list for each seed, a column each.
 
     Args:
@@ -54,7 +54,7 @@ def figures(results: Results, reading: table_rows.Reading, metric: str) -> list[
       metric: "pose-err" or "cat-acc" for one figure a category and their mean; "full rotation" or
         "azimuth" for Table 7's columns.
     """
-    found = [inference.figures(o, reading.fusion) for o in results.outcomes[reading.row]]
+    found = [inference.figures(o, reading.fusion) for o in results.outcomes[reading.recipe.name]]
     return [_columns(summary, metric) for summary in found]
 
 
@@ -67,9 +67,9 @@ def _columns(summary: Mapping[str, Any], metric: str) -> list[float]:
     return [summary[key] for key in keys]
 
 
-def _topk(results: Results, reading: table_rows.Reading, metric: str) -> list[list[float]]:
+def _topk(results: Results, reading: table_rows.TableRow, metric: str) -> list[list[float]]:
     key = {"pose-err": "pose_err_deg", "cat-acc": "cat_acc"}[metric]
-    found = [inference.topk(o) for o in results.outcomes[reading.row]]
+    found = [inference.topk(o) for o in results.outcomes[reading.recipe.name]]
     return [[s[k][key] for k in ("top1", "top2", "top3", "gt")] for s in found]
 
 
@@ -78,10 +78,10 @@ def lines(results: Results, number: int, metric: str) -> list[Line]:
     read = _topk if number == 13 else figures
     found = []
     for row in published.TABLES[number].blocks[metric]:
-        reading = table_rows.READINGS[number].get(row.labels)
+        reading = table_rows.TABLES[number].rows.get(row.labels)
         absent = "the paper's only"
         if reading is not None:
-            absent = results.absent.get(reading.row, "")
+            absent = results.absent.get(reading.recipe.name, "")
         ours = read(results, reading, metric) if reading is not None and not absent else []
         found.append(Line(row.labels, ours, row.figures, absent))
     return found
@@ -163,10 +163,11 @@ class Judged(NamedTuple):
 def judge(results: Results, number: int) -> list[Judged]:
     """The claims that a table makes, tested on our figures."""
     found = []
-    for claim in table_rows.CLAIMS.get(number, []):
-        known = table_rows.COLUMNS if number == 13 else table_rows.READINGS[number]
-        readings = [known[labels] for labels in (claim.better, claim.worse)]
-        if any(reading.row in results.absent for reading in readings):
+    for claim in table_rows.TABLES[number].claims:
+        readings = [
+            table_rows.TABLES[number].rows[labels] for labels in (claim.better, claim.worse)
+        ]
+        if any(reading.recipe.name in results.absent for reading in readings):
             found.append(Judged(number, claim, None, "not tested"))
             continue
         difference = significance.compare(
@@ -179,12 +180,12 @@ def judge(results: Results, number: int) -> list[Judged]:
     return found
 
 
-def _paired(results: Results, reading: table_rows.Reading) -> list[significance.Outcome]:
+def _paired(results: Results, reading: table_rows.TableRow) -> list[significance.Outcome]:
     return [
         significance.Outcome(
             o.category, o.error_deg[reading.fusion], o.probabilities.argmax(-1) == o.category
         )
-        for o in results.outcomes[reading.row]
+        for o in results.outcomes[reading.recipe.name]
     ]
 
 
@@ -207,22 +208,26 @@ def claims_markdown(judged: Sequence[Judged]) -> str:
 
 
 def comparison_markdown(
-    results: Results, comparison: table_rows.Comparison, costs: Mapping[str, tuple[int, float]]
+    results: Results,
+    rows: Mapping[str, table_rows.TableRow],
+    costs: Mapping[str, tuple[int, float]],
 ) -> str:
     """A table that the paper does not have, best first.
 
     Args:
       results: what there is.
-      comparison: the rows.
+      rows: by label.
       costs: by row: parameters of its pose networks, and seconds of training a seed.
     """
     found = []
-    for label, reading in comparison.readings.items():
-        if reading.row in results.absent:
+    for label, reading in rows.items():
+        if reading.recipe.name in results.absent:
             continue
-        every = [inference.figures(o, reading.fusion) for o in results.outcomes[reading.row]]
+        every = [
+            inference.figures(o, reading.fusion) for o in results.outcomes[reading.recipe.name]
+        ]
         errors = [summary["pose_err_deg"] for summary in every]
-        params, seconds = costs[reading.row]
+        params, seconds = costs[name]
         cells = [spread(errors, 2), spread([s["acc_30"] for s in every], 3)]
         found.append(
             (
@@ -230,6 +235,6 @@ def comparison_markdown(
                 [label, *cells, f"{params:,}", text_tables.number(seconds, 0)],
             )
         )
-    rows = [row for _, row in sorted(found)]
+    cells = [row for _, row in sorted(found)]
     heads = ["representation", "pose-err", "acc@30", "parameters of the pose networks", "seconds"]
-    return text_tables.markdown(heads, rows, 1)
+    return text_tables.markdown(heads, cells, 1)

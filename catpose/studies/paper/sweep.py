@@ -1,4 +1,4 @@
-"""Training and evaluation of many rows with several seeds, and what is read from them."""
+"""Trains and evaluates the rows of tables with several seeds, and writes their page."""
 
 import json
 import math
@@ -7,144 +7,196 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
+from ml_collections import ConfigDict
 
 from catpose.data import online_rendering
+from catpose.data.examples import Dataset
 from catpose.errors import InputError
 from catpose.experiment import build, datasets, workdir
-from catpose.models import architectures
-from catpose.poses import axis_angle
-from catpose.studies.paper import outcomes, page, results, shared_phases, table_rows
+from catpose.models import parameters
+from catpose.studies.paper import outcomes, page, recipes, results, shared_phases, table_rows
+from catpose.studies.paper.recipes import Recipe
 from catpose.train import metrics_log
 
-RUNS = "runs"  # the links' folder in a campaign's
 
-
-class Campaign(NamedTuple):
-    """What the rows have in common.
+class Sweep(NamedTuple):
+    """Rows to be trained with the same seeds and evaluated on the same images.
 
     Attributes:
-      root: where everything is kept.
-      split: which images are evaluated.
+      rows: their names.
       seeds: how many, from 0 on.
-      config_fn: row -> its config. Where `config.model.pretrained` is "row:NAME", it begins with
-        the weights of that row's seed 0: all seeds begin alike, as there is one ImageNet.
-      memo: {"data": {}, "programs": {}} at first: the data last used, and compiled programs.
+      split: which images are evaluated.
+      chains: by (row, seed), the shared phases of its run, in the order to be trained. Among them
+        are the rows of phase 0 that others begin with, with seed 0 alone: all seeds begin alike,
+        as there is one ImageNet.
     """
 
-    root: pathlib.Path
-    split: str
+    rows: list[str]
     seeds: int
-    config_fn: Callable[[str], Any]
-    memo: dict[str, dict[str, Any]]
+    split: str
+    chains: Mapping[tuple[str, int], list[shared_phases.Link]]
 
 
-def links(campaign: Campaign, row: str, seed: int) -> list[shared_phases.Link]:
-    """The links of a row's run."""
-    config = campaign.config_fn(row)
-    config.seed = seed
-    first = _first(config)
-    if first:
-        config.model.pretrained = str(links(campaign, first, 0)[-1].folder)
-    return shared_phases.links(config, campaign.root / RUNS)
+def plan(
+    chosen: Sequence[Recipe],
+    data: str,
+    config_fn: Callable[[str, str], ConfigDict],
+    folder: pathlib.Path,
+    *,
+    seeds: int,
+    split: str,
+) -> Sweep:
+    """What is to be trained, seed by seed.
+
+    Args:
+      chosen: how each row is trained.
+      data: a name in `catpose.studies.paper.budgets.DATA`.
+      config_fn: (row, folder of the phase 0 that it begins with or "") -> its config.
+      folder: of all runs.
+      seeds: how many, from 0 on.
+      split: which images are evaluated.
+    """
+    chains: dict[tuple[str, int], list[shared_phases.Link]] = {}
+
+    def add(row: str, seed: int, pretrained: str = "") -> None:
+        config = config_fn(row, pretrained)
+        config.seed = seed
+        chains[row, seed] = shared_phases.links(config, folder)
+
+    for seed in range(seeds):
+        for recipe in chosen:
+            pretrained = ""
+            if first := recipes.first_row(recipe, data):
+                if (first, 0) not in chains:
+                    add(first, 0)
+                pretrained = str(chains[first, 0][-1].folder)
+            add(recipe.name, seed, pretrained)
+    return Sweep([recipe.name for recipe in chosen], seeds, split, chains)
 
 
-def _first(config: Any) -> str:
-    """The row whose weights a config begins with; "" for none."""
-    kind, _, name = config.model.pretrained.partition("row:")
-    return "" if kind else name
+def train(sweep: Sweep) -> None:
+    """Trains what is not trained yet, and evaluates what is not evaluated yet."""
+    programs: dict[str, dict[Any, Any]] = {}
+    loaded: dict[str, Dataset] = {}
+    for (row, seed), chain in sweep.chains.items():
+        if outcomes.path(chain[-1], sweep.split).is_file():
+            continue
+
+        def load(config: ConfigDict) -> Dataset:
+            return _load(config, sweep.split, loaded)
+
+        def say(link: shared_phases.Link, row: str = row, seed: int = seed) -> None:
+            phase = link.config.phases[-1]["name"]
+            print(f"seed {seed}, {row}: {phase} ({link.folder.name})", file=sys.stderr, flush=True)
+
+        shared_phases.train(chain, load, programs=programs, begins_fn=say)
+        if row in sweep.rows:
+            data = load(chain[-1].config)
+            outcomes.evaluate(chain[-1], data, sweep.split, programs=programs)
 
 
-def train(campaign: Campaign, row: str, seed: int) -> None:
-    """Trains what of a row is not trained yet, and evaluates it."""
-    last = links(campaign, row, seed)[-1]
-    if outcomes.path(last, campaign.split).is_file():
-        return
-    first = _first(campaign.config_fn(row))
-    data = _load(campaign, last.config)
-    if campaign.split not in data.splits:
-        raise InputError(
-            f"there are no images '{campaign.split}'; there are {', '.join(data.splits)} (--split)"
-        )
-    if first:
-        _train(campaign, first, 0)
-    _train(campaign, row, seed)
-    data = _load(campaign, last.config)
-    outcomes.evaluate(last, data, campaign.split, programs=campaign.memo["programs"])
-
-
-def _train(campaign: Campaign, row: str, seed: int) -> None:
-    def say(link: shared_phases.Link) -> None:
-        phase = link.config.phases[-1]["name"]
-        print(f"seed {seed}, {row}: {phase} ({link.folder.name})", file=sys.stderr, flush=True)
-
-    shared_phases.train(
-        links(campaign, row, seed),
-        lambda config: _load(campaign, config),
-        programs=campaign.memo["programs"],
-        begins_fn=say,
-    )
-
-
-def _load(campaign: Campaign, config: Any) -> Any:
-    """The data of a config; the last one is kept."""
+def _load(config: ConfigDict, split: str, loaded: dict[str, Dataset]) -> Dataset:
+    """The data of a config, from `loaded` where it was the last; there it is kept."""
     described = json.loads(config.to_json())
     kept = [described["data"], described["engine"], config.seed if config.data.num_train else 0]
     kept.append(any(online_rendering.NAME in phase["sources"] for phase in described["phases"]))
     key = json.dumps(kept)
-    if key not in campaign.memo["data"]:
-        campaign.memo["data"].clear()
-        campaign.memo["data"][key] = datasets.load_dataset(config)
-    return campaign.memo["data"][key]
+    if key not in loaded:
+        loaded.clear()
+        loaded[key] = datasets.load_dataset(config)
+    splits = loaded[key].splits
+    if split not in splits:
+        raise InputError(f"there are no images '{split}'; there are {', '.join(splits)} (--split)")
+    return loaded[key]
 
 
-def collect(campaign: Campaign, rows: Sequence[str], absent: Mapping[str, str]) -> results.Results:
-    """Everything that has been evaluated.
+def collect(sweep: Sweep, absent: Mapping[str, str]) -> results.Results:
+    """Everything that has been evaluated; absent: by further row, why it is not trained."""
+    found = {
+        row: [outcomes.read(sweep.chains[row, n][-1], sweep.split) for n in range(sweep.seeds)]
+        for row in sweep.rows
+    }
+    categories = workdir.read_categories(sweep.chains[sweep.rows[0], 0][-1].folder)
+    return results.Results(categories, found, absent)
+
+
+def write(
+    sweep: Sweep,
+    names: Sequence[str],
+    data: str,
+    folder: pathlib.Path,
+    *,
+    absent: Mapping[str, str],
+    command: str,
+) -> str:
+    """Writes the page of trained rows.
 
     Args:
-      campaign: whose.
-      rows: all of them trained.
-      absent: by further row, why it is not.
+      sweep: what has been trained.
+      names: of tables, see `table_rows.numbers`.
+      data: a name in `catpose.studies.paper.budgets.DATA`.
+      folder: of the page.
+      absent: by row that these tables also have, why it is not trained.
+      command: that made the page.
+
+    Returns:
+      The page's numbers in short, and where it is, for a terminal.
     """
-    every = {
-        row: [
-            outcomes.read(links(campaign, row, seed)[-1], campaign.split)
-            for seed in range(campaign.seeds)
-        ]
-        for row in rows
-    }
-    categories = workdir.read_categories(links(campaign, rows[0], 0)[-1].folder)
-    return results.Results(categories, every, absent)
+    found, numbers = collect(sweep, absent), table_rows.numbers(names)
+    sections, texts = {}, []
+    if "representations" in names:
+        sections[page.REPRESENTATIONS] = representations(sweep, found)
+        texts.append(page.REPRESENTATIONS + "\n" + sections[page.REPRESENTATIONS])
+    sections["Parameters"] = parameters_markdown(sweep)
+    written = page.write(
+        found,
+        numbers,
+        folder,
+        # All tables make the page of results; some make one of their own.
+        name="results" if "all" in names else "tables_" + "_".join(names),
+        title=f"The paper's tables on {data}",
+        preface=page.preface(
+            data,
+            command=command,
+            frame=sweep.chains[sweep.rows[0], 0][-1].config.frame,
+            trained_at=commits(sweep),
+            seconds=total_seconds(sweep),
+            split=sweep.split,
+            seeds=sweep.seeds,
+            tested=any(table_rows.TABLES[number].claims for number in numbers),
+        ),
+        extra=sections,
+    )
+    if numbers:
+        texts.append(page.terminal(found, numbers))
+    return "\n".join([*texts, f"results: {written}"])
 
 
-def folders(campaign: Campaign, rows: Sequence[str]) -> set[pathlib.Path]:
-    """Of all links of these rows, and of those that they begin from."""
-    wanted = [(row, seed) for row in rows for seed in range(campaign.seeds)]
-    first = {_first(campaign.config_fn(row)) for row in rows} - {""}
-    wanted += [(row, 0) for row in first]
-    return {link.folder for row, seed in wanted for link in links(campaign, row, seed)}
+def _folders(sweep: Sweep) -> set[pathlib.Path]:
+    """Of all phases that were trained; rows that share a phase share its folder."""
+    return {link.folder for chain in sweep.chains.values() for link in chain}
 
 
-def total_seconds(campaign: Campaign, rows: Sequence[str]) -> float:
-    """Time that all training of these rows took, links that rows share counted once."""
-    files = (folder / "seconds" for folder in folders(campaign, rows))
+def total_seconds(sweep: Sweep) -> float:
+    """Time that all training took."""
+    files = (folder / "seconds" for folder in _folders(sweep))
     return sum(float(file.read_text()) for file in files if file.is_file())
 
 
-def commits(campaign: Campaign, rows: Sequence[str]) -> list[str]:
+def commits(sweep: Sweep) -> list[str]:
     """The checkouts that trained these rows."""
-    files = (folder / "config.json" for folder in folders(campaign, rows))
+    files = (folder / "config.json" for folder in _folders(sweep))
     return sorted({json.loads(file.read_text())["commit"] for file in files})
 
 
-def seconds(campaign: Campaign, row: str) -> float:
+def seconds(sweep: Sweep, row: str) -> float:
     """Time that a row's steps took, each phase in its fastest seed; nothing is counted but steps.
 
     Whatever else a machine does makes some seeds slower and none faster. NaN where nothing has
     been timed.
     """
     spent = 0.0
-    for same in zip(*(links(campaign, row, seed) for seed in range(campaign.seeds)), strict=True):
+    for same in zip(*(sweep.chains[row, seed] for seed in range(sweep.seeds)), strict=True):
         records = [record for link in same for record in metrics_log.read(link.folder)]
         speeds = [r["images_per_second"] or 0.0 for r in records if "phase_seconds" in r]
         phase = build.build_phases(same[0].config)[-1]
@@ -153,29 +205,31 @@ def seconds(campaign: Campaign, row: str) -> float:
     return spent
 
 
-def counts(campaign: Campaign, row: str) -> dict[str, int]:
-    """Exact numbers of parameters of a row's network."""
-    last = links(campaign, row, 0)[-1]
+def counts(sweep: Sweep, row: str) -> dict[str, int]:
+    """Numbers of parameters of a row's network."""
+    last = sweep.chains[row, 0][-1]
     model = build.build_model(
         last.config, workdir.read_categories(last.folder), workdir.read_keys(last.folder)
     )
-    return _count(model.network.init_fn, model.input_spec.resolution)
+    return parameters.count_network(model.network.init_fn, model.input_spec.resolution)
 
 
-def parameters(campaign: Campaign, rows: Sequence[str]) -> str:
-    """The numbers of parameters as Markdown: the paper's networks, then those trained here.
+def parameters_markdown(sweep: Sweep) -> str:
+    """The numbers of parameters: the paper's networks, then those trained here.
 
     Rows of one network stand together.
     """
     named: dict[str, list[str]] = {}
-    for row in rows:
-        named.setdefault(json.dumps(counts(campaign, row)), []).append(row)
+    for row in sweep.rows:
+        named.setdefault(json.dumps(counts(sweep, row)), []).append(row)
     ours = {
         ", ".join(same[:3]) + ", ..." * (len(same) > 3): json.loads(found)
         for found, same in named.items()
     }
-    papers = papers_counts()
-    twelve, one = (papers[name]["pose_networks"] for name in (_INTEGRATED, _AGNOSTIC_12K))
+    papers = parameters.count_paper()
+    twelve, one = (
+        papers[name]["pose_networks"] for name in (parameters.INTEGRATED, parameters.AGNOSTIC_12K)
+    )
     parts = [
         "Of the paper's networks, with twelve categories:",
         page.parameters_markdown(papers),
@@ -187,44 +241,12 @@ def parameters(campaign: Campaign, rows: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
 
-_INTEGRATED, _AGNOSTIC_12K = "integrated", "shared, one pose network of 12000 units"
-
-
-def papers_counts() -> dict[str, dict[str, int]]:
-    """Exact numbers of parameters of the networks that the paper compares, at their full size."""
-    made = {
-        _INTEGRATED: {},
-        "integrated, split after stage 3": {"split_stage": 3},
-        "integrated, split after stage 5": {"split_stage": 5},
-        "shared": {"architecture": "shared"},
-        "shared, one pose network of 5000 units": {"architecture": "shared", "width": 5000},
-        _AGNOSTIC_12K: {"architecture": "shared", "width": 12000},
-        "sequential": {"architecture": "sequential"},
-        "independent": {"architecture": "independent"},
-        "VGG-M": {"trunk": "vgg_m", "category_head": "pooled"},
-    }
-    found = {}
-    for name, changes in made.items():
-        hidden = (changes.pop("width", 1000), 500)
-        width = 96 if "trunk" in changes else 64
-        network = architectures.build(
-            num_categories=12,
-            pose=axis_angle.AXIS_ANGLE,
-            pose_hidden=hidden,
-            width=width,
-            **changes,
-        )
-        found[name] = _count(network.init_fn, 224)
-    return found
-
-
-def _count(init_fn: Callable[..., Any], side: int) -> dict[str, int]:
-    image = jax.ShapeDtypeStruct((1, side, side, 3), "float32")
-    return architectures.param_counts(jax.eval_shape(init_fn, jax.random.key(0), image))
-
-
-def representations(campaign: Campaign, found: results.Results) -> str:
+def representations(sweep: Sweep, found: results.Results) -> str:
     """The table of pose representations as Markdown."""
-    rows = [r.row for r in table_rows.REPRESENTATIONS.readings.values() if r.row in found.outcomes]
-    costs = {row: (counts(campaign, row)["pose_networks"], seconds(campaign, row)) for row in rows}
+    rows = [row.recipe.name for row in table_rows.REPRESENTATIONS.values()]
+    costs = {
+        row: (counts(sweep, row)["pose_networks"], seconds(sweep, row))
+        for row in rows
+        if row in found.outcomes
+    }
     return results.comparison_markdown(found, table_rows.REPRESENTATIONS, costs)

@@ -1,20 +1,23 @@
-"""What the paper's tables are made of in catpose: whose figures each row shows, what each claims.
+"""The rows of the paper's tables: how each is trained, how it is read, and what a table claims.
 
-Row names are those of configs/tables.py. A row of one training run that is read with the fusion it
-was trained with is the paper's; readings with another fusion say so. Labels are those of
-`catpose.studies.paper.published`.
+The only place where a row stands. Its labels are those of `catpose.studies.paper.published`, where
+the paper's numbers are. Rows of several tables that are one network share its recipe, and recipes
+that begin alike are trained together up to where they part (`shared_phases`).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from catpose.errors import InputError
+from catpose.studies.paper.recipes import Recipe
+
+Labels = tuple[str, ...]
 
 
-class Reading(NamedTuple):
-    """Where a row's figures come from: a trained row, and how its pose networks answer."""
+class TableRow(NamedTuple):
+    """A row of a table: what is trained, and by which fusion its pose networks answer."""
 
-    row: str
+    recipe: Recipe
     fusion: str
 
 
@@ -30,227 +33,281 @@ class Claim(NamedTuple):
     """
 
     text: str
-    better: tuple[str, ...]
-    worse: tuple[str, ...]
+    better: Labels
+    worse: Labels
     figure: str
 
 
-FUSION = {"Weighted": "weighted", "Top1": "top1"}
-_OURS = {
-    ("Ours-Wgt",): Reading("integrated_weighted", "weighted"),
-    ("Ours-Top1",): Reading("integrated_top1", "top1"),
-}
-_SHARED = Reading("shared", "weighted")
+class Table(NamedTuple):
+    """A table of the paper as it is made here.
+
+    Attributes:
+      rows: by the paper's labels; rows that are missing here only the paper has.
+      claims: in the order of the page.
+      note: what must be known to compare with the paper's numbers.
+    """
+
+    rows: Mapping[Labels, TableRow]
+    claims: Sequence[Claim] = ()
+    note: str = ""
 
 
-def _both(starts: Mapping[str, str]) -> dict[tuple[str, ...], Reading]:
-    """Rows in pairs, one trained and read with each fusion."""
+FUSIONS = {"Weighted": "weighted", "Top1": "top1"}
+POSE_FIRST = ("networks", "pose", "category", "joint")
+BALANCED = ("networks", "category", "joint")
+
+
+def _oracle(
+    name: str, steps: tuple[str, ...] = ("networks",), *, rendered: bool = False, **model: Any
+) -> TableRow:
+    """A row whose pose networks are given the category."""
+    # Pose networks alone are trained on frozen features everywhere.
+    alone = steps == ("networks",)
+    return TableRow(Recipe(name, steps, model, rendered=rendered, with_frozen=alone), "oracle")
+
+
+def _each_fusion(name: str, steps: tuple[str, ...], **changes: Any) -> dict[str, TableRow]:
+    """Two rows, one trained and read with each fusion, by the paper's word for it."""
     return {
-        (label, model): Reading(f"{start}_{fusion}", fusion)
-        for label, start in starts.items()
-        for model, fusion in FUSION.items()
+        word: TableRow(Recipe(f"{name}_{fusion}", steps, fusion=fusion, **changes), fusion)
+        for word, fusion in FUSIONS.items()
     }
 
 
-# Rows that claims are about, where a table has them as columns.
-COLUMNS = {
-    ("GT",): Reading("pose_first_top1", "oracle"),
-    ("Top1",): Reading("pose_first_top1", "top1"),
-}
-# What must be known to compare ours with the paper's.
+def _labelled(label: str, rows: Mapping[str, TableRow]) -> dict[Labels, TableRow]:
+    return {(label, word): row for word, row in rows.items()}
+
+
+def _sequential(name: str, learns: str, **changes: Any) -> TableRow:
+    steps = ("networks", "pose", f"own {learns}")
+    model = {"architecture": "sequential"}
+    recipe = Recipe(f"sequential_{name}", steps, model, rendered=True, fusion="top1", **changes)
+    return TableRow(recipe, "top1")
+
+
+def _claims(text: str, better: str, worse: str, *figures: str) -> list[Claim]:
+    """The same claim about the rows of each fusion."""
+    return [
+        Claim(f"{text} ({word})", (better, word), (worse, word), figure)
+        for figure in figures
+        for word in FUSIONS
+    ]
+
+
+_POSE_FIRST = _each_fusion("pose_first", POSE_FIRST, with_frozen=True)
+_RENDERED = _each_fusion("rendered", POSE_FIRST, rendered=True)
+# The same training as `_RENDERED`, against other architectures: that also compares something where
+# no images are rendered.
+_INTEGRATED = _each_fusion("integrated", POSE_FIRST, rendered=True, with_frozen=True)
+_WEIGHTED, _TOP1 = _INTEGRATED.values()
+_BALANCED = _each_fusion("balanced", BALANCED)
+_BEFORE = Recipe("balanced_before", BALANCED[:-1], with_frozen=True)
+_SHARED = TableRow(
+    Recipe("shared", POSE_FIRST, {"architecture": "shared"}, rendered=True, with_frozen=True),
+    "weighted",
+)
+_AGAINST_SHARED = {("[8]*",): _SHARED, ("Ours-Wgt",): _WEIGHTED, ("Ours-Top1",): _TOP1}
 _SAME_IMAGES = (
     "The paper says of this comparison that no rendered images were used, and prints the figures "
     "of networks that used them. Here [8]* and ours learn from the same images."
 )
-NOTES: Mapping[int, str] = {
-    6: _SAME_IMAGES + " That ours beat [8]* in pose is tested with Table 9.",
-    7: _SAME_IMAGES + " These figures are means over categories; the paper speaks of shares of all "
-    "images.",
-    8: "The paper claims no order here, so none is tested. Methods in brackets are catpose's own "
-    "versions: the representation and the loss of the publication on the feature network of this "
-    "page (of [6], VGG-M), told the category.",
-    9: "The independent network of figure 2a is in no table; it is a config all the same.",
-    10: "As in the paper's Table 1, pose-first trains the feature network for one step more than "
-    "balanced training does (on the pose), so that order and budget change together.",
+
+TABLES: Mapping[int, Table] = {
+    3: Table(
+        {(f"Stage-{n}",): _oracle(f"stage{n}", split_stage=n) for n in (3, 4, 5)},
+        [
+            Claim(f"stage 4 beats stage {n}", ("Stage-4",), (f"Stage-{n}",), "pose-err")
+            for n in (3, 5)
+        ],
+    ),
+    4: Table(
+        {
+            ("Cat-dep.",): _oracle("stage4", split_stage=4),
+            # One pose network for all, as wide as one of the others or wider.
+            **{
+                (f"Cat-ind.({n}k)",): _oracle(f"agnostic_{n}k", architecture="shared", wider=n)
+                for n in (12, 5, 1)
+            },
+        },
+        [
+            Claim(
+                f"networks for each category beat one for all ({n})",
+                ("Cat-dep.",),
+                (f"Cat-ind.({n})",),
+                "pose-err",
+            )
+            for n in ("12k", "5k", "1k")
+        ],
+    ),
+    5: Table(
+        _labelled("Only real images", _POSE_FIRST) | _labelled("Real and rendered", _RENDERED),
+        _claims(
+            "rendered images help", "Real and rendered", "Only real images", "pose-err", "cat-acc"
+        ),
+    ),
+    6: Table(
+        _AGAINST_SHARED,
+        [
+            Claim(f"[8]* names categories better than {name}", ("[8]*",), (name,), "cat-acc")
+            for name in ("Ours-Wgt", "Ours-Top1")
+        ],
+        _SAME_IMAGES + " That ours beat [8]* in pose is tested with Table 9.",
+    ),
+    7: Table(
+        _AGAINST_SHARED,
+        [
+            Claim(f"{name} beats [8]* under its metrics", (name,), ("[8]*",), figure)
+            for figure in ("acc@22.5", "acc@45", "AAAI")
+            for name in ("Ours-Wgt", "Ours-Top1")
+        ],
+        _SAME_IMAGES + " These figures are means over categories; the paper speaks of shares of "
+        "all images.",
+    ),
+    8: Table(
+        {
+            ("Viewpoints&Keypoints [1]",): _oracle(
+                "euler_bins", ("networks", "pose"), pose="euler_bins", rendered=True
+            ),
+            ("Render-for-CNN [2]",): _oracle(
+                "fine_bins", ("networks", "pose"), pose="fine_bins", rendered=True
+            ),
+            ("3D-pose-regression [6]",): _oracle(
+                "vgg_m", ("networks", "pose"), trunk="vgg_m", rendered=True
+            ),
+            ("Multibin [3]",): _oracle(
+                "multibin", ("networks", "pose"), pose="multibin", rendered=True
+            ),
+            ("Ours-Weighted",): _WEIGHTED,
+            ("Ours-Top1",): _TOP1,
+        },
+        note="The paper claims no order here, so none is tested. Methods in brackets are catpose's "
+        "own versions: the representation and the loss of the publication on the feature network "
+        "of this page (of [6], VGG-M), given the category.",
+    ),
+    9: Table(
+        {
+            ("Sequential", "Everything"): _sequential("everything", "category"),
+            ("Sequential", "FC"): _sequential("fc", "head", with_frozen=True),
+            ("Sequential", "FC+Stage5"): _sequential("fc_stage5", "head and stage 5"),
+            ("Integrated", "Ours-Wgt"): _WEIGHTED,
+            ("Integrated", "Ours-Top1"): _TOP1,
+            ("Shared", "[8]*"): _SHARED,
+        },
+        [
+            *(
+                Claim(
+                    f"integrated beats shared ({name})",
+                    ("Integrated", f"Ours-{name}"),
+                    ("Shared", "[8]*"),
+                    "pose-err",
+                )
+                for name in ("Wgt", "Top1")
+            ),
+            Claim(
+                "a second ResNet (FC+Stage5) names categories better",
+                ("Sequential", "FC+Stage5"),
+                ("Integrated", "Ours-Top1"),
+                "cat-acc",
+            ),
+        ],
+        "The independent network of figure 2a is in no table; it is a config all the same.",
+    ),
+    10: Table(
+        _labelled("Balance", _BALANCED) | _labelled("Pose-first", _POSE_FIRST),
+        _claims("pose-first beats balanced", "Pose-first", "Balance", "pose-err", "cat-acc"),
+        "As in the paper's Table 1, pose-first trains the feature network for one step more than "
+        "balanced training does (on the pose), so that order and budget change together.",
+    ),
+    11: Table(
+        {
+            **{("Before", word): TableRow(_BEFORE, fusion) for word, fusion in FUSIONS.items()},
+            ("Before", "Both"): TableRow(_BEFORE, "weighted"),
+            **_labelled("After", _BALANCED),
+        },
+        [
+            *_claims("joint fine-tuning helps the pose", "After", "Before", "pose-err"),
+            *(
+                Claim(
+                    f"it costs categories ({word})", ("Before", "Both"), ("After", word), "cat-acc"
+                )
+                for word in FUSIONS
+            ),
+        ],
+    ),
+    12: Table(
+        _labelled("0.1", _POSE_FIRST)
+        | _labelled(
+            "1", _each_fusion("lambda1", POSE_FIRST, category_weight=1.0, with_frozen=True)
+        ),
+        _claims("lambda 0.1 beats 1", "0.1", "1", "pose-err", "cat-acc"),
+    ),
+    13: Table(
+        {
+            (): _POSE_FIRST["Top1"],
+            # Its columns, which the claim compares.
+            ("GT",): TableRow(_POSE_FIRST["Top1"].recipe, "oracle"),
+            ("Top1",): _POSE_FIRST["Top1"],
+        },
+        [Claim("knowing the category helps the pose", ("GT",), ("Top1",), "pose-err")],
+    ),
 }
-# How what is trained on each dataset differs from the paper's.
-ABOUT: Mapping[str, str] = {
-    "shapes": "Objects of twelve built-in families, drawn at 48 pixels (32 of smoke, 64 of full), "
-    "and a small residual network with its stages in the places of a ResNet-50's. It has been "
-    'trained on the categories of further drawn objects, which stands for ImageNet. "Real" '
-    'images have clutter behind the objects, "rendered" ones a plain colour. Methods of others '
-    "are their representation and loss on this network.",
-    "cars3d": "Photographs of cars in nine categories (body types). But with the preset full, "
-    "ResNet-50's ImageNet features stay as they are and are stored: the phases in which the "
-    "feature network trains fall away, no images are rendered, and all rows read the same "
-    "features. The second ResNet of the sequential network is then a copy of the first, and so "
-    "differs from the integrated network in the joint phase alone. Top1 fusion sends the category "
-    "network no gradient of the pose, and Adam divides the factor lambda of all others out again: "
-    "Table 12's two Top1 rows are the same training.",
-    "pascal3d": "The paper's own data; the preset small has a twentieth of its steps and fewer "
-    "rendered images.",
+# A table that the paper does not have: all representations on the same frozen features, given the
+# category, for the same number of steps.
+REPRESENTATIONS: Mapping[str, TableRow] = {
+    "axis-angle, geodesic": _oracle("frozen_axis_angle", pose="axis_angle"),
+    "quaternion, geodesic": _oracle("frozen_quaternion", pose="quaternion"),
+    "Euler angles, MSE": _oracle("frozen_euler", pose="euler"),
+    "6D, geodesic": _oracle("frozen_sixd", pose="sixd"),
+    "9D and SVD, geodesic": _oracle("frozen_svd", pose="svd"),
+    "matrix Fisher": _oracle("frozen_matrix_fisher", pose="matrix_fisher"),
+    "Euler bins": _oracle("frozen_euler_bins", pose="euler_bins"),
+    "fine bins, soft loss": _oracle("frozen_fine_bins", pose="fine_bins"),
+    "MultiBin": _oracle("frozen_multibin", pose="multibin"),
+    "bin and delta (cube)": _oracle("frozen_bin_delta", pose="bin_delta"),
+    "bin and delta (fitted)": _oracle("frozen_bin_delta_fitted", pose="bin_delta", pose_keys=16),
 }
-# By table and labels. What is missing here only the paper has.
-READINGS: Mapping[int, Mapping[tuple[str, ...], Reading]] = {
-    3: {(f"Stage-{n}",): Reading(f"stage{n}", "oracle") for n in (3, 4, 5)},
-    4: {
-        ("Cat-dep.",): Reading("stage4", "oracle"),
-        **{(f"Cat-ind.({n})",): Reading(f"agnostic_{n}", "oracle") for n in ("12k", "5k", "1k")},
-    },
-    5: _both({"Only real images": "pose_first", "Real and rendered": "rendered"}),
-    6: {("[8]*",): _SHARED, **_OURS},
-    7: {("[8]*",): _SHARED, **_OURS},
-    8: {
-        ("Viewpoints&Keypoints [1]",): Reading("euler_bins", "oracle"),
-        ("Render-for-CNN [2]",): Reading("fine_bins", "oracle"),
-        ("3D-pose-regression [6]",): Reading("vgg_m", "oracle"),
-        ("Multibin [3]",): Reading("multibin", "oracle"),
-        ("Ours-Weighted",): _OURS["Ours-Wgt",],
-        ("Ours-Top1",): _OURS["Ours-Top1",],
-    },
-    9: {
-        ("Sequential", "Everything"): Reading("sequential_everything", "top1"),
-        ("Sequential", "FC"): Reading("sequential_fc", "top1"),
-        ("Sequential", "FC+Stage5"): Reading("sequential_fc_stage5", "top1"),
-        ("Integrated", "Ours-Wgt"): _OURS["Ours-Wgt",],
-        ("Integrated", "Ours-Top1"): _OURS["Ours-Top1",],
-        ("Shared", "[8]*"): _SHARED,
-    },
-    10: _both({"Balance": "balanced", "Pose-first": "pose_first"}),
-    11: {
-        **{("Before", m): Reading("balanced_before", fusion) for m, fusion in FUSION.items()},
-        ("Before", "Both"): Reading("balanced_before", "weighted"),
-        **_both({"After": "balanced"}),
-    },
-    12: _both({"0.1": "pose_first", "1": "lambda1"}),
-    13: {(): Reading("pose_first_top1", "top1")},
+# What stands for ImageNet's weights on shapes, and what is in no table.
+_OTHERS = (
+    Recipe("phase0", ("phase0",)),
+    Recipe("phase0_vgg_m", ("phase0",), {"trunk": "vgg_m"}),
+    Recipe(
+        "independent", ("networks", "pose", "own category"), {"architecture": "independent"},
+        rendered=True,
+    ),
+)  # fmt: skip
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        *_OTHERS,
+        *(row.recipe for table in TABLES.values() for row in table.rows.values()),
+        *(row.recipe for row in REPRESENTATIONS.values()),
+    )
 }
 
 
-def _for_both(text: str, better: str, worse: str, figure: str) -> list[Claim]:
-    return [Claim(f"{text} ({m})", (better, m), (worse, m), figure) for m in FUSION]
+def numbers(names: Sequence[str]) -> list[int]:
+    """The paper's tables among the names that a command was given, each once.
 
-
-CLAIMS: Mapping[int, list[Claim]] = {
-    3: [
-        Claim(f"stage 4 beats stage {n}", ("Stage-4",), (f"Stage-{n}",), "pose-err") for n in (3, 5)
-    ],
-    4: [
-        Claim(
-            f"networks for each category beat one for all ({n})",
-            ("Cat-dep.",),
-            (f"Cat-ind.({n})",),
-            "pose-err",
-        )
-        for n in ("12k", "5k", "1k")
-    ],
-    5: [
-        claim
-        for figure in ("pose-err", "cat-acc")
-        for claim in _for_both(
-            "rendered images help", "Real and rendered", "Only real images", figure
-        )
-    ],
-    # That ours beat [8]* in pose is tested with Table 9, whose rows are the same.
-    6: [
-        Claim(f"[8]* names categories better than {name}", ("[8]*",), (name,), "cat-acc")
-        for name in ("Ours-Wgt", "Ours-Top1")
-    ],
-    7: [
-        Claim(f"{name} beats [8]* under its metrics", (name,), ("[8]*",), figure)
-        for figure in ("acc@22.5", "acc@45", "AAAI")
-        for name in ("Ours-Wgt", "Ours-Top1")
-    ],
-    9: [
-        Claim(
-            "integrated beats shared (Wgt)", ("Integrated", "Ours-Wgt"), ("Shared", "[8]*"),
-            "pose-err",
-        ),
-        Claim(
-            "integrated beats shared (Top1)", ("Integrated", "Ours-Top1"), ("Shared", "[8]*"),
-            "pose-err",
-        ),
-        Claim(
-            "a second ResNet (FC+Stage5) names categories better", ("Sequential", "FC+Stage5"),
-            ("Integrated", "Ours-Top1"), "cat-acc",
-        ),
-    ],
-    10: [
-        claim
-        for figure in ("pose-err", "cat-acc")
-        for claim in _for_both("pose-first beats balanced", "Pose-first", "Balance", figure)
-    ],
-    11: [
-        *_for_both("joint fine-tuning helps the pose", "After", "Before", "pose-err"),
-        *(
-            Claim(f"it costs categories ({m})", ("Before", "Both"), ("After", m), "cat-acc")
-            for m in FUSION
-        ),
-    ],
-    12: [
-        claim
-        for figure in ("pose-err", "cat-acc")
-        for claim in _for_both("lambda 0.1 beats 1", "0.1", "1", figure)
-    ],
-    13: [Claim("knowing the category helps the pose", ("GT",), ("Top1",), "pose-err")],
-}  # fmt: skip
-
-
-class Comparison(NamedTuple):
-    """A table that the paper does not have.
-
-    Attributes:
-      caption: what it compares.
-      readings: by label.
-    """
-
-    caption: str
-    readings: Mapping[str, Reading]
-
-
-# Each on the same frozen features, told the category, for the same number of steps.
-REPRESENTATIONS = Comparison(
-    "Pose representations on the same frozen features, told the category",
-    {
-        "axis-angle, geodesic": Reading("frozen_axis_angle", "oracle"),
-        "quaternion, geodesic": Reading("frozen_quaternion", "oracle"),
-        "Euler angles, MSE": Reading("frozen_euler", "oracle"),
-        "6D, geodesic": Reading("frozen_sixd", "oracle"),
-        "9D and SVD, geodesic": Reading("frozen_svd", "oracle"),
-        "matrix Fisher": Reading("frozen_matrix_fisher", "oracle"),
-        "Euler bins": Reading("frozen_euler_bins", "oracle"),
-        "fine bins, soft loss": Reading("frozen_fine_bins", "oracle"),
-        "MultiBin": Reading("frozen_multibin", "oracle"),
-        "bin and delta (cube)": Reading("frozen_bin_delta", "oracle"),
-        "bin and delta (fitted)": Reading("frozen_bin_delta_fitted", "oracle"),
-    },
-)
-
-
-def chosen(names: Sequence[str]) -> list[int | str]:
-    """Which comparisons are meant: numbers of tables, "representations", or "all" of the tables.
+    Args:
+      names: numbers of tables, "all" of them, and "representations", which the paper does not have.
 
     Raises:
       InputError: another name.
     """
-    found: list[int | str] = []
+    found = []
     for name in names:
         if name == "all":
-            found += READINGS
-        elif name == "representations":
-            found.append(name)
-        elif name.isdigit() and int(name) in READINGS:
+            found += TABLES
+        elif name.isdigit() and int(name) in TABLES:
             found.append(int(name))
-        else:
+        elif name != "representations":
             raise InputError(f"--table={name}; it can be 3 to 13, all or representations")
     return list(dict.fromkeys(found))
 
 
-def rows_of(table: int | str) -> list[str]:
-    """The rows to be trained for a table, in its order, each once.
-
-    Args:
-      table: 3 to 13, or "representations".
-    """
-    readings = REPRESENTATIONS.readings if table == "representations" else READINGS[table]
-    return list(dict.fromkeys(reading.row for reading in readings.values()))
+def recipes_of(names: Sequence[str]) -> list[Recipe]:
+    """What must be trained for these tables, in their order, each once; names as for `numbers`."""
+    rows = [row for number in numbers(names) for row in TABLES[number].rows.values()]
+    if "representations" in names:
+        rows += REPRESENTATIONS.values()
+    return list({row.recipe.name: row.recipe for row in rows}.values())
