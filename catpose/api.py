@@ -10,6 +10,7 @@ import numpy as np
 
 from catpose import devices
 from catpose.evaluation import run_report
+from catpose.experiment import config as config_lib
 from catpose.experiment import config_files, workdir
 from catpose.train import loop, run_setup
 
@@ -36,7 +37,7 @@ def train(
     Raises:
       InputError: something that the config names is wrong, or the workdir is another config's.
     """
-    config = config_files.load(config)
+    config = config_lib.read(config_files.load(config))
     folder = pathlib.Path(folder or f"runs/{config.name}")
     with opened(config, folder) as clock:
         if not devices.from_first(np.array(workdir.is_finished(folder))):
@@ -47,9 +48,7 @@ def train(
 
 
 @contextlib.contextmanager
-def opened(
-    config: ml_collections.ConfigDict, folder: pathlib.Path
-) -> Iterator[Callable[[], float]]:
+def opened(config: config_lib.Config, folder: pathlib.Path) -> Iterator[Callable[[], float]]:
     """`workdir.opened` in the first of several processes; compiled programs are kept."""
     devices.keep_compilations()
     if devices.is_first():

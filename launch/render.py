@@ -24,6 +24,7 @@ def main() -> None:
     """Draws, and says what there is."""
     # The libraries take seconds to load: a wrong flag is told before.
     from catpose.data.render_for_cnn import write as render_files
+    from catpose.experiment import config as config_lib
     from catpose.experiment import datasets
     from catpose.visualize import contact_sheet
 
@@ -31,6 +32,7 @@ def main() -> None:
     config.data.resolution = SIZE.value
     config.phases = []  # nothing is trained, so the images to train on need not be made
     config.data.rendered = ""  # perhaps the very images that are to be drawn
+    config = config_lib.read(config)
     loaded = datasets.load_dataset(config, only=config.engine.views_like or "none")
     made = datasets.build_engine(config, loaded)
     folder = pathlib.Path(OUTPUT_DIR.value).expanduser()

@@ -37,12 +37,14 @@ def main() -> None:
 
 def _check(folder: pathlib.Path) -> None:
     from catpose import api, devices
+    from catpose.experiment import config as config_lib
     from catpose.train import preflight, run_setup
     from catpose.visualize import text_tables
 
     seconds, first = 0.0, devices.is_first()
-    with api.opened(CONFIG.value, folder):
-        run = run_setup.prepare(CONFIG.value, folder, show_progress=first)
+    config = config_lib.read(CONFIG.value)
+    with api.opened(config, folder):
+        run = run_setup.prepare(config, folder, show_progress=first)
         for finding in preflight.findings(run):
             seconds += finding.seconds
             if first:

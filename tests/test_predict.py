@@ -38,7 +38,7 @@ def run_config(frame="upright", phase=None):
 
 def random_variables(config, seed):
     """Weights and statistics that differ in every place, so that the outputs vary widely."""
-    network = build.build_model(config, CATEGORIES).network
+    network = build.build_model(tiny.read(config), CATEGORIES).network
     shape = jax.ShapeDtypeStruct((1, tiny.RESOLUTION, tiny.RESOLUTION, 3), jnp.float32)
     variables = network.init_fn(jax.random.key(seed), shape)
     generator = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ def random_variables(config, seed):
 
 def save_run(folder, config, scored):
     """A workdir as training leaves it; `scored`: (step, score, variables)."""
-    with workdir.opened(folder, config):
+    with workdir.opened(folder, tiny.read(config)):
         workdir.write_categories(folder, CATEGORIES)
         with checkpoint.open_manager(folder / "checkpoints") as manager:
             for step, score, variables in scored:
@@ -92,7 +92,7 @@ def by_hand(name, config, variables, photo, box):
     """Probabilities and rotation (frame "camera") with Pillow, scipy and the bare network."""
     pixels = photo.resize((32, 32), Image.Resampling.BILINEAR, box=box)
     image = (np.asarray(pixels) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    network = build.build_model(config, CATEGORIES).network
+    network = build.build_model(tiny.read(config), CATEGORIES).network
     outputs, _ = network.apply_fn(variables, jnp.asarray(image[None], jnp.float32))
     logits, omegas = np.float64(outputs.category_logits[0]), np.float64(outputs.pose_outputs[0])
     probabilities = np.exp(logits - logits.max())
@@ -329,7 +329,7 @@ def test_no_run_no_data_no_checkpoint_another_network(runs, tmp_path):
     check(tmp_path / "none", "no run in .*none")
     config = run_config()
     folder = tmp_path / "run"
-    with workdir.opened(folder, config):
+    with workdir.opened(folder, tiny.read(config)):
         check(folder, "has not begun to train$")
         workdir.write_categories(folder, CATEGORIES)
         check(folder, "has no checkpoint yet; train first$")
@@ -339,7 +339,7 @@ def test_no_run_no_data_no_checkpoint_another_network(runs, tmp_path):
     wider = run_config()
     wider.model.pose_hidden = (9,)
     other = tmp_path / "other"
-    with workdir.opened(other, wider):
+    with workdir.opened(other, tiny.read(wider)):
         workdir.write_categories(other, CATEGORIES)
     (other / "checkpoints").symlink_to(runs["weighted"][0] / "checkpoints")
     check(other, "'[a-z_]*.pose_networks.* has shape .* in the checkpoint and .* in this network")

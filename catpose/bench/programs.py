@@ -16,6 +16,7 @@ import numpy as np
 from catpose import devices
 from catpose.data import batch as batches
 from catpose.data import examples, online_rendering
+from catpose.experiment import config as config_lib
 from catpose.experiment import datasets, phases
 from catpose.synthetic.objects import catalogue
 from catpose.train import input_pipeline, run_setup, state, step
@@ -58,7 +59,8 @@ def noise(num_categories: int, size: int, resolution: int) -> examples.Dataset:
 
 def assemble(config: Any, num_categories: int, size: int) -> run_setup.Run:
     """A run on noise; where a phase draws its images, on the built-in models."""
-    if any(online_rendering.NAME in phase["sources"] for phase in config.phases):
+    config = config_lib.read(config)
+    if any(online_rendering.NAME in phase.sources for phase in config.phases):
         data = noise(len(catalogue.CATEGORIES), size, config.data.resolution)
         data = data._replace(categories=catalogue.CATEGORIES)
         made = datasets.build_engine(config, data)

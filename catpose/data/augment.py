@@ -7,11 +7,13 @@ is, as the field does. The 3D jitter (`catpose.data.pose_jitter`) comes first, t
 its turn, the mirror last; the image is resampled once for all of them.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Num
 
+from catpose import fields
 from catpose.data import pose_jitter, warp
 from catpose.geometry import so3, viewpoint
 
@@ -23,34 +25,53 @@ NORMALIZATIONS = {
 }
 
 
-class Augment(NamedTuple):
-    """How strongly training images are changed at random.
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """How strongly training images are changed at random."""
 
-    Attributes:
-      mirror: probability of a mirrored image.
-      zoom: the crop's side is scaled by a factor uniform in [1 - zoom, 1 + zoom].
-      shift: the crop's centre moves by at most this share of its side, each way.
-      rotate_deg: the picture turns by an angle uniform in [-rotate_deg, rotate_deg].
-      brightness: added to all channels, uniform in +-brightness (1 = white).
-      contrast: factor on the distance from the image's mean, uniform in 1 +- contrast.
-      saturation: factor on the distance from grey, uniform in 1 +- saturation.
-      jitter_iou: the box's sides move at random, so that the new box overlaps the old one by an
-        intersection over union uniform in [jitter_iou, 1]; 1 leaves the box. On top of `zoom` and
-        `shift`: the bound is the whole crop's where those are 0.
-      pose_jitter_deg: the camera moves about the object by angles uniform in +-(azimuth,
-        elevation, theta), where it is known (`pose_jitter.known`); the paper's are (1, 1, 4), in
-        steps.
-    """
-
-    mirror: float = 0.0
-    zoom: float = 0.0
-    shift: float = 0.0
-    rotate_deg: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    jitter_iou: float = 1.0
-    pose_jitter_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mirror: float = fields.key(0.0, "probability of a mirrored image", fields.between(0, 1))
+    zoom: float = fields.key(
+        0.0,
+        "the crop's side is scaled by a factor uniform in [1 - zoom, 1 + zoom]",
+        fields.between(0, 1),
+    )
+    shift: float = fields.key(
+        0.0,
+        "the crop's center moves by at most this share of its side, each way",
+        fields.at_least(0),
+    )
+    rotate_deg: float = fields.key(
+        0.0,
+        "the picture turns by an angle uniform in [-rotate_deg, rotate_deg]",
+        fields.at_least(0),
+    )
+    brightness: float = fields.key(
+        0.0, "added to all channels, uniform in +-brightness (1 = white)", fields.at_least(0)
+    )
+    contrast: float = fields.key(
+        0.0,
+        "factor on the distance from the image's mean, uniform in 1 +- contrast",
+        fields.at_least(0),
+    )
+    saturation: float = fields.key(
+        0.0, "factor on the distance from gray, uniform in 1 +- saturation", fields.at_least(0)
+    )
+    jitter_iou: float = fields.key(
+        1.0,
+        "the box's sides move at random, so that the new box overlaps the old one by an "
+        "intersection over union uniform in [jitter_iou, 1]; 1 leaves the box. On top of zoom and "
+        "shift: the bound is the whole crop's where those are 0",
+        fields.Range(lambda value: 0 < value <= 1, lambda: "above 0, up to 1"),
+    )
+    pose_jitter_deg: tuple[float, float, float] = fields.key(
+        (0.0, 0.0, 0.0),
+        "the camera moves about the object by angles uniform in +-(azimuth, elevation, theta), "
+        "where it is known (pascal3d, objectnet3d); the paper's are (1, 1, 4), in steps",
+        fields.Range(
+            lambda value: len(value) == 3,
+            lambda: "three angles in degrees: azimuth, elevation, theta",
+        ),
+    )
 
     @property
     def resamples(self) -> bool:

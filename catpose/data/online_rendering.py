@@ -5,6 +5,7 @@ rows of a batch take the categories in turn, so which rows come from which shelf
 step is compiled, and a bottle is not drawn at the price of a locomotive.
 """
 
+import dataclasses
 import pathlib
 import re
 from collections.abc import Mapping, Sequence
@@ -216,7 +217,7 @@ def build(
     assets = Assets(tuple(shelves), np.concatenate(row).astype(np.int32), table, seen)
     category = np.repeat(np.arange(len(meshes)), [len(some) for some in meshes]).astype(np.int32)
     arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
-    key = disk_cache.digest(*arrays, category, tuple(look), supersampling)
+    key = disk_cache.digest(*arrays, category, dataclasses.astuple(look), supersampling)
     names = np.array([name for some in models_by_name for name in some])
     return Engine(assets, category, names, shelf, look, supersampling, key)
 

@@ -1,5 +1,6 @@
 """Labels and predictions of a trained run, to be scored like those of any other system."""
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -52,12 +53,15 @@ def predict(
     # As if it had learned in "camera", so that nothing converts what the network says: a rotation
     # in "paper" that is turned into "camera" and back is not always the same (see viewpoint).
     model = model._replace(input_spec=model.input_spec._replace(frame="camera"))
-    if root and config.data.kind == "shapes":
-        if not root.isdigit():
-            raise InputError(f"the run in {folder} is on shapes: --data is a seed, not '{root}'")
-        config.data.seed = int(root)
-    elif root:
-        config.data.root = root
+    if root:
+        change = {"root": root}
+        if config.data.kind == "shapes":
+            if not root.isdigit():
+                raise InputError(
+                    f"the run in {folder} is on shapes: --data is a seed, not '{root}'"
+                )
+            change = {"seed": int(root)}
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, **change))
     data = datasets.load_dataset(config, only=split)
     if data.categories != categories:
         raise InputError(

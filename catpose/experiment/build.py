@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
-from catpose.data import augment
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, phases, workdir
+from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
 from catpose.poses import MAKERS, POSES, dictionary, karcher
@@ -48,7 +47,7 @@ class Model(NamedTuple):
     symmetry: np.ndarray | None = None
 
 
-def fit_keys(config: ml_collections.ConfigDict, rotation: np.ndarray) -> np.ndarray | None:
+def fit_keys(config: config_lib.Config, rotation: np.ndarray) -> np.ndarray | None:
     """The dictionary of `config.model.pose_keys` rotations, in the frame of learning.
 
     Args:
@@ -70,7 +69,7 @@ def fit_keys(config: ml_collections.ConfigDict, rotation: np.ndarray) -> np.ndar
         raise InputError(f"config.model.pose_keys: {error}") from error
 
 
-def build_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None = None) -> Pose:
+def build_pose(config: config_lib.Config, keys: np.ndarray | None = None) -> Pose:
     """The representation that `config.model` describes, and how it is fused.
 
     Args:
@@ -80,23 +79,19 @@ def build_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None = None
     Raises:
       InputError: an unknown name, or settings that it does not have.
     """
-    kinds = {"outputs": lambda pose: pose, "karcher": karcher.on_the_group}
-    kind = config.model.pose_fusion
-    if kind not in kinds:
-        raise InputError(f"config.model.pose_fusion is '{kind}'; it can be {', '.join(kinds)}")
     pose = _named_pose(config, keys)
-    if kind == "karcher" and "geodesic" not in pose.losses:
+    if config.model.pose_fusion == "outputs":
+        return pose
+    if "geodesic" not in pose.losses:
         raise InputError(
             f"config.model.pose_fusion is 'karcher', which learns by the geodesic loss; "
             f"'{pose.name}' has no such loss"
         )
-    return kinds[kind](pose)
+    return karcher.on_the_group(pose)
 
 
-def _named_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None) -> Pose:
+def _named_pose(config: config_lib.Config, keys: np.ndarray | None) -> Pose:
     name, settings = config.model.pose, dict(config.model.pose_settings)
-    if name not in POSES:
-        raise InputError(f"config.model.pose is '{name}'; it can be {', '.join(POSES)}")
     if config.model.pose_keys and name != "bin_delta":
         raise InputError(f"config.model.pose_keys is of bin_delta, not of '{name}'")
     if name not in MAKERS:
@@ -118,7 +113,7 @@ def _named_pose(config: ml_collections.ConfigDict, keys: np.ndarray | None) -> P
 
 
 def build_model(
-    config: ml_collections.ConfigDict,
+    config: config_lib.Config,
     categories: tuple[str, ...],
     keys: np.ndarray | None = None,
 ) -> Model:
@@ -129,11 +124,6 @@ def build_model(
     """
     model = config.model
     pose = build_pose(config, keys)
-    if model.normalization not in augment.NORMALIZATIONS:
-        raise InputError(
-            f"config.model.normalization is '{model.normalization}'; "
-            f"it can be {', '.join(augment.NORMALIZATIONS)}"
-        )
     try:
         network = architectures.build(
             num_categories=len(categories),
@@ -207,7 +197,7 @@ def read_variables(
     return step, {name: checkpoint.restore(arrays, target[name], name) for name in target}
 
 
-def build_phases(config: ml_collections.ConfigDict) -> tuple[phases.Phase, ...]:
-    """The phases of `config.phases` for the weights that the run begins with, checked."""
+def build_phases(config: config_lib.Config) -> tuple[phases.Phase, ...]:
+    """The phases of `config.phases` for the weights that the run begins with."""
     weights = "random" if config.model.pretrained == "none" else "pretrained"
-    return phases.from_config(config.phases, weights)
+    return phases.of_start(config.phases, weights)

@@ -1,6 +1,5 @@
 """From a config to the images that a run trains on and is evaluated on."""
 
-import ml_collections
 import numpy as np
 
 from catpose.data import crop_cache, examples, manifest, online_rendering, shapes_dataset
@@ -8,13 +7,12 @@ from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.pascal3d import layout as releases
 from catpose.data.render_for_cnn import read as rendered
 from catpose.errors import InputError
+from catpose.experiment import config as config_lib
 from catpose.synthetic import domain_randomization, view_density
-
-_NEAREST = 1.2  # half diagonals of an object from its middle to the eye
 
 
 def load_dataset(
-    config: ml_collections.ConfigDict, *, only: str = "", show_progress: bool = True
+    config: config_lib.Config, *, only: str = "", show_progress: bool = True
 ) -> examples.Dataset:
     """The dataset that `config.data` names, with the rendered images beside it as one more split.
 
@@ -24,14 +22,9 @@ def load_dataset(
       show_progress: show bars on a terminal.
 
     Raises:
-      InputError: an unknown kind, a context that is none, or whatever the source says of its files.
+      InputError: an unknown kind, or whatever the source says of its files.
     """
     data = config.data
-    if not 1 <= data.context <= 4:
-        raise InputError(
-            f"config.data.context is {data.context:g}: the side of the crop over that of "
-            "the box, from 1 (no context) to 4"
-        )
     if data.kind == "shapes":
         loaded = shapes_dataset.load(
             num_images={k: n for k, n in data.num_images.items() if only in ("", k)},
@@ -59,14 +52,12 @@ def load_dataset(
         return loaded
     if data.rendered:
         loaded = _with_rendered(config, loaded, show_progress)
-    drawn_from = [
-        phase["sources"] for phase in config.phases if online_rendering.NAME in phase["sources"]
-    ]
-    return _with_engine(config, loaded) if drawn_from else loaded
+    draws = any(online_rendering.NAME in phase.sources for phase in config.phases)
+    return _with_engine(config, loaded) if draws else loaded
 
 
 def _with_rendered(
-    config: ml_collections.ConfigDict, loaded: examples.Dataset, show_progress: bool
+    config: config_lib.Config, loaded: examples.Dataset, show_progress: bool
 ) -> examples.Dataset:
     data = config.data
     listed = rendered.read(
@@ -80,31 +71,20 @@ def _with_rendered(
     return loaded._replace(splits={**loaded.splits, **more.splits}, notes=loaded.notes + more.notes)
 
 
-def _with_engine(config: ml_collections.ConfigDict, loaded: examples.Dataset) -> examples.Dataset:
+def _with_engine(config: config_lib.Config, loaded: examples.Dataset) -> examples.Dataset:
     made = build_engine(config, loaded)
     splits = {**loaded.splits, online_rendering.NAME: online_rendering.split(made)}
     return loaded._replace(splits=splits, engine=made)
 
 
-def build_engine(
-    config: ml_collections.ConfigDict, loaded: examples.Dataset
-) -> online_rendering.Engine:
+def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_rendering.Engine:
     """What `config.engine` says of images that are drawn in the step.
 
     Raises:
       InputError: no models of a category, ranges or strengths that are none, no backgrounds, or
         views like those of a split that is not there.
     """
-    made, names = config.engine, dict(config.engine.names)
-    least = {"per_category": 1, "num_backgrounds": 1, "supersampling": 1, "seed": 0}
-    for name, low in least.items():
-        if made[name] < low:
-            raise InputError(f"config.engine.{name} is {made[name]}; it is {low} or larger")
-    if not made.distance[0] >= _NEAREST:
-        raise InputError(
-            f"config.engine.distance is {tuple(made.distance)}; nearer than {_NEAREST} half "
-            "diagonals the eye is in the object"
-        )
+    made, names = config.engine, config.engine.names
     resolution = config.data.resolution
     called = [names.get(name, name) for name in loaded.categories]
     if made.models == "builtin":
@@ -131,12 +111,12 @@ def build_engine(
         meshes,
         table,
         _views(made, loaded),
-        look=domain_randomization.look(dict(made.look)),
+        look=made.look,
         supersampling=made.supersampling,
     )
 
 
-def _views(made: ml_collections.ConfigDict, loaded: examples.Dataset) -> domain_randomization.Views:
+def _views(made: config_lib.Engine, loaded: examples.Dataset) -> domain_randomization.Views:
     ranges = view_density.ranges(
         azimuth_deg=made.azimuth_deg,
         elevation_deg=made.elevation_deg,
@@ -167,11 +147,11 @@ def _in_half_diagonals(seen: examples.Camera) -> np.ndarray:
         return np.full(seen.distance.shape, np.nan)
     half = np.linalg.norm(np.ptp(seen.points, axis=1), axis=-1) / 2
     distance = np.where(seen.model >= 0, seen.distance / half[seen.model], np.nan)
-    return np.where(distance > _NEAREST, distance, np.nan)
+    return np.where(distance > config_lib.NEAREST, distance, np.nan)
 
 
 def _decoded(
-    config: ml_collections.ConfigDict, listed: examples.Examples, show_progress: bool
+    config: config_lib.Config, listed: examples.Examples, show_progress: bool
 ) -> examples.Dataset:
     """Crops whose boxes have the pixels that the network sees of them, so few are interpolated."""
     data = config.data

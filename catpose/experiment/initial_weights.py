@@ -6,10 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, phases, workdir
+from catpose.experiment import config as config_lib
 from catpose.models import pretrained
 
 # A part of a feature network, wherever in a network it is.
@@ -17,7 +17,7 @@ _PART = re.compile(r"[./]((?:stem|stage\d|conv\d|fc6)[./].*)")
 
 
 def initial_variables(
-    config: ml_collections.ConfigDict, model: build.Model, key: Any
+    config: config_lib.Config, model: build.Model, key: Any
 ) -> tuple[dict[str, Any], str]:
     """Random weights, and over them the pretrained ones that `config.model.pretrained` names.
 
@@ -67,7 +67,7 @@ def initial_variables(
 
 
 def _with_shipped_features(
-    config: ml_collections.ConfigDict, model: build.Model, variables: dict[str, Any]
+    config: config_lib.Config, model: build.Model, variables: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
     name, group = config.model.pretrained, phases.FEATURE_NETWORK
     folder = workdir.find(name)

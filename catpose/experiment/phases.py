@@ -7,12 +7,13 @@ and balanced training of the paper's Table 1 are two such lists.
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 
-from catpose.data import augment
+from catpose import fields
+from catpose.data import augment as augment_lib
 from catpose.errors import InputError
 from catpose.models import architectures
 from catpose.models import fusion as fusions
@@ -26,69 +27,103 @@ _STORED = (
 
 @dataclasses.dataclass(frozen=True)
 class LearningRate:
-    """A schedule over the steps of one phase.
+    """A schedule over the steps of one phase."""
 
-    Attributes:
-      peak: the highest learning rate.
-      schedule: "constant"; "cosine" to zero at the phase's end; "inverse": peak / (1 + epoch);
-        "exponential": peak * rate**epoch.
-      warmup_steps: linear rise from zero to the peak.
-      epoch_steps: steps of one epoch, for "inverse" and "exponential".
-      rate: factor per epoch, for "exponential".
-    """
-
-    peak: float
-    schedule: str
-    warmup_steps: int
-    epoch_steps: int
-    rate: float
+    peak: float = fields.key(1e-4, "the highest learning rate", fields.at_least(0))
+    schedule: str = fields.key(
+        "constant",
+        "cosine: to zero at the phase's end; inverse: peak / (1 + epoch); exponential: "
+        "peak * rate**epoch",
+        fields.one_of(("constant", "cosine", "inverse", "exponential")),
+    )
+    warmup_steps: int = fields.key(0, "linear rise from zero to the peak", fields.at_least(0))
+    epoch_steps: int = fields.key(
+        1, "steps of one epoch, for inverse and exponential", fields.at_least(1)
+    )
+    rate: float = fields.key(1.0, "factor per epoch, for exponential", fields.at_least(0))
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
-    """One stage of training.
+    """One stage of training; by default the paper's joint phase (Table 1, step 5)."""
 
-    Attributes:
-      name: for logs and reports.
-      steps: number of updates.
-      train: regular expressions over parameter paths ("pose_networks", "feature_network/stage4");
-        a pattern covers every parameter whose path begins with it, at a "/" or at its end.
-      batch_norm: groups, trained as a whole, whose BatchNorm uses and updates batch statistics;
-        the others run on their running statistics.
-      pose_loss: a loss of the pose representation: "geodesic", "mse".
-      pose_weight: factor on the pose loss; 0 leaves it out.
-      category_weight: the paper's lambda, factor on the cross-entropy; 0 leaves it out.
-      fusion: how the pose networks' outputs become one: "oracle" (true category), "weighted",
-        "top1".
-      tied: one pose network, number 0, serves all categories and learns from all images.
-      pose_bn: rows that form the batch statistics of pose network k: "own" (category k) or "all".
-      on_enter: "" or "broadcast_pose": network 0's weights become those of all K.
-      sources: examples in a batch from each split, by the split's name.
-      pose_only: splits whose images do not count for the category loss.
-      learning_rate: see `LearningRate`.
-      augment: strengths of random changes, see `catpose.data.augment.Augment`.
-      views: with `cached_features`, names of the views whose features are stored, see
-        `augment.VIEWS` and `augment.random_names`.
-      cached_features: run on stored outputs of the frozen feature network.
-    """
+    name: str = fields.key(dataclasses.MISSING, "for logs and reports")
+    steps: int = fields.key(dataclasses.MISSING, "number of updates", fields.at_least(1))
+    start: str = fields.key(
+        "any",
+        "only in runs whose initial weights are pretrained or random; any: in all",
+        fields.one_of(("any", "pretrained", "random")),
+    )
+    train: tuple[str, ...] = fields.key(
+        architectures.GROUPS,
+        "regular expressions over parameter paths (pose_networks, feature_network/stage4); a "
+        "pattern covers every parameter whose path begins with it, at a / or at its end",
+    )
+    batch_norm: tuple[str, ...] = fields.key(
+        architectures.GROUPS,
+        "groups, trained as a whole, whose BatchNorm uses and updates batch statistics; the others "
+        "run on their running statistics",
+    )
+    pose_loss: str = fields.key(
+        "geodesic", "a loss of the pose representation, such as geodesic or mse"
+    )
+    pose_weight: float = fields.key(
+        1.0, "factor on the pose loss; 0 leaves it out", fields.at_least(0)
+    )
+    category_weight: float = fields.key(
+        0.1, "the paper's lambda, factor on the category loss; 0 leaves it out", fields.at_least(0)
+    )
+    fusion: str = fields.key(
+        "weighted",
+        "how the pose networks' outputs become one; oracle: by the true category",
+        fields.one_of(fusions.FUSIONS),
+    )
+    tied: bool = fields.key(
+        False, "one pose network, number 0, serves all categories and learns from all images"
+    )
+    pose_bn: str = fields.key(
+        "own",
+        "images that form the batch statistics of pose network k under the oracle: those of "
+        "category k (own), or all",
+        fields.one_of(("own", "all")),
+    )
+    on_enter: str = fields.key(
+        "",
+        "broadcast_pose: pose network 0's weights become those of all",
+        fields.one_of(("", "broadcast_pose")),
+    )
+    sources: Mapping[str, int] = fields.key(
+        {"train": 48}, "examples in a batch from each split, by the split's name; 0 leaves it out"
+    )
+    # Rendered images teach poses: on their backgrounds the category is too easy to see.
+    pose_only: tuple[str, ...] = fields.key(
+        ("rendered",), "splits whose images do not count for the category loss"
+    )
+    learning_rate: LearningRate = fields.group(LearningRate, "the schedule")
+    augment: augment_lib.Augment = fields.group(
+        augment_lib.Augment(mirror=0.5), "strengths of random changes"
+    )
+    views: tuple[str, ...] = fields.key(
+        (), "with cached_features: the augmented views whose features are cached"
+    )
+    cached_features: bool = fields.key(False, "run on cached outputs of the frozen feature network")
 
-    name: str
-    steps: int
-    train: tuple[str, ...]
-    batch_norm: tuple[str, ...]
-    pose_loss: str
-    pose_weight: float
-    category_weight: float
-    fusion: str
-    tied: bool
-    pose_bn: str
-    on_enter: str
-    sources: Mapping[str, int]
-    pose_only: tuple[str, ...]
-    learning_rate: LearningRate
-    augment: Mapping[str, Any]
-    views: tuple[str, ...]
-    cached_features: bool
+    def __post_init__(self) -> None:
+        # A config that switches a source off sets its share to 0.
+        used = {name: count for name, count in self.sources.items() if count}
+        object.__setattr__(self, "sources", used)
+        if not used:
+            raise ValueError("sources is empty; it can be at least one split with its examples")
+        for view in self.views:
+            try:
+                augment_lib.random_number(view)
+            except KeyError:
+                known = ", ".join((*augment_lib.VIEWS, *augment_lib.random_names(2)))
+                raise ValueError(
+                    f"views has the unknown view '{view}'; known: {known}, ..."
+                ) from None
+        if self.cached_features and not self.views:
+            raise ValueError("cached_features is True, so it needs views, 'identity' at least")
 
     @property
     def batch_size(self) -> int:
@@ -96,87 +131,18 @@ class Phase:
         return sum(self.sources.values())
 
 
-def from_config(entries: Sequence[Any], weights: str = "random") -> tuple[Phase, ...]:
-    """Phases from their config entries.
-
-    Args:
-      entries: dicts or ConfigDicts with the fields of `Phase` as keys, and `start`: the weights
-        with which a run must begin for the phase to be one of its own, "pretrained" or "random",
-        or "any".
-      weights: with which this run begins.
+def of_start(phases: Sequence[Phase], weights: str) -> tuple[Phase, ...]:
+    """The phases of a run that begins with these weights, "pretrained" or "random".
 
     Raises:
-      InputError: a missing or unknown key, or a value that means nothing.
+      InputError: there are none.
     """
-    if not entries:
+    if not phases:
         raise InputError("config.phases is empty: a run needs at least one phase")
-    found = [_phase(i, dict(entry)) for i, entry in enumerate(entries)]
-    chosen = tuple(phase for start, phase in found if start in ("any", weights))
+    chosen = tuple(phase for phase in phases if phase.start in ("any", weights))
     if not chosen:
         raise InputError(f"config.phases has no phase for a run that begins with {weights} weights")
     return chosen
-
-
-def _phase(i: int, entry: dict[str, Any]) -> tuple[str, Phase]:
-    where = f"config.phases[{i}]"
-    _check_keys(where, entry, ("start", *Phase.__dataclass_fields__))
-    start = entry.pop("start")
-    if start not in ("any", "pretrained", "random"):
-        raise InputError(f"{where}.start is '{start}'; it can be 'any', 'pretrained', 'random'")
-    rate = dict(entry["learning_rate"])
-    _check_keys(f"{where}.learning_rate", rate, LearningRate.__dataclass_fields__)
-    entry["learning_rate"] = LearningRate(**rate)
-    for name in ("train", "batch_norm", "pose_only", "views"):
-        entry[name] = tuple(entry[name])
-    # A config that switches a source off sets its share to 0.
-    entry["sources"] = {name: n for name, n in dict(entry["sources"]).items() if n}
-    entry["augment"] = _augment(f"{where}.augment", dict(entry["augment"]))
-    phase = Phase(**entry)
-    choices = {
-        "fusion": tuple(fusions.FUSIONS),
-        "pose_bn": ("own", "all"),
-        "on_enter": ("", "broadcast_pose"),
-    }
-    for name, allowed in choices.items():
-        value = getattr(phase, name)
-        if value not in allowed:
-            raise InputError(
-                f"{where}.{name} is '{value}'; it can be {', '.join(map(repr, allowed))}"
-            )
-    if phase.steps < 1 or not phase.sources:
-        raise InputError(f"{where} needs at least one step and one source")
-    for view in phase.views:
-        try:
-            augment.random_number(view)
-        except KeyError:
-            known = ", ".join((*augment.VIEWS, *augment.random_names(2)))
-            raise InputError(
-                f"{where}.views has the unknown view '{view}'; known: {known}, ..."
-            ) from None
-    if phase.cached_features and not phase.views:
-        raise InputError(f"{where} has cached_features, so it needs views, 'identity' at least")
-    return start, phase
-
-
-def _augment(where: str, entry: dict[str, Any]) -> dict[str, Any]:
-    _check_keys(where, entry, augment.Augment._fields)
-    jitter = tuple(entry["pose_jitter_deg"])  # a list where JSON kept it
-    if len(jitter) != 3:
-        raise InputError(
-            f"{where}.pose_jitter_deg is {jitter}; it is three angles in degrees: "
-            "azimuth, elevation, theta"
-        )
-    if not 0 < entry["jitter_iou"] <= 1:
-        raise InputError(f"{where}.jitter_iou is {entry['jitter_iou']:g}; it can be from 0 to 1")
-    return entry | {"pose_jitter_deg": jitter}
-
-
-def _check_keys(where: str, entry: Mapping[str, Any], names: Iterable[str]) -> None:
-    known = set(names)
-    for key in sorted(set(entry) - known):
-        raise InputError(f"{where} has the unknown key '{key}'; known: {', '.join(sorted(known))}")
-    for key in sorted(known - set(entry)):
-        raise InputError(f"{where} lacks the key '{key}'")
 
 
 def answering_fusion(phases: Sequence[Phase]) -> str:

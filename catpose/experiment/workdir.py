@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 from catpose.data import disk_cache
 from catpose.errors import InputError
+from catpose.experiment import config as config_lib
 
 LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
@@ -24,30 +24,17 @@ SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of network
 FREE = ("data.cache_dir", "max_skipped")
 KEYS = "pose_keys.npy"
 LOCK = ".lock"  # held by the process that trains
-# Keys that runs of older versions do not have, with the values that they stood for.
-_YOUNGER = {
-    "data": {"symmetry": {}},
-    "model": {
-        "pose_settings": {},
-        "pose_keys": 0,
-        "architecture": "integrated",
-        "trunk": "resnet",
-        "pose_fusion": "outputs",
-        "remat": False,
-    },
-    "": {"steps_per_call": 1},
-}
 
 
 @contextlib.contextmanager
 def opened(
-    folder: pathlib.Path, config: ml_collections.ConfigDict, *, free: tuple[str, ...] = FREE
+    folder: pathlib.Path, config: config_lib.Config, *, free: tuple[str, ...] = FREE
 ) -> Iterator[Callable[[], float]]:
     """Makes the folder the config's own, or checks that it already is.
 
     Args:
       folder: made where it does not exist.
-      config: resolved; written to `config.json` with versions and commit.
+      config: written to `config.json` with versions and commit.
       free: keys, or sections, that may differ from those that the run began with.
 
     Yields:
@@ -77,12 +64,12 @@ def opened(
 
 @contextlib.contextmanager
 def _described(
-    folder: pathlib.Path, config: ml_collections.ConfigDict, free: tuple[str, ...]
+    folder: pathlib.Path, config: config_lib.Config, free: tuple[str, ...]
 ) -> Iterator[Callable[[], float]]:
-    described = json.loads(config.to_json())
+    described = config_lib.to_dict(config)
     path = folder / "config.json"
     if _has_begun(folder):
-        _compare(folder, json.loads(read_config(folder).to_json()), described, free)
+        _compare(folder, config_lib.to_dict(read_config(folder)), described, free)
     else:
         try:
             (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
@@ -133,22 +120,19 @@ def find(folder: str | pathlib.Path) -> pathlib.Path:
     return named if str(folder) in shipped() else pathlib.Path(folder).expanduser()
 
 
-def read_config(folder: pathlib.Path) -> ml_collections.ConfigDict:
-    """The config of the run in `folder`.
+def read_config(folder: pathlib.Path) -> config_lib.Config:
+    """The config of the run in `folder`; keys younger than the run have their defaults.
 
     Raises:
-      InputError: no run there.
+      InputError: no run there, or one of another version or of a plugin that is not loaded.
     """
     path = folder / "config.json"
     if not path.is_file():
         raise InputError(f"no run in {folder}: it has no config.json; train first")
-    config = ml_collections.ConfigDict(json.loads(path.read_text())["config"])
-    for section, younger in _YOUNGER.items():
-        keys = config[section] if section else config
-        for key, value in younger.items():
-            if key not in keys:
-                keys[key] = ml_collections.ConfigDict(value) if value == {} else value
-    return config
+    try:
+        return config_lib.read(json.loads(path.read_text())["config"])
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def write_categories(folder: pathlib.Path, categories: tuple[str, ...]) -> None:

@@ -7,7 +7,8 @@ Reference: Su, Qi, Li and Guibas, Render for CNN, 2015, section 4: views like th
 random light, backgrounds of real scenes, crops that are loose or cut the object.
 """
 
-from collections.abc import Callable, Mapping
+import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,85 +16,89 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from catpose.errors import InputError
+from catpose import fields
 from catpose.synthetic import mesh_batch, numpy_rasterizer, renderer, textures, view_density
 
 _LIGHTS = 4  # a key light and three others, some of which may be off
 
 
-class Look(NamedTuple):
-    """How pictures differ; shares of the object's box where nothing else is said.
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How pictures differ; shares of the object's box where nothing else is said."""
 
-    Attributes:
-      squeeze: probability that the crop is squeezed to a square, as the box of a photo is; the
-        others keep the object's proportions, as the dataset `shapes` does.
-      loosen: range of the margin around the object, on all sides alike.
-      box_jitter: each side of the crop moves by up to this, on its own.
-      truncation: probability that the crop cuts off a part of the object.
-      truncation_most: the largest part that it cuts off, on one side.
-      occlusion: probability that something stands before the object.
-      occlusion_most: its largest width and height, in shares of the picture.
-      key_light: range of the intensity of the light from above and in front.
-      ambient: range of the light from everywhere.
-      more_lights: the other three lights' intensities are uniform up to this, each on or off.
-      sky: the light from everywhere is up to this share stronger from above, and weaker from below.
-      point_lights: number of lights two to five half diagonals away, each on or off.
-      point_power: what each of them gives at the object's centre, uniform up to this.
-      texture: how strongly a pattern may change the object's colours, see `textures.sample`.
-      grey: probability of a plain background.
-      contrast: the picture's contrast is uniform in 1 +- this.
-      brightness: added, uniform in +- this (1 = white).
-      saturation: factor on the distance from grey, uniform in 1 +- this.
-      noise: the largest deviation of the noise's range (1 = white).
-    """
+    squeeze: float = fields.key(
+        0.5,
+        "probability that the crop is squeezed to a square, as the box of a photo is; the others "
+        "keep the object's proportions, as the dataset shapes does",
+        fields.at_least(0),
+    )
+    loosen: tuple[float, float] = fields.key(
+        (0.0, 0.12), "range of the margin around the object, on all sides alike", fields.spread()
+    )
+    box_jitter: float = fields.key(
+        0.03, "each side of the crop moves by up to this, on its own", fields.at_least(0)
+    )
+    truncation: float = fields.key(
+        0.0, "probability that the crop cuts off a part of the object", fields.at_least(0)
+    )
+    truncation_most: float = fields.key(
+        0.3, "the largest part that it cuts off, on one side", fields.at_least(0)
+    )
+    occlusion: float = fields.key(
+        0.0, "probability that something stands before the object", fields.at_least(0)
+    )
+    occlusion_most: float = fields.key(
+        0.5, "its largest width and height, in shares of the picture", fields.at_least(0)
+    )
+    key_light: tuple[float, float] = fields.key(
+        (0.45, 0.85), "range of the intensity of the light from above and in front", fields.spread()
+    )
+    ambient: tuple[float, float] = fields.key(
+        (0.3, 0.65), "range of the light from everywhere", fields.spread()
+    )
+    more_lights: float = fields.key(
+        0.3,
+        "the other three lights' intensities are uniform up to this, each on or off",
+        fields.at_least(0),
+    )
+    sky: float = fields.key(
+        0.3,
+        "the light from everywhere is up to this share stronger from above, and weaker from below",
+        fields.at_least(0),
+    )
+    point_lights: int = fields.key(
+        0, "number of lights two to five half diagonals away, each on or off", fields.at_least(0)
+    )
+    point_power: float = fields.key(
+        0.3,
+        "what each of them gives at the object's center, uniform up to this",
+        fields.at_least(0),
+    )
+    texture: float = fields.key(
+        0.0,
+        "how strongly a pattern may change the object's colors, see `textures.sample`",
+        fields.between(0, 1),
+    )
+    grey: float = fields.key(0.2, "probability of a plain background", fields.at_least(0))
+    contrast: float = fields.key(
+        0.15, "the picture's contrast is uniform in 1 +- this", fields.at_least(0)
+    )
+    brightness: float = fields.key(
+        0.06, "added, uniform in +- this (1 = white)", fields.at_least(0)
+    )
+    saturation: float = fields.key(
+        0.2, "factor on the distance from gray, uniform in 1 +- this", fields.at_least(0)
+    )
+    noise: float = fields.key(
+        0.04, "the largest deviation of the noise's range (1 = white)", fields.at_least(0)
+    )
 
-    squeeze: float = 0.5
-    loosen: tuple[float, float] = (0.0, 0.12)
-    box_jitter: float = 0.03
-    truncation: float = 0.0
-    truncation_most: float = 0.3
-    occlusion: float = 0.0
-    occlusion_most: float = 0.5
-    key_light: tuple[float, float] = (0.45, 0.85)
-    ambient: tuple[float, float] = (0.3, 0.65)
-    more_lights: float = 0.3
-    sky: float = 0.3
-    point_lights: int = 0
-    point_power: float = 0.3
-    texture: float = 0.0
-    grey: float = 0.2
-    contrast: float = 0.15
-    brightness: float = 0.06
-    saturation: float = 0.2
-    noise: float = 0.04
-
-
-def look(values: Mapping[str, Any]) -> Look:
-    """A `Look` from a config's values, lists or tuples.
-
-    Raises:
-      InputError: an unknown strength, or one that is out of range.
-    """
-    unknown = sorted(set(values) - set(Look._fields))
-    if unknown:
-        raise InputError(f"config.engine.look.{unknown[0]} is not one of {', '.join(Look._fields)}")
-    made = Look(**{k: v if np.isscalar(v) else tuple(v) for k, v in values.items()})
-    for name, default in Look()._asdict().items():
-        value, pair = getattr(made, name), isinstance(default, tuple)
-        bounds = np.ravel(value)
-        if len(bounds) != 1 + pair or not 0 <= bounds[0] <= bounds[-1]:
-            raise InputError(
-                f"config.engine.look.{name} is {value}; it is "
-                + ("a range (low, high), 0 <= low <= high" if pair else "0 or larger")
+    def __post_init__(self) -> None:
+        if 2 * self.box_jitter + self.truncation_most > 0.9:
+            raise ValueError(
+                "twice box_jitter and truncation_most are more than 0.9 together: nothing of the "
+                "object would be left"
             )
-    if 2 * made.box_jitter + made.truncation_most > 0.9:
-        raise InputError(
-            "config.engine.look: twice box_jitter and truncation_most are more than 0.9 together: "
-            "nothing of the object would be left"
-        )
-    if made.texture > 1:
-        raise InputError(f"config.engine.look.texture is {made.texture}; it is 1 at most")
-    return made
 
 
 class Views(NamedTuple):

@@ -94,7 +94,7 @@ def cache(
             )
         return run.memo[split]
     weights = feature_digest(run, current)
-    strengths = augment.Augment(**phase.augment)
+    strengths = phase.augment
     key = (split, phase.views, strengths, weights)
     if key not in run.memo:
         views = [
@@ -133,9 +133,9 @@ def _view_features(
     """Features of one view of a split, (N, ...), computed once for these weights and images."""
     split = run.dataset.splits[name]
     model = run.model
-    reads = {name: run.config.model[name] for name in FEATURE_KEYS}
+    reads = {name: getattr(run.config.model, name) for name in FEATURE_KEYS}
     number = augment.random_number(view)
-    looks = augment.VIEWS[view] if number is None else (number, *strengths)
+    looks = augment.VIEWS[view] if number is None else (number, *dataclasses.astuple(strengths))
     key = disk_cache.digest(
         split.digest,
         weights,

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 from tqdm import tqdm
 
 from catpose import devices
-from catpose.data import augment, batch, online_rendering, sampling
+from catpose.data import batch, online_rendering, sampling
 from catpose.data.examples import SPLITS, Dataset
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, datasets, initial_weights, phases, workdir
+from catpose.experiment import config as config_lib
 from catpose.train import optimizer, state, step
 
 
@@ -37,7 +37,7 @@ class Run(NamedTuple):
         what it would have become alone. None for a run that begins at the beginning.
     """
 
-    config: ml_collections.ConfigDict
+    config: config_lib.Config
     workdir: pathlib.Path
     dataset: Dataset
     model: build.Model
@@ -48,9 +48,7 @@ class Run(NamedTuple):
     after: pathlib.Path | None = None
 
 
-def prepare(
-    config: ml_collections.ConfigDict, folder: pathlib.Path, *, show_progress: bool = True
-) -> Run:
+def prepare(config: config_lib.Config, folder: pathlib.Path, *, show_progress: bool = True) -> Run:
     """Loads the data and builds the network; checks what can be checked before training.
 
     Raises:
@@ -66,7 +64,7 @@ def prepare(
 
 
 def assemble(
-    config: ml_collections.ConfigDict,
+    config: config_lib.Config,
     folder: pathlib.Path,
     data: Dataset,
     *,
@@ -90,9 +88,6 @@ def assemble(
 
 def _check(run: Run) -> None:
     """Raises InputError for what the run would otherwise stumble over when its turn comes."""
-    if run.config.seed < 0:
-        raise InputError(f"config.seed is {run.config.seed}; seeds are 0 or larger")
-    devices.check_mode(run.config.parallel)
     devices.check_batch(run.config.eval.batch_size, "config.eval.batch_size")
     for name in run.config.eval.splits:
         if name == online_rendering.NAME or (name not in run.dataset.splits and name not in SPLITS):
@@ -125,13 +120,10 @@ def _check(run: Run) -> None:
 
 def _check_calls(run: Run) -> None:
     config = run.config
-    counts = {f"config.{name}": config[name] for name in ("log_steps", "checkpoint_steps")}
+    counts = {"config.log_steps": config.log_steps}
+    counts["config.checkpoint_steps"] = config.checkpoint_steps
     counts["config.eval.every_steps"] = config.eval.every_steps
     counts |= {f"the steps of phase '{phase.name}'": phase.steps for phase in run.phases}
-    at_least = {"log_steps": 1, "checkpoint_steps": 1, "steps_per_call": 1}
-    for name, least in at_least.items():
-        if config[name] < least:
-            raise InputError(f"config.{name} is {config[name]}; it is at least {least}")
     for name, count in counts.items():
         if count % config.steps_per_call:
             raise InputError(
@@ -142,7 +134,7 @@ def _check_calls(run: Run) -> None:
 
 def _check_augment(run: Run, phase: phases.Phase, source: str) -> None:
     cameras = [run.dataset.splits[name].camera for name in phase.sources]
-    if augment.Augment(**phase.augment).jitters_pose and not any(c is not None for c in cameras):
+    if phase.augment.jitters_pose and not any(c is not None for c in cameras):
         raise InputError(
             f"phase '{phase.name}' jitters poses in 3D (augment.pose_jitter_deg), which needs to "
             f"know how the objects of '{source}' were seen; of the datasets only PASCAL3D+ and "
@@ -261,7 +253,7 @@ def prepare_fn(run: Run, phase: phases.Phase) -> Any:
     return functools.partial(
         batch.prepare,
         input_spec=run.model.input_spec,
-        augment=augment.Augment(**phase.augment),
+        augment=phase.augment,
         views=phase.views,
         margins={name: run.dataset.splits[name].margin for name in phase.sources},
         drawing=None

@@ -262,7 +262,7 @@ def test_resampling_is_bilinear_and_repeats_the_edge():
 
 
 def test_random_views_cover_their_ranges():
-    strengths = augment.Augment(mirror=0.3, zoom=0.2, shift=0.1, rotate_deg=10)
+    strengths = augment.Augment(mirror=0.3, zoom=0.2, shift=0.1, rotate_deg=10.0)
     uniform = jax.random.uniform(jax.random.key(0), (4000, 5))
     views = augment.random_views(uniform, strengths)
     assert set(np.unique(views.mirror)) == {0, 1}
@@ -287,13 +287,13 @@ def test_random_views_cover_their_ranges():
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"mirror": 0.5, "brightness": 0.1, "contrast": 1, "saturation": 1}, False),
+        ({"mirror": 0.5, "brightness": 0.1, "contrast": 1.0, "saturation": 1.0}, False),
         ({"zoom": 0.1}, True),
         ({"shift": 0.1}, True),
-        ({"rotate_deg": 1}, True),
+        ({"rotate_deg": 1.0}, True),
         ({"jitter_iou": 0.7}, True),
-        ({"pose_jitter_deg": (0, 0, 4)}, True),
-        ({"jitter_iou": 1, "pose_jitter_deg": (0, 0, 0)}, False),
+        ({"pose_jitter_deg": (0.0, 0.0, 4.0)}, True),
+        ({"jitter_iou": 1.0, "pose_jitter_deg": (0.0, 0.0, 0.0)}, False),
     ],
 )
 def test_what_needs_resampling(change, expected):

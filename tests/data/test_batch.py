@@ -1,5 +1,6 @@
 """From stored examples to a batch: any division gives the same, features equal images."""
 
+import dataclasses
 import functools
 
 import jax
@@ -14,7 +15,7 @@ from catpose.data.input_spec import InputSpec
 SIDE, MARGIN = 12, 2
 MIRROR = np.diag([-1.0, 1, 1])
 STRONG = augment.Augment(
-    mirror=0.5, zoom=0.2, shift=0.1, rotate_deg=20, brightness=0.2, contrast=0.3, saturation=0.4
+    mirror=0.5, zoom=0.2, shift=0.1, rotate_deg=20.0, brightness=0.2, contrast=0.3, saturation=0.4
 )
 
 
@@ -157,7 +158,7 @@ def test_sources_are_joined_and_have_numbers_of_their_own():
 
 def test_the_photo_turns_and_not_the_squeezed_crop():
     index = np.arange(8)
-    turn = augment.Augment(rotate_deg=20)
+    turn = augment.Augment(rotate_deg=20.0)
     square, ones, wide = (
         host(prepare(jax.random.key(0), {"train": batch.records(split, index)}, strengths=turn))
         for split in (
@@ -174,7 +175,7 @@ def test_the_photo_turns_and_not_the_squeezed_crop():
 def test_colours_do_not_touch_the_pose():
     rows = {"train": batch.records(SPLIT, np.arange(8))}
     key = jax.random.key(2)
-    plain = STRONG._replace(brightness=0.0, contrast=0.0, saturation=0.0)
+    plain = dataclasses.replace(STRONG, brightness=0.0, contrast=0.0, saturation=0.0)
     with_colour, without = (host(prepare(key, rows, strengths=s)) for s in (STRONG, plain))
     np.testing.assert_array_equal(with_colour.rotation, without.rotation)
     assert np.abs(with_colour.image - without.image).max() > 0.1
@@ -213,7 +214,9 @@ def features_of(variables, image):
 )
 def test_cached_features_are_those_of_the_images(views, aspect, camera):
     split = make_split(20, aspect=aspect)._replace(camera=camera)
-    strengths = STRONG if camera is None else STRONG._replace(pose_jitter_deg=(1.0, 2.0, 4.0))
+    strengths = (
+        STRONG if camera is None else dataclasses.replace(STRONG, pose_jitter_deg=(1.0, 2.0, 4.0))
+    )
     variables = jax.random.normal(jax.random.key(0), (SIDE, SIDE, 3, 5))
     done = []
     features = batch.feature_cache(

@@ -1,6 +1,7 @@
 """Images drawn while training. Oracles: the numpy rasteriser, and pictures that can be foretold."""
 
 import csv
+import dataclasses
 import shutil
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catpose import devices
+from catpose import devices, fields
 from catpose.data import examples, manifest, online_rendering, shapes
 from catpose.data.render_for_cnn import read as rendered
 from catpose.data.render_for_cnn import write as render_files
@@ -170,19 +171,19 @@ def drawn_with(look, context=1.0, seen_from=None):
 
 
 def test_crops_are_squeezed_cut_widened_and_hidden_as_the_look_says():
-    tight = drawn_with(PLAIN._replace(squeeze=1.0))
+    tight = drawn_with(dataclasses.replace(PLAIN, squeeze=1.0))
     there = tight.mask > 0
     # The object's box is the picture: something lies in the first and last row and column.
     for edge in (there[:, 0], there[:, -1], there[:, :, 0], there[:, :, -1]):
         assert edge.any(axis=1).all()
-    wide = drawn_with(PLAIN._replace(squeeze=1.0), context=2.0)
+    wide = drawn_with(dataclasses.replace(PLAIN, squeeze=1.0), context=2.0)
     # Half the picture's side is the box.
     assert not (wide.mask[:, :7] > 0).any()
     rows = (wide.mask > 0).any(axis=2).sum(axis=1)
     assert ((rows >= 16) & (rows <= 18)).all()
-    cut = drawn_with(PLAIN._replace(squeeze=1.0, truncation=1.0, truncation_most=0.5))
+    cut = drawn_with(dataclasses.replace(PLAIN, squeeze=1.0, truncation=1.0, truncation_most=0.5))
     assert np.abs(cut.mask - tight.mask).max(axis=(1, 2)).min() > 0.5
-    hidden = drawn_with(PLAIN._replace(squeeze=1.0, occlusion=1.0, occlusion_most=0.9))
+    hidden = drawn_with(dataclasses.replace(PLAIN, squeeze=1.0, occlusion=1.0, occlusion_most=0.9))
     np.testing.assert_array_equal(hidden.mask, tight.mask)
     changed = np.abs(hidden.image - tight.image).max(axis=-1) > 1
     # The smallest thing before the object has a tenth of the side.
@@ -223,7 +224,7 @@ def settings(**changes):
 def drawn_run(config, folder, made):
     splits = {"train": tiny.split(48, 0), "drawn": online_rendering.split(made)}
     data = examples.Dataset(tiny.CATEGORIES, splits, engine=made)
-    return run_setup.assemble(config, folder, data, show_progress=False)
+    return run_setup.assemble(tiny.read(config), folder, data, show_progress=False)
 
 
 def test_a_phase_trains_on_drawn_images_alike_under_pmap_and_jit(tmp_path):
@@ -266,10 +267,10 @@ def test_what_cannot_be_drawn_is_told_before_training(tmp_path, made):
         online_rendering.builtin_models(["ant"], per_category=1, seed=0)
     with pytest.raises(InputError, match="no photographs in"):
         online_rendering.photo_backgrounds(tmp_path, 4, 8, seed=0)
-    with pytest.raises(InputError, match=r"look.grain is not one of"):
-        domain_randomization.look({"grain": 1.0})
+    with pytest.raises(InputError, match=r"look has the unknown key .grain"):
+        fields.read(domain_randomization.Look, {"grain": 1.0}, "config.engine.look")
     with pytest.raises(InputError, match=r"look.ambient is \(0.5, 0.1\)"):
-        domain_randomization.look({"ambient": (0.5, 0.1)})
+        fields.read(domain_randomization.Look, {"ambient": (0.5, 0.1)}, "look")
 
 
 def test_backgrounds_are_parts_of_the_photographs(tmp_path):

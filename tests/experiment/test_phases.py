@@ -19,8 +19,7 @@ PARAMS = {
 
 
 def one(**changes):
-    (phase,) = phases.from_config([tiny.phase(**{"batch_norm": (), **changes})])
-    return phase
+    return tiny.only_phase(**{"batch_norm": (), **changes})
 
 
 def trained_paths(phase):
@@ -124,12 +123,12 @@ def test_batch_size_counts_the_sources_in_use():
         ({"learning_rate": {"peek": 1}}, r"learning_rate has the unknown key 'peek'"),
         ({"augment": {"blur": 1}}, r"augment has the unknown key 'blur'"),
         ({"augment": {"pose_jitter_deg": (1.0, 4.0)}}, "three angles in degrees: azimuth"),
-        ({"augment": {"jitter_iou": 0.0}}, "jitter_iou is 0"),
-        ({"fusion": "top2"}, "fusion is 'top2'; it can be 'weighted', 'top1', 'oracle'"),
+        ({"augment": {"jitter_iou": 0.0}}, "jitter_iou is 0.0; it can be above 0"),
+        ({"fusion": "top2"}, "fusion is 'top2'; it can be weighted, top1, oracle"),
         ({"pose_bn": "some"}, "pose_bn is 'some'"),
         ({"on_enter": "copy"}, "on_enter is 'copy'"),
-        ({"steps": 0}, "at least one step and one source"),
-        ({"sources": {"train": 0}}, "at least one step and one source"),
+        ({"steps": 0}, "steps is 0; it can be 1 or larger"),
+        ({"sources": {"train": 0}}, "sources is empty"),
         ({"views": ("identity", "upside_down")}, "unknown view 'upside_down'; known: identity"),
         ({"train": ("pose_networks",), "cached_features": True}, "needs views"),
     ],
@@ -140,20 +139,20 @@ def test_wrong_phases_are_told(changes, message):
 
 
 def test_a_run_has_the_phases_of_the_weights_it_begins_with():
-    entries = [tiny.phase(name, start=name) for name in ("any", "pretrained", "random")]
+    entries = [tiny.only_phase(name=name, start=name) for name in ("any", "pretrained", "random")]
     for weights in ("pretrained", "random"):
-        found = phases.from_config(entries, weights)
+        found = phases.of_start(entries, weights)
         assert [phase.name for phase in found] == ["any", weights]
     with pytest.raises(InputError, match="no phase for a run that begins with random weights"):
-        phases.from_config(entries[1:2], "random")
-    with pytest.raises(InputError, match=r"phases\[0\].start is 'mini'; it can be 'any'"):
-        phases.from_config([tiny.phase(start="mini")])
+        phases.of_start(entries[1:2], "random")
+    with pytest.raises(InputError, match=r"phases\[0\].start is 'mini'; it can be any"):
+        tiny.only_phase(start="mini")
 
 
 def test_missing_keys_and_phases_are_told():
     entry = tiny.phase()
-    del entry["tied"]
-    with pytest.raises(InputError, match=r"config.phases\[0\] lacks the key 'tied'"):
-        phases.from_config([entry])
+    del entry["steps"]
+    with pytest.raises(InputError, match=r"config.phases\[0\] lacks the key 'steps'"):
+        tiny.read(tiny.config([entry]))
     with pytest.raises(InputError, match="at least one phase"):
-        phases.from_config([])
+        phases.of_start((), "random")

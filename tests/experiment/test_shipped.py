@@ -22,7 +22,7 @@ LIMIT = 5_000_000  # bytes
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     settings = tiny.config([tiny.phase(steps=2)])
-    with workdir.opened(folder, settings):
+    with workdir.opened(folder, tiny.read(settings)):
         run = tiny.run(settings, folder)
         workdir.write_categories(folder, tiny.CATEGORIES)
         loop.train(run)
@@ -70,8 +70,8 @@ def test_mini_is_small_and_tells_what_it_sees(tmp_path):
 def test_a_run_starts_from_the_shipped_features(tmp_path):
     settings = quickstart.get_config()
     settings.data.num_images = {"pretrain": 0, "train": 12, "validation": 0, "test": 0}
-    run = run_setup.prepare(settings, tmp_path, show_progress=False)
-    variables, line = initial_weights.initial_variables(settings, run.model, jax.random.key(0))
+    run = run_setup.prepare(tiny.read(settings), tmp_path, show_progress=False)
+    variables, line = initial_weights.initial_variables(run.config, run.model, jax.random.key(0))
     assert "mini" in line
     _, shipped = checkpoint.read_run(workdir.find("mini"), best=False)
     own = variables["params"]["feature_network"]["stem"]["conv"]["kernel"]
@@ -79,11 +79,15 @@ def test_a_run_starts_from_the_shipped_features(tmp_path):
     settings.model.normalization = "none"
     with pytest.raises(InputError, match="normalization = torchvision, not none"):
         initial_weights.initial_variables(
-            settings, build.build_model(settings, catalogue.CATEGORIES), jax.random.key(0)
+            tiny.read(settings),
+            build.build_model(tiny.read(settings), catalogue.CATEGORIES),
+            jax.random.key(0),
         )
     settings.model.normalization = "torchvision"
     settings.model.width = 16
     with pytest.raises(InputError, match="has shape"):
         initial_weights.initial_variables(
-            settings, build.build_model(settings, catalogue.CATEGORIES), jax.random.key(0)
+            tiny.read(settings),
+            build.build_model(tiny.read(settings), catalogue.CATEGORIES),
+            jax.random.key(0),
         )

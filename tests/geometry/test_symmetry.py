@@ -21,7 +21,7 @@ from catpose.data import input_spec
 from catpose.data.batch import Batch
 from catpose.errors import InputError
 from catpose.evaluation import run_report
-from catpose.experiment import build, phases, workdir
+from catpose.experiment import build, workdir
 from catpose.geometry import so3, symmetry, viewpoint
 from catpose.models import architectures
 from catpose.models.architectures import Outputs
@@ -272,7 +272,7 @@ def example(number=16, seed=5):
 )
 def test_every_loss_compares_with_the_nearest_equivalent(fusion, name):
     batch, outputs = example()
-    (phase,) = phases.from_config([tiny.phase(fusion=fusion, pose_loss=name)])
+    phase = tiny.only_phase(fusion=fusion, pose_loss=name)
     found, none, plain = (
         np.asarray(step.phase_loss(POSE, phase, orders)(outputs, batch)[0])
         for orders in (OWN, np.ones(4, np.int32), None)
@@ -353,7 +353,7 @@ def trained(folder, given, turned=False):
         phi = np.where(order == 0, 2.1, 2 * np.pi / np.maximum(order, 1))
         rotation = np.float32(splits["train"].rotation @ turn(phi))
         splits["train"] = splits["train"]._replace(rotation=rotation)
-    with workdir.opened(folder, settings) as clock:
+    with workdir.opened(folder, tiny.read(settings)) as clock:
         run = tiny.run(settings, folder, splits)
         return run, loop.train(run), clock
 
@@ -425,7 +425,7 @@ def test_training_does_not_depend_on_which_equivalent_is_the_truth(symmetric, tm
 def test_the_plain_metric_says_that_it_is_plain(given, symmetric):
     settings = tiny.config([tiny.phase()])
     settings.data.symmetry = given
-    model = build.build_model(settings, tiny.CATEGORIES)
+    model = build.build_model(tiny.read(settings), tiny.CATEGORIES)
     assert model.symmetry is None
     assert symmetry.notes(model.symmetry, tiny.CATEGORIES) == []
     plain = evaluated(symmetric)._replace(orders=None)
@@ -441,8 +441,8 @@ def test_symmetry_can_be_given_on_the_command_line(monkeypatch):
         "config", "configs/smoke.py", flag_values=values, lock_config=True
     )
     values(command)
-    model = build.build_model(values.config, catalogue.CATEGORIES)
+    model = build.build_model(tiny.read(values.config), catalogue.CATEGORIES)
     expected = {"bottle": 0, "diningtable": 2}
     assert model.symmetry.tolist() == [expected.get(name, 1) for name in catalogue.CATEGORIES]
     with pytest.raises(InputError, match="eel"):
-        build.build_model(values.config, ("eel",))
+        build.build_model(tiny.read(values.config), ("eel",))

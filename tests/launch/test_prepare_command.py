@@ -16,6 +16,7 @@ from catpose.data import augment, batch, crop_cache
 from catpose.data.input_spec import InputSpec
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.render_for_cnn import read as rendered
+from catpose.experiment import config as config_lib
 from catpose.experiment import phases
 from catpose.train import loop, run_setup
 from catpose.visualize import dataset_sheet
@@ -120,7 +121,7 @@ def test_the_papers_recipe_takes_two_steps_of_each_phase(built, tmp_path):
     config.data.cache_dir = str(tmp_path / "cache")
     config.data.rendered = str(_rendered(tmp_path / "rendered"))
     config.data.resolution = 32
-    run = run_setup.prepare(config, tmp_path, show_progress=False)
+    run = run_setup.prepare(config_lib.read(config), tmp_path, show_progress=False)
     assert [phase.steps for phase in run.phases] == [2, 2, 2, 2]
     assert run.dataset.splits["train"].camera.points.shape[0] > 0
     final = loop.train(run).last

@@ -192,7 +192,7 @@ def test_a_run_begins_with_the_stages_of_another_wherever_they_are(tmp_path):
     stages = {"blocks": (1, 1, 1, 1), "category_head": "stage5", "pool_grid": 0}
     donor = tiny.config([tiny.phase(steps=1)], split_stage=4, **stages)
     donor.eval.splits = ()
-    with workdir.opened(first, donor):
+    with workdir.opened(first, tiny.read(donor)):
         trained = run_setup.initial_state(tiny.run(donor, first))
     with checkpoint.open_manager(first / "checkpoints") as manager:
         checkpoint.save(manager, 1, trained, None)

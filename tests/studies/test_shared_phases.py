@@ -32,7 +32,7 @@ def settings(folder, *, fusion="weighted", seed=0):
 
 def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
     config = settings(tmp_path)
-    links = shared_phases.links(config, tmp_path / "runs")
+    links = shared_phases.links(tiny.read(config), tmp_path / "runs")
     assert [link.stop for link in links] == [3, 7]
     began, programs = [], {}
     shared_phases.train(
@@ -41,7 +41,7 @@ def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
     assert began == links
     assert all(shared_phases.is_trained(link) for link in links)
     whole = tmp_path / "whole"
-    with workdir.opened(whole, config):
+    with workdir.opened(whole, tiny.read(config)):
         alone = loop.train(tiny.run(config, whole, dict(data.splits))).last
     assert int(alone.step) == 7
     found = build.read_variables(links[-1].folder, tiny.run(config, whole).model)
@@ -55,10 +55,10 @@ def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
         links, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
     )
     assert len(began) == 2
-    top1 = shared_phases.links(settings(tmp_path, fusion="top1"), tmp_path / "runs")
+    top1 = shared_phases.links(tiny.read(settings(tmp_path, fusion="top1")), tmp_path / "runs")
     assert top1[0].folder == links[0].folder
     assert top1[1].folder != links[1].folder
-    other = shared_phases.links(settings(tmp_path, seed=1), tmp_path / "runs")
+    other = shared_phases.links(tiny.read(settings(tmp_path, seed=1)), tmp_path / "runs")
     assert {link.folder for link in other}.isdisjoint(link.folder for link in links)
     # The outcome is that of the evaluation, and seeds share the compiled code.
     outcomes.evaluate(links[-1], data, "validation", programs=programs, show_progress=False)
@@ -73,13 +73,13 @@ def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
 
 def test_what_does_not_matter_is_not_in_the_name(tmp_path):
     config = settings(tmp_path)
-    name = shared_phases.identity(config)
+    name = shared_phases.identity(tiny.read(config))
     config.name, config.log_steps, config.eval.batch_size = "another", 7, 3
     config.data.cache_dir = "elsewhere"
     config.model.pretrained = "somewhere/none"
-    assert shared_phases.identity(config) == name
+    assert shared_phases.identity(tiny.read(config)) == name
     config.model.pretrained = "somewhere/weights.npz"
-    assert shared_phases.identity(config) != name
+    assert shared_phases.identity(tiny.read(config)) != name
     config.model.pretrained = "none"
     config.optimizer.clip_norm = 1.0
-    assert shared_phases.identity(config) != name
+    assert shared_phases.identity(tiny.read(config)) != name

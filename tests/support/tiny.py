@@ -5,6 +5,8 @@ from ml_collections import ConfigDict
 
 from catpose.configs import base
 from catpose.data import examples
+from catpose.experiment.config import read
+from catpose.experiment.phases import Phase
 from catpose.train import input_pipeline, run_setup, state
 
 CATEGORIES = ("ant", "bee", "cat", "dog")
@@ -61,6 +63,11 @@ def phase(name: str = "only", steps: int = 4, **changes: object) -> ConfigDict:
     return base.phase(name, steps, **given)
 
 
+def only_phase(**changes: object) -> Phase:
+    """The only phase of a config, as training takes it; `changes` as for `phase`."""
+    return read(config([phase(**changes)])).phases[0]
+
+
 def run(
     settings: ConfigDict, folder, splits: dict[str, examples.Examples] | None = None
 ) -> run_setup.Run:
@@ -68,7 +75,7 @@ def run(
     if splits is None:
         splits = {"train": split(48, 0), "validation": split(24, 1), "test": split(20, 2)}
     return run_setup.assemble(
-        settings, folder, examples.Dataset(CATEGORIES, splits), show_progress=False
+        read(settings), folder, examples.Dataset(CATEGORIES, splits), show_progress=False
     )
 
 

@@ -63,8 +63,8 @@ def trained(mode, *, name, dtype, rate, num_steps=3, dropout=0.0, **changes):
         head_hidden=(8,) if dropout else (),
         head_dropout=dropout,
     )
-    model = build.build_model(settings, tiny.CATEGORIES)
-    (phase,) = phases.from_config(settings.phases)
+    model = build.build_model(tiny.read(settings), tiny.CATEGORIES)
+    (phase,) = tiny.read(settings).phases
     split = tiny.split(48, 0)
     # Away from half turns, where the geodesic gradient jumps and float32 has little to say.
     omega = np.random.default_rng(0).uniform(-1, 1, (48, 3))

@@ -64,7 +64,7 @@ PROGRAMS = {}  # all runs here have the same
 def train(folder, cache_dir, *, kill_before=None, reports=False):
     """A run to its end, or until the step `kill_before` is about to be taken."""
     config = settings(cache_dir)
-    with workdir.opened(folder, config) as clock:
+    with workdir.opened(folder, tiny.read(config)) as clock:
         run = tiny.run(config, folder)._replace(programs=PROGRAMS)
         workdir.write_categories(folder, run.model.categories)
         with pytest.MonkeyPatch.context() as patch:
@@ -189,12 +189,12 @@ def test_a_workdir_belongs_to_its_config_once_training_began(whole, cache_dir, t
     config.model.width = 5
     with (
         pytest.raises(InputError, match="was made with config.model.width = 4, now it is 5"),
-        workdir.opened(folder, config),
+        workdir.opened(folder, tiny.read(config)),
     ):
         pass
-    with workdir.opened(tmp_path, settings(cache_dir)):
+    with workdir.opened(tmp_path, tiny.read(settings(cache_dir))):
         pass
-    with workdir.opened(tmp_path, config):
+    with workdir.opened(tmp_path, tiny.read(config)):
         pass
     assert workdir.read_config(tmp_path).model.width == 5
 

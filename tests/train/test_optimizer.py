@@ -23,19 +23,15 @@ PEAK = 0.1
 
 
 def rate(steps=10, **changes):
-    (phase,) = phases.from_config([tiny.phase(steps=steps, learning_rate=changes)])
+    phase = tiny.only_phase(steps=steps, learning_rate=changes)
     return optimizer.schedule(phase.learning_rate, steps)
 
 
 def update(gradient=GRADIENT, *, name="sgd", weight_decay=0.0, clip_norm=0.0):
-    (phase,) = phases.from_config(
-        [
-            tiny.phase(
-                train=("pose_networks",),
-                batch_norm=(),
-                learning_rate={"peak": PEAK, "schedule": "constant"},
-            )
-        ]
+    phase = tiny.only_phase(
+        train=("pose_networks",),
+        batch_norm=(),
+        learning_rate={"peak": PEAK, "schedule": "constant"},
     )
     tx = optimizer.make(phase, PARAMS, name=name, weight_decay=weight_decay, clip_norm=clip_norm)
     trained = phases.trainable(PARAMS, phase)
@@ -101,7 +97,9 @@ def test_clip_bounds_the_norm_over_all_trained_leaves():
 
 
 def test_unknown_names_are_told():
-    with pytest.raises(InputError, match="unknown optimizer 'lion'; known: adam, sgd"):
-        update(name="lion")
-    with pytest.raises(InputError, match="unknown learning-rate schedule 'step'; known: constant"):
+    config = tiny.config([tiny.phase()])
+    config.optimizer.name = "lion"
+    with pytest.raises(InputError, match="optimizer.name is 'lion'; it can be adam, sgd"):
+        tiny.read(config)
+    with pytest.raises(InputError, match="schedule is 'step'; it can be constant, cosine"):
         rate(schedule="step")

@@ -1,5 +1,6 @@
 """Signals while a run is at work, and batches that are no good."""
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -202,7 +203,7 @@ def phase_with_a_bad_example(tmp_path_factory):
 @pytest.mark.parametrize("mode", ["pmap", "jit"])
 def test_a_batch_without_numbers_changes_nothing(mode, phase_with_a_bad_example):
     run, phase, tx, at, cache = phase_with_a_bad_example
-    run.config.parallel = mode
+    run = run._replace(config=dataclasses.replace(run.config, parallel=mode))
     step_fn = run_setup.compile_phase(run._replace(programs={}), phase, tx)
     rows = input_pipeline.whole_batch(run, phase, 0)
     rotation = np.array(rows["train"].rotation)
@@ -247,9 +248,9 @@ def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path):
 def test_a_second_process_is_refused(tmp_path):
     config = settings()
     code = (
-        "import sys, pathlib, ml_collections\n"
-        "from catpose.experiment import workdir\n"
-        "with workdir.opened(pathlib.Path(sys.argv[1]), ml_collections.ConfigDict()):\n"
+        "import sys, pathlib\n"
+        "from catpose.experiment import config, workdir\n"
+        "with workdir.opened(pathlib.Path(sys.argv[1]), config.Config()):\n"
         "    print('open', flush=True)\n"
         "    sys.stdin.read()\n"
     )
@@ -257,10 +258,10 @@ def test_a_second_process_is_refused(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"open\n"
         with pytest.raises(InputError, match="another process is at work"):
-            with workdir.opened(tmp_path, config):
+            with workdir.opened(tmp_path, tiny.read(config)):
                 pass
         process.kill()
-    with workdir.opened(tmp_path, config):  # the lock went with the process
+    with workdir.opened(tmp_path, tiny.read(config)):  # the lock went with the process
         pass
 
 
@@ -278,7 +279,7 @@ def test_a_full_disk_is_told_before_training(tmp_path, monkeypatch):
 
 def test_what_a_full_disk_or_a_kill_left_of_the_time_is_no_hindrance(tmp_path):
     (tmp_path / "seconds").write_text("")
-    with workdir.opened(tmp_path, settings()) as clock:
+    with workdir.opened(tmp_path, tiny.read(settings())) as clock:
         assert clock() < 60
     assert float((tmp_path / "seconds").read_text()) >= 0
 

@@ -6,7 +6,6 @@ import pytest
 from catpose import devices, inference
 from catpose.data import disk_cache
 from catpose.errors import InputError
-from catpose.experiment import phases
 from catpose.train import input_pipeline, loop
 from tests.support import tiny
 
@@ -48,7 +47,7 @@ def test_a_split_is_streamed_where_it_passes_the_limit(tmp_path):
 
 def test_batches_from_any_step_on_are_those_of_the_whole_run(tmp_path):
     run = tiny.run(settings(0), tmp_path)
-    (phase,) = phases.from_config(run.config.phases)
+    (phase,) = run.phases
     whole = input_pipeline.batches(run, phase, 0)
     first = [next(whole)["train"] for _ in range(4)]
     whole.close()

@@ -4,7 +4,6 @@ import time
 
 import pytest
 
-from catpose.experiment import build
 from catpose.train import throughput
 from tests.support import tiny
 
@@ -36,7 +35,7 @@ def test_a_device_that_works_behind_is_not_too_fast(monkeypatch):
 
 
 def test_a_line_counts_the_time_that_it_waited():
-    (phase,) = build.build_phases(tiny.config([tiny.phase("only", 4)]))
+    phase = tiny.only_phase()
     lines = []
     log = throughput.Log(lines.append, phase, 0, 2)
 

@@ -6,15 +6,14 @@ is a run of its own, goes on from the link before it with the same step numbers 
 therefore what one uninterrupted run would have made of it, bit for bit on a CPU.
 """
 
-import json
+import dataclasses
 import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import ml_collections
-
 from catpose.data import disk_cache, examples
 from catpose.experiment import build, phases, workdir
+from catpose.experiment import config as config_lib
 from catpose.train import loop, run_setup
 
 _HELD = ("validation", "test")  # splits that no training reads
@@ -43,37 +42,35 @@ class Link(NamedTuple):
     """
 
     folder: pathlib.Path
-    config: ml_collections.ConfigDict
+    config: config_lib.Config
     stop: int
 
 
-def links(config: ml_collections.ConfigDict, root: pathlib.Path) -> list[Link]:
+def links(config: config_lib.Config, root: pathlib.Path) -> list[Link]:
     """The links of a run, in order.
 
     Args:
       config: of the whole run.
       root: where their folders are.
     """
-    names = [phase.name for phase in build.build_phases(config)]
-    every = [phase for phase in config.phases if phase["name"] in names]
+    every = build.build_phases(config)
+    at_the_end = dataclasses.replace(config.eval, every_steps=0)
     found = []
     for count in range(1, len(every) + 1):
-        upto = config.copy_and_resolve_references()
-        upto.phases = every[:count]
-        upto.eval.every_steps = 0
-        stop = phases.total_steps(build.build_phases(upto))
+        upto = dataclasses.replace(config, phases=every[:count], eval=at_the_end)
+        stop = phases.total_steps(every[:count])
         found.append(Link(root / identity(upto), upto, stop))
     return found
 
 
-def identity(config: ml_collections.ConfigDict) -> str:
+def identity(config: config_lib.Config) -> str:
     """Hash of the config, but for what has no effect on what a run learns.
 
     Neither the code nor the content of files is in it: data and backgrounds count by their paths,
     pretrained weights by the name of their file or folder (another link's is a hash itself). Where
     these have changed, take another root.
     """
-    described = json.loads(config.to_json())
+    described = config_lib.to_dict(config)
     for key in _NO_MATTER:
         section, _, name = key.rpartition(".")
         del (described[section] if section else described)[name]
@@ -89,7 +86,7 @@ def is_trained(link: Link) -> bool:
 
 def train(
     chain: list[Link],
-    load_fn: Callable[[ml_collections.ConfigDict], examples.Dataset],
+    load_fn: Callable[[config_lib.Config], examples.Dataset],
     *,
     programs: dict[str, dict[Any, Any]],
     begins_fn: Callable[[Link], None] = lambda link: None,
@@ -138,8 +135,8 @@ def assemble(
     workdir.write_categories(link.folder, data.categories)
     workdir.write_keys(link.folder, run.model.keys)
     # Of phases, each program has its own in its name.
-    code = link.config.copy_and_resolve_references()
-    code.seed, code.model.pretrained, code.phases = 0, "", []
+    from_nothing = dataclasses.replace(link.config.model, pretrained="")
+    code = dataclasses.replace(link.config, seed=0, model=from_nothing, phases=())
     parts = [data.engine is not None, *([] if run.model.keys is None else [run.model.keys])]
     shared = programs.setdefault(disk_cache.digest(identity(code), *parts), {})
     return run._replace(programs=shared)

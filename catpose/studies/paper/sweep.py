@@ -13,6 +13,7 @@ from catpose.data import online_rendering
 from catpose.data.examples import Dataset
 from catpose.errors import InputError
 from catpose.experiment import build, datasets, workdir
+from catpose.experiment import config as config_lib
 from catpose.models import parameters
 from catpose.studies.paper import outcomes, page, recipes, results, shared_phases, table_rows
 from catpose.studies.paper.recipes import Recipe
@@ -61,7 +62,7 @@ def plan(
     def add(row: str, seed: int, pretrained: str = "") -> None:
         config = config_fn(row, pretrained)
         config.seed = seed
-        chains[row, seed] = shared_phases.links(config, folder)
+        chains[row, seed] = shared_phases.links(config_lib.read(config), folder)
 
     for seed in range(seeds):
         for recipe in chosen:
@@ -82,11 +83,11 @@ def train(sweep: Sweep) -> None:
         if outcomes.path(chain[-1], sweep.split).is_file():
             continue
 
-        def load(config: ConfigDict) -> Dataset:
+        def load(config: config_lib.Config) -> Dataset:
             return _load(config, sweep.split, loaded)
 
         def say(link: shared_phases.Link, row: str = row, seed: int = seed) -> None:
-            phase = link.config.phases[-1]["name"]
+            phase = link.config.phases[-1].name
             print(f"seed {seed}, {row}: {phase} ({link.folder.name})", file=sys.stderr, flush=True)
 
         shared_phases.train(chain, load, programs=programs, begins_fn=say)
@@ -95,9 +96,9 @@ def train(sweep: Sweep) -> None:
             outcomes.evaluate(chain[-1], data, sweep.split, programs=programs)
 
 
-def _load(config: ConfigDict, split: str, loaded: dict[str, Dataset]) -> Dataset:
+def _load(config: config_lib.Config, split: str, loaded: dict[str, Dataset]) -> Dataset:
     """The data of a config, from `loaded` where it was the last; there it is kept."""
-    described = json.loads(config.to_json())
+    described = config_lib.to_dict(config)
     kept = [described["data"], described["engine"], config.seed if config.data.num_train else 0]
     kept.append(any(online_rendering.NAME in phase["sources"] for phase in described["phases"]))
     key = json.dumps(kept)
