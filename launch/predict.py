@@ -9,7 +9,6 @@ An image may be a pattern ("photos/*.jpg") or a folder. A table of boxes has the
 y0, x1, y1; files are relative to it, and an object without numbers is its whole image.
 """
 
-import csv
 import glob
 import itertools
 import json
@@ -99,24 +98,16 @@ def _listed() -> list[tuple[str, list[float] | None]]:
 
 
 def _read_boxes(path: pathlib.Path) -> list[tuple[str, list[float] | None]]:
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read the table of boxes {path}: {error}") from error
-    edges, found = ("x0", "y0", "x1", "y1"), []
-    for number, row in enumerate(rows, start=2):
-        if not row.get("file"):
-            raise InputError(f"line {number} of {path} has no file; it needs the columns file, "
-                             + ", ".join(edges))  # fmt: skip
-        texts = [row.get(edge) or "" for edge in edges]
-        try:
-            box = [float(text) for text in texts] if any(texts) else None
-        except ValueError as error:
-            raise InputError(f"line {number} of {path} has the box '{','.join(texts)}'") from error
-        found.append((str(path.parent / row["file"]), box))
-    if not found:
-        raise InputError(f"the table of boxes {path} is empty")
+    from catpose.data import pose_table  # imports jax, which takes a while
+
+    found = []
+    for row in pose_table.read(path):
+        if "file" not in row.values:
+            columns = ", ".join(("file", *pose_table.BOX))
+            raise InputError(f"{row.where}: no file; it needs the columns {columns}")
+        given = any(name in row.values for name in pose_table.BOX)
+        box = pose_table.box(row) if given else None
+        found.append((str(path.parent / row.values["file"]), box))
     return found
 
 

@@ -422,7 +422,7 @@ def test_a_table_of_boxes_and_a_folder(runs, predictors, photo, tmp_path):
     ]
     table.write_text("name\na.png\n")
     done = command(run, f"--boxes={table}")
-    assert done.stderr.startswith(f"error: line 2 of {table} has no file; it needs the columns")
+    assert done.stderr.startswith(f"error: {table}, line 2: no file; it needs the columns file, x0")
 
 
 def test_one_bad_photo_does_not_end_the_list_and_names_may_repeat(runs, photo, tmp_path):

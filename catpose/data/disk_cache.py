@@ -32,8 +32,12 @@ def cache_dir(configured: str = "") -> pathlib.Path:
 def write_whole(path: pathlib.Path, content: bytes) -> None:
     """Writes a file in one move: neither a kill nor another process's reading finds half of it."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def digest(*parts: object) -> str:

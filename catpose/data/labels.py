@@ -13,13 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from catpose.data import examples, manifest, pose_table
-from catpose.data.examples import BOOLEAN_FLAGS, Examples
+from catpose.data.categories import CATEGORIES
+from catpose.data.examples import Examples
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.errors import InputError
-from catpose.synthetic.objects import catalogue
-
-# Names of the same columns in other people's tables.
-SYNONYMS = {"image": "image_id", "object": "object_index_1based"}
 
 
 def read(path: str | pathlib.Path, split: str = "test") -> Examples:
@@ -80,20 +77,18 @@ def _of_split(names: np.ndarray, split: str, origin: str) -> np.ndarray:
 
 
 def _table(rows: Sequence[pose_table.Row]) -> Examples:
-    ids, named = [], []
+    ids, named, synonyms = [], [], pose_table.SYNONYMS.values()
     for row in rows:
-        image, number = (row.values.get(name) for name in SYNONYMS.values())
+        image, number = (row.values.get(name) for name in synonyms)
         ids.append(row.values.get("id") or (f"{image}_{number}" if image and number else ""))
         named.append(row.values.get("category"))
         if not ids[-1]:
-            raise InputError(f"{row.where}: no id, nor {' and '.join(SYNONYMS.values())}")
+            raise InputError(f"{row.where}: no id, nor {' and '.join(synonyms)}")
         if not named[-1]:
             raise InputError(f"{row.where}: no category")
     # One order for PASCAL3D+ everywhere; others in that of the alphabet.
     present = sorted({str(name) for name in named})
-    categories = (
-        catalogue.CATEGORIES if set(present) <= set(catalogue.CATEGORIES) else tuple(present)
-    )
+    categories = CATEGORIES if set(present) <= set(CATEGORIES) else tuple(present)
     rotation, frame = pose_table.poses(rows)
     other = np.flatnonzero(frame != "camera")
     if other.size:
@@ -106,19 +101,5 @@ def _table(rows: Sequence[pose_table.Row]) -> Examples:
         category=np.array([categories.index(str(name)) for name in named], np.int32),
         rotation=pose_table.nearest_rotations(rotation, [row.where for row in rows]),
         categories=categories,
-        flags=_flags(rows),
+        flags=pose_table.flags(rows),
     )
-
-
-def _flags(rows: Sequence[pose_table.Row]) -> dict[str, np.ndarray]:
-    """Those flags that every row has."""
-    found: dict[str, np.ndarray] = {}
-    for name in (*BOOLEAN_FLAGS, "object", "image", "source"):
-        column = name if any(name in row.values for row in rows) else SYNONYMS.get(name, name)
-        if all(column in row.values for row in rows):
-            if name in ("image", "source"):
-                found[name] = np.array([str(row.values[column]) for row in rows])
-            else:
-                numbers = np.array([pose_table.number(row, column) for row in rows])
-                found[name] = numbers.astype(np.int64) if name == "object" else numbers > 0
-    return found

@@ -18,7 +18,7 @@ from jaxtyping import Array, Int, UInt8
 from PIL import Image
 
 from catpose.data import disk_cache, examples, images, shapes
-from catpose.data.render_for_cnn import read as rendered
+from catpose.data.categories import SYNSETS
 from catpose.errors import InputError
 from catpose.synthetic import (
     backgrounds,
@@ -122,7 +122,7 @@ def own_models(
     found = mesh_files.find(folder, up=up or None, front=front or None)
     result = []
     for name in categories:
-        own = [m for m in found if name in (m.category, rendered.SYNSETS.get(m.category))]
+        own = [m for m in found if name in (m.category, SYNSETS.get(m.category))]
         own = own[:per_category]
         if not own:
             there = sorted({m.category for m in found})

@@ -1,4 +1,4 @@
-"""Rows of a table in CSV, JSON or JSON lines, and the poses written in them.
+"""The one reader of tables with poses, boxes and flags, in CSV, JSON or JSON lines.
 
 A pose is written in one of three ways; where a row has several, the first of them counts:
 
@@ -6,21 +6,33 @@ A pose is written in one of three ways; where a row has several, the first of th
 - `qw, qx, qy, qz`: a quaternion of any length but zero;
 - `azimuth_deg, elevation_deg, theta_deg`: any values, so 359 is -1.
 
-A column `frame` says which frame a matrix or quaternion is in, "camera" unless stated. Angles say
-the same viewpoint in every frame.
+A column `frame` says which frame a matrix or quaternion is in, "camera" unless stated.
+
+Angles are the viewpoint of PASCAL3D+ in every frame. The authors of "paper" built its rotations
+Rz(theta) Rx(elevation) Rz(azimuth) from those same angles, so a row of angles with frame "paper"
+is that viewpoint, and its rotation in "paper" is that formula. It is not read by way of the
+rotation in "paper", which at elevation 0 knows azimuth + theta only: azimuth 30, theta 10 would
+become azimuth 40, theta 0, 14 degrees away. In the other direction, the rotation in "camera"
+knows only azimuth - theta or azimuth + theta at elevation +-90. A row of angles that asks for
+"paper" therefore stays `POLE_DEG` away from it, so that its own azimuth and theta come back.
+
+A box is `x0, y0, x1, y1` in pixels, 0-based, x1 and y1 exclusive. Flags are those of
+`catpose.data.examples.Examples`.
 """
 
 import csv
+import io
 import json
 import math
 import pathlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
+from catpose.data.examples import BOOLEAN_FLAGS
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
 
@@ -28,9 +40,14 @@ MATRIX = tuple(f"r{i}{j}" for i in range(3) for j in range(3))
 QUATERNION = ("qw", "qx", "qy", "qz")
 ANGLES = ("azimuth_deg", "elevation_deg", "theta_deg")
 FORMS = f"rotation, {', '.join(QUATERNION)} or {', '.join(ANGLES)}"
+BOX = ("x0", "y0", "x1", "y1")
+# Names of flags in other people's tables.
+SYNONYMS = {"image": "image_id", "object": "object_index_1based"}
 # Entries of R R' may be so far from the identity's: two decimals are a rotation, a scaled or
 # sheared matrix is not. What passes is replaced by the nearest rotation.
 TOLERANCE = 0.02
+# A float32 rotation this far from the pole gives azimuth and theta back to 0.02 degrees.
+POLE_DEG = 0.01
 
 
 class Row(NamedTuple):
@@ -40,25 +57,33 @@ class Row(NamedTuple):
     values: Mapping[str, Any]
 
 
-def read(path: pathlib.Path) -> list[Row]:
+def read(
+    path: pathlib.Path, *, required: Sequence[str] = (), allow_empty: bool = False
+) -> list[Row]:
     """Reads a file by its ending: `.csv`, `.json` or `.jsonl`.
 
     JSON is a list of objects, or one object whose keys are the ids. Blanks around values and
     empty values in CSV do not count.
 
+    Args:
+      path: the file.
+      required: columns that a CSV file must have.
+      allow_empty: a file without rows is not an error.
+
     Raises:
-      InputError: no such file, another ending, or a content that is not of this form.
+      InputError: no such file, another ending, a required column that is missing, or a content
+        that is not of this form.
     """
     readers = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_lines}
     if path.suffix.lower() not in readers:
         raise InputError(f"{path} must end in {', '.join(readers)}")
     try:
-        rows = readers[path.suffix.lower()](path)
+        rows = readers[path.suffix.lower()](path, required)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
         raise InputError(f"cannot read {path} as {path.suffix[1:].upper()}: {error}") from error
-    if not rows:
+    if not rows and not allow_empty:
         raise InputError(f"{path} has no rows")
     for row in rows:
         if not isinstance(row.values, Mapping):
@@ -66,10 +91,12 @@ def read(path: pathlib.Path) -> list[Row]:
     return rows
 
 
-def _read_csv(path):
+def _read_csv(path, required):
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         header = [name.strip() for name in next(reader, [])]
+        if missing := [name for name in required if name not in header]:
+            raise InputError(f"{path}: no column {', '.join(missing)}")
         rows = []
         for line in reader:
             # A short line lacks its last values, a long one has some too many.
@@ -80,7 +107,7 @@ def _read_csv(path):
     return rows
 
 
-def _read_json(path):
+def _read_json(path, required):
     content = json.loads(path.read_text(encoding="utf-8-sig"))
     if isinstance(content, Mapping):
         content = [
@@ -92,7 +119,7 @@ def _read_json(path):
     return [Row(f"{path}, entry {i + 1}", values) for i, values in enumerate(content)]
 
 
-def _read_lines(path):
+def _read_lines(path, required):
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     rows = []
     for i, line in enumerate(lines):
@@ -103,6 +130,13 @@ def _read_lines(path):
             except json.JSONDecodeError as error:
                 raise InputError(f"{where}: not JSON: {error}") from error
     return rows
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV; the first of a file are the names of its columns."""
+    file = io.StringIO(newline="")
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue()
 
 
 def number(row: Row, name: str) -> float:
@@ -127,10 +161,10 @@ def poses(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
       (M, 3, 3) float64 as they are written, and the frame of each, (M,) str; angles become
-      rotations in "camera".
+      rotations in "camera", see the module's docstring.
 
     Raises:
-      InputError: a row without a pose, a number that is none, an unknown frame, a quaternion of
+      InputError: a row without a pose, an invalid number, an unknown frame, a quaternion of
         length zero. Matrices are not checked here, see `nearest_rotations`.
     """
     written = [_pose(row) for row in rows]
@@ -147,10 +181,11 @@ def poses(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
             values = np.array([written[i] for i in quaternion])
             rotation[quaternion] = np.asarray(so3.rotation_from_quaternion(values))
         if angles.size:
-            values = np.radians(np.array([written[i] for i in angles]))
+            values = np.radians(
+                _off_the_pole(np.array([written[i] for i in angles]), frame[angles])
+            )
             rotation[angles] = np.asarray(viewpoint.rotation_from_angles(*values.T))
-    frame[angles] = "camera"
-    return rotation, frame
+    return rotation, np.where(kinds == len(ANGLES), "camera", frame)
 
 
 def _pose(row):
@@ -168,6 +203,15 @@ def _pose(row):
     if any(name in values for name in ANGLES):
         return [number(row, name) for name in ANGLES]
     raise InputError(f"{row.where}: no pose; give {FORMS}")
+
+
+def _off_the_pole(angles, frame):
+    """Angles in degrees; elevations of frame "paper" as the module's docstring says."""
+    azimuth, elevation, theta = angles.T
+    wrapped = (elevation + 180) % 360 - 180
+    at_pole = (frame == "paper") & (np.abs(np.abs(wrapped) - 90) < POLE_DEG)
+    elevation = np.where(at_pole, np.sign(wrapped) * (90 - POLE_DEG), elevation)
+    return np.stack([azimuth, elevation, theta], axis=-1)
 
 
 def _nine(row, value):
@@ -225,3 +269,38 @@ def nearest_rotations(rotation: np.ndarray, names: Sequence[str]) -> np.ndarray:
     rotation = rotation.copy()
     rotation[rounded] = left @ right
     return rotation
+
+
+def box(row: Row) -> list[float]:
+    """The box of a row; four times NaN where it has none.
+
+    Raises:
+      InputError: a number is missing or invalid, or the box is smaller than a pixel.
+    """
+    if not any(name in row.values for name in BOX):
+        return [math.nan] * 4
+    x0, y0, x1, y1 = (number(row, name) for name in BOX)
+    if not (x1 - x0 >= 1 and y1 - y0 >= 1):
+        raise InputError(
+            f"{row.where}: the box {x0:g},{y0:g},{x1:g},{y1:g} has no area; "
+            "x0, y0, x1, y1 are in pixels"
+        )
+    return [x0, y0, x1, y1]
+
+
+def flags(rows: Sequence[Row]) -> dict[str, np.ndarray]:
+    """Those flags that every row has.
+
+    Raises:
+      InputError: a flag that is not a number.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name in (*BOOLEAN_FLAGS, "object", "image", "source"):
+        column = name if any(name in row.values for row in rows) else SYNONYMS.get(name, name)
+        if all(column in row.values for row in rows):
+            if name in ("image", "source"):
+                found[name] = np.array([str(row.values[column]) for row in rows])
+            else:
+                numbers = np.array([number(row, column) for row in rows])
+                found[name] = numbers.astype(np.int64) if name == "object" else numbers > 0
+    return found

@@ -7,19 +7,12 @@ categories unless they say otherwise.
 
 from collections.abc import Mapping, Sequence
 
+from catpose.data.categories import SHORT_NAMES
 from catpose.visualize import text_tables
 
 NUM_ACROSS = 20  # with more categories, a table has one row per category
 SPLITS = ("test", "validation", "train")
 FUSIONS = {"weighted": "Weighted", "top1": "Top1", "oracle": "Oracle"}
-# The paper's column heads.
-SHORT_NAMES = {
-    "aeroplane": "aero",
-    "bicycle": "bike",
-    "diningtable": "dtable",
-    "motorbike": "mbike",
-    "tvmonitor": "tv",
-}
 # File name in figures/ without .png, heading, how to read it.
 FIGURES = {
     "loss_curves": (

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from catpose.data.render_for_cnn import read as rendered
+from catpose.data.categories import SYNSETS
 from catpose.synthetic import mesh_files, numpy_rasterizer
 from catpose.synthetic.objects import catalogue
 
@@ -63,7 +63,7 @@ def from_folder(
     """
     first = {}
     for model in mesh_files.find(folder, up=up, front=front):
-        first.setdefault(rendered.SYNSETS.get(model.category, model.category), model)
+        first.setdefault(SYNSETS.get(model.category, model.category), model)
 
     @functools.cache
     def source(category: str) -> numpy_rasterizer.Mesh | None:

@@ -1,6 +1,5 @@
 """Many small pictures in one, to look at a dataset before anyone trains on it."""
 
-import csv
 import pathlib
 from collections.abc import Sequence
 
@@ -8,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from catpose.data import images
+from catpose.data import images, pose_table
 from catpose.errors import InputError
 
 _GAP = 2  # white pixels between pictures
@@ -49,9 +48,8 @@ def of_manifest(
     """
     folder = pathlib.Path(folder)
     files: dict[str, list[str]] = {}
-    with (folder / "manifest.csv").open(newline="") as file:
-        for row in csv.DictReader(file):
-            files.setdefault(row["category"], []).append(row["file"])
+    for row in pose_table.read(folder / "manifest.csv", required=("category", "file")):
+        files.setdefault(row.values["category"], []).append(row.values["file"])
     paths = []
     for category, own in files.items():
         pictures = [np.asarray(images.open_image(folder / n)) for n in own[: rows * columns]]

@@ -13,9 +13,9 @@ from PIL import Image
 
 from catpose.configs import pascal3d_smoke
 from catpose.data import augment, batch, crop_cache
+from catpose.data.categories import SYNSETS
 from catpose.data.input_spec import InputSpec
 from catpose.data.pascal3d import dataset as pascal3d
-from catpose.data.render_for_cnn import read as rendered
 from catpose.experiment import config as config_lib
 from catpose.experiment import phases
 from catpose.train import loop, run_setup
@@ -132,7 +132,7 @@ def test_the_papers_recipe_takes_two_steps_of_each_phase(built, tmp_path):
 def _rendered(root):
     """Two images of each of the twelve categories."""
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
-    for synset in rendered.SYNSETS:
+    for synset in SYNSETS:
         (root / synset / "ab").mkdir(parents=True)
         for azimuth in (10, 200):
             name = f"{synset}_ab_a{azimuth:03d}_e005_t-03_d002.png"

@@ -6,12 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from catpose.data import disk_cache
+from catpose.data.categories import CATEGORIES
 from catpose.data.examples import SPLITS
 from catpose.data.pascal3d import layout as releases
 from catpose.data.pascal3d import staging
 
 EXAMPLES = 5
-# Images per category, in the order of `releases.CATEGORIES`: Mahendran et al. 2018, Table 2.
+# Images per category, in the order of `CATEGORIES`: Mahendran et al. 2018, Table 2.
 TABLE_2 = {
     "train": (1765, 794, 1979, 1303, 1024, 5287, 967, 737, 634, 601, 1016, 1195),
     "validation": (242, 108, 177, 201, 149, 294, 161, 26, 119, 38, 100, 167),
@@ -171,7 +173,7 @@ def summarise(
                     "paper": paper,
                     "why": _why(tally, variant, listed, split, name, paper),
                 }
-                for name, paper in zip(releases.CATEGORIES, TABLE_2[split], strict=True)
+                for name, paper in zip(CATEGORIES, TABLE_2[split], strict=True)
             }
             for split in SPLITS
         }
@@ -212,10 +214,8 @@ def _why(
 
 def write(summary: Mapping[str, Any], folder: pathlib.Path) -> None:
     """Writes report.md and then, last of all a build's files, report.json."""
-    (folder / "report.md").write_text(markdown(summary))
-    partial = folder / "report.json.partial"
-    partial.write_text(json.dumps(summary, indent=1))
-    partial.replace(folder / "report.json")
+    disk_cache.write_whole(folder / "report.md", markdown(summary).encode())
+    disk_cache.write_whole(folder / "report.json", json.dumps(summary, indent=1).encode())
 
 
 def markdown(summary: Mapping[str, Any]) -> str:

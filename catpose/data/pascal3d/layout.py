@@ -19,12 +19,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from catpose.data.categories import CATEGORIES
 from catpose.errors import InputError
 
-CATEGORIES = (
-    *("aeroplane", "bicycle", "boat", "bottle", "bus", "car"),
-    *("chair", "diningtable", "motorbike", "sofa", "train", "tvmonitor"),
-)
 VOC_LISTS = "PASCAL/VOCdevkit/VOC2012/ImageSets/Main"
 
 

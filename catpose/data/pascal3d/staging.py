@@ -6,7 +6,7 @@ place and renamed when whole. A later build with the same images finds it and go
 """
 
 import concurrent.futures
-import contextlib
+import io
 import json
 import math
 import os
@@ -114,22 +114,16 @@ def stage(
 def _write(path: pathlib.Path, results: list[tuple[list[Row], list, list[bytes]]]) -> None:
     jpegs = [jpeg for _, _, images in results for jpeg in images]
     text = json.dumps([[rows, quirks] for rows, quirks, _ in results])
-    # Another process may be writing the same chunk.
-    partial = path.with_suffix(f".{os.getpid()}.partial")
+    file = io.BytesIO()
+    np.savez(
+        file,
+        text=np.frombuffer(text.encode(), np.uint8),
+        lengths=np.array([len(jpeg) for jpeg in jpegs], np.int64),
+        jpegs=np.frombuffer(b"".join(jpegs), np.uint8),
+    )
     try:
-        with partial.open("wb") as file:
-            np.savez(
-                file,
-                text=np.frombuffer(text.encode(), np.uint8),
-                lengths=np.array([len(jpeg) for jpeg in jpegs], np.int64),
-                jpegs=np.frombuffer(b"".join(jpegs), np.uint8),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        disk_cache.write_whole(path, file.getvalue())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise InputError(no_room(path.parent, error)) from error
 
 

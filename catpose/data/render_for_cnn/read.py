@@ -24,6 +24,7 @@ import numpy as np
 
 from catpose import progress
 from catpose.data import disk_cache
+from catpose.data.categories import SYNSETS
 from catpose.data.examples import Examples
 from catpose.data.render_for_cnn import archive
 from catpose.errors import InputError
@@ -39,20 +40,6 @@ DESCRIPTION = "rendered.json"
 TILT_SIGNS = {"released": -1, "fresh": 1}
 BLOCK = 512  # images that a thread looks at in one go
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # of PNG and JPEG
-SYNSETS = {
-    "02691156": "aeroplane",
-    "02834778": "bicycle",
-    "02858304": "boat",
-    "02876657": "bottle",
-    "02924116": "bus",
-    "02958343": "car",
-    "03001627": "chair",
-    "04379243": "diningtable",
-    "03790512": "motorbike",
-    "04256520": "sofa",
-    "04468005": "train",
-    "03211117": "tvmonitor",
-}
 
 
 def read(

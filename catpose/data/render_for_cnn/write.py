@@ -8,20 +8,21 @@ rendered images and as a dataset of its own. `rendered.json` says that tilts are
 half full is filled up with what it would have had.
 """
 
-import csv
 import functools
 import json
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
 from PIL import Image
 
 from catpose import progress
-from catpose.data import online_rendering
+from catpose.data import disk_cache, online_rendering, pose_table
+from catpose.data.categories import SYNSETS
 from catpose.data.render_for_cnn import read as rendered
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
@@ -85,9 +86,6 @@ def write(
                 show=show_progress,
             ) as bar,
         ):
-            table = csv.DictWriter(file, COLUMNS)
-            if not file.tell():
-                table.writeheader()
             for start in range(first, per_category, _ROUND):
                 some = range(start, min(start + _ROUND, per_category))
                 rows = []
@@ -98,7 +96,7 @@ def write(
                         path.parent.mkdir(parents=True, exist_ok=True)
                         Image.fromarray(image).save(path, quality=_QUALITY)
                         rows.append(row)
-                table.writerows(rows)
+                file.write(_text(rows))
                 file.flush()
                 os.fsync(file.fileno())
                 bar.update(len(some) * len(categories))
@@ -134,38 +132,30 @@ def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -
                 raise InputError(
                     f"{folder} holds images of other {key}; give another folder, or empty it"
                 )
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(said, indent=2) + "\n")
-    partial.replace(path)
+    disk_cache.write_whole(path, (json.dumps(said, indent=2) + "\n").encode())
 
 
-def _finished(manifest: pathlib.Path) -> tuple[int, list[dict[str, str]]]:
+def _finished(manifest: pathlib.Path) -> tuple[int, list[Mapping[str, str]]]:
     """How many of each category were begun, and the manifest's rows less those of its last round.
 
     That round may not be whole: it is repeated.
     """
-    if not manifest.exists():
-        return 0, []
-    try:
-        text = manifest.read_text(encoding="utf-8")
-        # A kill may have cut the last line.
-        table = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
-        rows = list(table)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {manifest}: {error}; empty the folder") from error
-    if table.fieldnames and tuple(table.fieldnames) != COLUMNS:
-        raise InputError(f"{manifest} is damaged or not of launch.render; give another folder")
-    rows = [row for row in rows if (row["number"] or "").isdigit()]
+    rows = []
+    content = manifest.read_bytes() if manifest.exists() else b""
+    if content := content[: content.rfind(b"\n") + 1]:  # a kill may have cut the last line
+        disk_cache.write_whole(manifest, content)
+        rows = [row.values for row in pose_table.read(manifest, required=COLUMNS, allow_empty=True)]
+    rows = [row for row in rows if row.get("number", "").isdigit()]
     begun = 1 + max((int(row["number"]) for row in rows), default=-1)
     last = max(begun - 1, 0) // _ROUND * _ROUND
     rows = [row for row in rows if int(row["number"]) < last]
-    partial = manifest.with_suffix(".partial")
-    with partial.open("w", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(rows)
-    partial.replace(manifest)
+    text = pose_table.csv_text([COLUMNS]) + _text(rows)
+    disk_cache.write_whole(manifest, text.encode())
     return begun, rows
+
+
+def _text(rows: Iterable[Mapping[str, Any]]) -> str:
+    return pose_table.csv_text([row[name] for name in COLUMNS] for row in rows)
 
 
 def _drawer(made: online_rendering.Engine, size: int):
@@ -214,5 +204,5 @@ def _round(draw_fn, assets, made, categories, seed, numbers):
 
 def _synset(category: str) -> str:
     """What file names call a category: its synset, or its own name without what splits names."""
-    known = {name: synset for synset, name in rendered.SYNSETS.items()}
+    known = {name: synset for synset, name in SYNSETS.items()}
     return known.get(category) or re.sub("[^0-9A-Za-z]", "", category)

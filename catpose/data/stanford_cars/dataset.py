@@ -1,4 +1,4 @@
-"""Stanford Cars with 3D poses, as a manifest folder; see `car_labels` for the downloads.
+"""Stanford Cars with 3D poses, as a manifest folder; see `annotations` for the downloads.
 
 Photos stay whole, for crops with a margin; the boxes are columns of the manifest.
 
@@ -10,7 +10,6 @@ stay when the second is added.
 
 import collections
 import concurrent.futures
-import csv
 import hashlib
 import os
 import pathlib
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from catpose import progress
+from catpose.data import disk_cache, pose_table
 from catpose.data.stanford_cars import annotations as car_labels
 from catpose.errors import InputError
 
@@ -72,12 +72,12 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
         (output / "images").mkdir(parents=True, exist_ok=True)
         boxes = _take(photos, output / "images", show_progress)
         counts = {name: dict.fromkeys(("train", *SHARES), 0) for name in car_labels.CATEGORIES}
-        rows = []
+        rows = [COLUMNS]
         for photo, split, box in zip(photos, splits, boxes, strict=True):
             if not isinstance(box, str):
                 counts[photo.category][split] += 1
                 rows.append(_row(photo, split, box))
-        _write(manifest, rows)
+        disk_cache.write_whole(manifest, pose_table.csv_text(rows).encode())
     except OSError as error:
         raise InputError(
             f"cannot write {output}: {error.strerror or error}; give another --output_dir"
@@ -144,15 +144,6 @@ def _row(photo: car_labels.Photo, split: str, box: Iterable[float]) -> list[str]
     angles = [f"{angle:.4f}" for angle in photo.angles]
     named = [_file(photo), photo.category, photo.fine_category, split]
     return [*named, *angles, *(f"{value:g}" for value in box)]
-
-
-def _write(manifest: pathlib.Path, rows: Iterable[list[str]]) -> None:
-    partial = manifest.with_suffix(".csv.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(rows)
-    os.replace(partial, manifest)
 
 
 def _take(

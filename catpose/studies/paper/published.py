@@ -23,11 +23,10 @@ What differs from the print, or from its text as extracted:
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from catpose.data import categories
+
 # The paper's column heads.
-CATEGORIES = (
-    "aero", "bike", "boat", "bottle", "bus", "car",
-    "chair", "dtable", "mbike", "sofa", "train", "tv",
-)  # fmt: skip
+CATEGORIES = tuple(categories.SHORT_NAMES.get(name, name) for name in categories.CATEGORIES)
 
 
 class Row(NamedTuple):

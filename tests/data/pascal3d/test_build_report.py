@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from catpose.data.categories import CATEGORIES
 from catpose.data.pascal3d import build_report
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.pascal3d import layout as releases
@@ -102,8 +103,8 @@ def test_why_a_count_differs(monkeypatch, paper, why):
     occluded = row_of(occluded=True, dropped="occluded")
     tally.add(entry._replace(id="b"), [row_of(), row_of(), occluded], [])
     tally.add(entry._replace(id="c"), [row_of(dropped="coarse")], [])
-    listed = releases.Listed((entry,) * 6, releases.CATEGORIES, (), ())
-    column = releases.CATEGORIES.index("car")
+    listed = releases.Listed((entry,) * 6, CATEGORIES, (), ())
+    column = CATEGORIES.index("car")
     rows = {split: [0] * 12 for split in build_report.SPLITS}
     rows["test"][column] = paper
     monkeypatch.setattr(build_report, "TABLE_2", rows)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from catpose.data import manifest
+from catpose.data import manifest, pose_table
 from catpose.data.stanford_cars import dataset as stanford_cars
 from catpose.errors import InputError
 from tests.support.car_downloads import CLASSES, RED, SIZE, downloads, pose_of
@@ -67,7 +67,7 @@ def test_the_manifest_is_read_as_any_other(tmp_path):
     read = manifest.read(tmp_path / "out")
     assert read.categories == ("pickup", "sedan", "van", "wagon")
     assert read.split.tolist() == [row["split"] for row in rows]
-    angles = np.array([[float(row[c]) for c in manifest.ANGLES] for row in rows])
+    angles = np.array([[float(row[c]) for c in pose_table.ANGLES] for row in rows])
     expected = Rotation.from_euler(
         "ZXZ", angles[:, [2, 1, 0]] * [1, 1, -1] - [0, 90, 0], degrees=True
     ).as_matrix()

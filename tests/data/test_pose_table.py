@@ -1,0 +1,75 @@
+"""What angles mean in frame "paper", the same for manifests, predictions and labels."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from catpose.data import labels, manifest, pose_table
+from catpose.evaluation import prediction_files
+from catpose.geometry import viewpoint
+
+VIEWPOINTS = {
+    "level": (30, 0, 10),  # by way of the rotation in "paper" it would be (40, 0, 0)
+    "usual": (324.7, 12.5, -7),
+    "zenith": (30, 90, 10),
+    "nadir": (200, 270, -25),
+    "near the zenith": (75, 89.9999, 60),
+}
+
+
+def read_as(reader, folder, angles):
+    """The rotations in "camera" that a reader finds in one row of angles with frame "paper"."""
+    columns = ("id", "file", "category", "split", *pose_table.ANGLES, "frame")
+    row = ("a", "a.jpg", "car", "test", *angles, "paper")
+    (folder / "a.jpg").write_text("")
+    (folder / "manifest.csv").write_text(pose_table.csv_text([columns, row]))
+    if reader == "manifest":
+        return manifest.read(folder).rotation
+    if reader == "labels":
+        return labels.read(folder / "manifest.csv").rotation
+    found = prediction_files.read(folder / "manifest.csv")
+    assert found.frame.tolist() == ["camera"]
+    return found.rotation
+
+
+@pytest.mark.parametrize("reader", ["manifest", "predictions", "labels"])
+@pytest.mark.parametrize("angles", VIEWPOINTS.values(), ids=VIEWPOINTS)
+def test_angles_of_paper_are_a_viewpoint_and_give_the_authors_rotation(tmp_path, reader, angles):
+    azimuth, elevation, theta = angles
+    (camera,) = read_as(reader, tmp_path, angles)
+    turn = [theta, elevation - 90, -azimuth]
+    expected = Rotation.from_euler("ZXZ", turn, degrees=True)
+    away = (Rotation.from_matrix(camera) * expected.inv()).magnitude()
+    assert np.degrees(away) < 0.0101
+    # As training and scoring convert, in float32.
+    paper = viewpoint.convert_frame(camera.astype(np.float32), "camera", "paper")
+    turn = [theta, elevation, azimuth]
+    authors = Rotation.from_euler("ZXZ", turn, degrees=True)
+    away = (Rotation.from_matrix(np.asarray(paper)) * authors.inv()).magnitude()
+    if elevation == 0:
+        # This rotation of "paper" is that of azimuth 40 and theta 0 too, but the viewpoint is not.
+        assert np.degrees(away) < 1e-3
+    assert np.degrees(away) < 0.05
+
+
+def test_without_paper_nothing_is_moved_off_the_pole():
+    values = dict(zip(pose_table.ANGLES, (30, 90, 10), strict=True))
+    rotation, frame = pose_table.poses([pose_table.Row("", values)])
+    expected = Rotation.from_euler("ZXZ", [10, 0, -30], degrees=True).as_matrix()
+    np.testing.assert_allclose(rotation, [expected], atol=1e-12)
+    assert frame.tolist() == ["camera"]
+
+
+def test_a_table_of_paper_alone():
+    values = dict(zip(pose_table.ANGLES, (30, 5, 10), strict=True)) | {"frame": "paper"}
+    assert pose_table.poses([pose_table.Row("", values)])[1].tolist() == ["camera"]
+
+
+def test_csv_text_reads_back(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(pose_table.csv_text([("a", "b"), ('x, "y"', 1.5), ("two\nlines", "ü")]))
+    rows = pose_table.read(path)
+    assert [dict(row.values) for row in rows] == [
+        {"a": 'x, "y"', "b": "1.5"},
+        {"a": "two\nlines", "b": "ü"},
+    ]
