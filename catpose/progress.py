@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, a line a minute in a log."""
+"""Progress of long work: a tqdm bar on a terminal, one log line per minute elsewhere."""
 
 import sys
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ SECONDS_PER_LINE = 60.0
 
 
 def bar(items: Iterable[Any] | None = None, *, show: bool, **options: Any) -> tqdm:
-    """A tqdm bar on stderr; where that is no terminal, work of over a minute says so in lines.
+    """A tqdm bar on stderr; where that is not a terminal, one line per minute instead.
 
     Args:
       items: what to go through; None where `update` counts.
@@ -24,12 +24,12 @@ def bar(items: Iterable[Any] | None = None, *, show: bool, **options: Any) -> tq
 
 
 class _Lines:
-    """A file that makes of each state of a bar a line of its own."""
+    """A file that writes each state of a bar as a separate line."""
 
     def write(self, text: str) -> None:
-        """Leaves out how a terminal goes back to the beginning of its line."""
+        """Drops the carriage returns that redraw a bar on a terminal."""
         if text.strip():
             print(text.strip(), file=sys.stderr, flush=True)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """No-op: output is unbuffered."""

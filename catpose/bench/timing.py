@@ -1,4 +1,4 @@
-"""Timing of several programs in turn, so that a machine whose speed drifts is fair to all."""
+"""Timing of several programs in turn, so that drift of the machine's speed affects all alike."""
 
 import math
 import statistics
@@ -16,7 +16,7 @@ class Times(NamedTuple):
 
     @property
     def median(self) -> float:
-        """The middle one."""
+        """The median."""
         return statistics.median(self.seconds)
 
 
@@ -36,7 +36,7 @@ def alternate(
       timers: by name, number of calls -> seconds that they took, the last call's result awaited.
       repeats: how often each one's turn comes.
       seconds: about how long a turn takes; a turn is at least two calls.
-      progress_fn: told each name after its turn.
+      progress_fn: called with each name after its turn.
     """
     calls = {}
     for name, timer in timers.items():
@@ -65,6 +65,6 @@ def timer(call: Callable[[], Any]) -> Callable[[int], float]:
 
 
 def ratio(ours: Times, theirs: Times) -> float:
-    """How many times as fast we are: the median over repeats, each beside its neighbour in time."""
+    """How many times as fast we are: the median over repeats, each beside its neighbor in time."""
     pairs = zip(theirs.seconds, ours.seconds, strict=True)
     return statistics.median(slow / fast for slow, fast in pairs)

@@ -3,10 +3,10 @@
 The 3D jitter is the paper's: the camera moves by a few degrees about the object, at the same
 distance, focal length and principal point. To first order the picture changes as if the object
 were flat, by a homography. It is fitted to the nearest quarter of the CAD model's vertices, as
-they are seen before and after; for an object without a CAD model, to the plane through its centre
+they are seen before and after; for an object without a CAD model, to the plane through its center
 that is parallel to the picture.
 
-Rotations are in frame "camera"; image coordinates are shares of the box's sides from its centre,
+Rotations are in frame "camera"; image coordinates are shares of the box's sides from its center,
 x to the right and y down; angles are in radians.
 """
 
@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from catpose.geometry import camera, so3, viewpoint
 
 NEAREST_SHARE = 0.25  # of the vertices, as in the authors' code
-_OUTLINE = 64  # points of the ellipse that stands for an object without vertices
+_OUTLINE = 64  # points of the ellipse that replaces an object without vertices
 
 
 class Seen(NamedTuple):
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
       pinhole: (B,) cameras in shares of the boxes, see `catpose.data.examples.Camera`; a row with
         a number that is not finite is unknown.
       model: row of `points`, -1 where there is no CAD model.
-      points: vertices of the M CAD models about the objects' centres
+      points: vertices of the M CAD models about the objects' centers
         (`catpose.data.pascal3d.cad_points`); None or M = 0 where there are none.
     """
 
@@ -86,7 +86,7 @@ def box_map(
     it does not fit the picture, which the homography only approximates. The outline of the old
     box, transformed, would be too wide, as objects are rounder than rectangles: one 2.5 times as
     wide as high, turned by 4 degrees, gains 17 % in height.) Without vertices the ellipse in the
-    box stands for the object.
+    box replaces the object.
 
     Args:
       seen: how the objects were seen.
@@ -124,7 +124,7 @@ def box_map(
     center = (moved_low + moved_high) / 2 - scale * (low + high) / 2
     new_box = camera.scale_and_shift(scale, center)
     back = so3.multiply(camera.invert_homography(forward), new_box)
-    back = back / back[:, 2:, 2:]  # the box's centre is never at infinity
+    back = back / back[:, 2:, 2:]  # the box's center is never at infinity
     identity = jnp.broadcast_to(jnp.eye(3), back.shape)
     aspect = jnp.where(usable, scale[:, 0] / scale[:, 1], 1)
     return jnp.where(usable[:, None, None], back, identity), aspect
@@ -172,7 +172,7 @@ def box_moves(
       least: smallest intersection over union, in (0, 1].
 
     Returns:
-      Width and height, and movement of the centre to the right and down, in shares of the true
+      Width and height, and movement of the center to the right and down, in shares of the true
       box's sides.
     """
     outward = 2 * uniform[:, :4].reshape(-1, 2, 2) - 1  # (B, axis, low or high side)

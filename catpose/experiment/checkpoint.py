@@ -1,7 +1,7 @@
 """Checkpoints: the latest and the best, written by orbax.
 
 A state is saved as one flat dictionary from path to array, so a checkpoint can be read without
-knowing which phase's optimiser it was saved with, and a mismatch can be told by name.
+knowing which phase's optimizer it was saved with, and an error can name what does not match.
 """
 
 import pathlib

@@ -22,10 +22,10 @@ FUSIONS = ("mixture", "joint")
 
 
 def log_probabilities(raw: Float[Array, "*batch bins"]) -> Float[Array, "*batch bins"]:
-    """Normalises the outputs of a linear layer over the last axis, in at least float32.
+    """Normalizes the outputs of a linear layer over the last axis, in at least float32.
 
     Args:
-      raw: unnormalised log-probabilities.
+      raw: unnormalized log-probabilities.
 
     Returns:
       Log-probabilities in nats.
@@ -118,7 +118,7 @@ def index(
     Args:
       angle: radians, any value.
       num_bins: n, bins on the circle.
-      first: centre of bin 0 in widths of a bin, for each of the angles.
+      first: center of bin 0 in widths of a bin, for each of the angles.
 
     Returns:
       Numbers from 0 to n - 1.
@@ -127,7 +127,7 @@ def index(
     return jnp.floor(turn + 0.5).astype(jnp.int32) % num_bins
 
 
-def centre(
+def center(
     index: Int[Array, "*batch angles"], num_bins: int, first: Float[np.ndarray, " angles"]
 ) -> Float[Array, "*batch angles"]:
     """The middle of a bin, in radians; arguments as for `index`."""

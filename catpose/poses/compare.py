@@ -1,4 +1,4 @@
-"""Losses of representations that are compared as the rotations they stand for."""
+"""Losses that compare the rotations which the outputs decode to."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ def decoded(
     to_rotation: Callable[[base.Outputs], base.Rotation],
     loss_fn: Callable[[base.Rotation, base.Rotation], base.PerExample],
 ) -> Callable[[base.Outputs, base.Rotation], base.PerExample]:
-    """A loss of two rotations as a loss of outputs.
+    """Turns a loss of two rotations into a loss of outputs.
 
     Args:
       to_rotation: outputs -> rotation matrices.

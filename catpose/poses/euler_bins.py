@@ -1,8 +1,8 @@
 """Viewpoints and Keypoints: azimuth, elevation and theta classified independently.
 
 Each angle has, at every granularity, its own bins over the whole circle: elevation and theta with
-a bin centred at 0, azimuth with an edge there, as in the published code. With 7 and 21 bins every
-coarse bin is three fine ones. The finest bins are decoded, to their centres; the coarser ones only
+a bin centered at 0, azimuth with an edge there, as in the published code. With 7 and 21 bins every
+coarse bin is three fine ones. The finest bins are decoded, to their centers; the coarser ones only
 help to learn. Elevations beyond +-90 degrees have bins too, which are never the truth.
 
 The frame enters through `catpose.poses.euler`: the angles are read from, and put into, rotations
@@ -20,7 +20,7 @@ import numpy as np
 from catpose.poses import base, bins, euler
 
 ANGLES = 3
-# Centres of the bins 0 of azimuth, elevation and theta, in widths.
+# Centers of the bins 0 of azimuth, elevation and theta, in widths.
 FIRST = np.array([0.5, 0.0, 0.0], np.float32)
 
 
@@ -57,7 +57,7 @@ def make(
 
     def to_rotation(outputs):
         finest = bins.parts(outputs, *shapes)[-1]
-        angles = bins.centre(jnp.argmax(finest, axis=-1), num_bins[-1], FIRST)
+        angles = bins.center(jnp.argmax(finest, axis=-1), num_bins[-1], FIRST)
         return euler.to_rotation(angles, frame=frame)
 
     def cross_entropy(outputs, target_rotation):

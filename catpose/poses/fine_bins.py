@@ -1,8 +1,8 @@
 """Render for CNN: azimuth, elevation and theta classified into whole degrees.
 
 A cross-entropy over 360 classes takes a miss by one degree for as bad as one by 180. The
-geometry-aware one spreads the truth over the neighbours: bins at a circular distance of d degrees
-weigh exp(-d / sigma), up to a distance of `window`. As published, the weights are not normalised.
+geometry-aware one spreads the truth over the neighbors: bins at a circular distance of d degrees
+weigh exp(-d / sigma), up to a distance of `window`. As published, the weights are not normalized.
 The most probable degree is decoded.
 
 The frame enters through `catpose.poses.euler`, as in `catpose.poses.euler_bins`.
@@ -75,7 +75,7 @@ def make(
 
     def to_rotation(outputs):
         degree = jnp.argmax(bins.parts(outputs, shape)[0], axis=-1)
-        return euler.to_rotation(bins.centre(degree, DEGREES, FIRST), frame=frame)
+        return euler.to_rotation(bins.center(degree, DEGREES, FIRST), frame=frame)
 
     def soft_cross_entropy(outputs, target_rotation):
         target = euler.from_rotation(target_rotation, frame=frame)

@@ -35,7 +35,7 @@ def karcher(
       Rotation matrices; the gradient is that of the iteration.
 
     Reference: Karcher, Riemannian center of mass and mollifier smoothing, 1977; Manton, A globally
-    convergent numerical algorithm for computing the centre of mass on compact Lie groups, 2004.
+    convergent numerical algorithm for computing the center of mass on compact Lie groups, 2004.
     """
     dtype = jnp.promote_types(jnp.result_type(rotations, weights), jnp.float32)
     rotations, weights = rotations.astype(dtype), weights.astype(dtype)[..., None]

@@ -4,7 +4,7 @@ Densities are with respect to the uniform distribution, which has density 1 and 
 F = U diag(s) V' by two rotations (`svd.proper`) the mode is U V' and s says how sure it is:
 s_i + s_j, for large values, is the inverse variance in radians of turning about the third axis.
 
-The normalising constant is the integral over u in [-1, 1] of
+The normalizing constant is the integral over u in [-1, 1] of
 I0((s1 - s2)(1 - u) / 2) I0((s1 + s2)(1 + u) / 2) exp(s3 u) / 2. It is computed relative to the
 largest exp(tr F'R), so nothing overflows, and by a tanh-sinh quadrature, whose points crowd
 towards both ends as the integrand does for small and large s. Its derivative, the mean rotation,
@@ -90,7 +90,7 @@ def _mode(parameter):
 
 @jax.jit
 def log_constant(parameter: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
-    """Logarithm of the normalising constant c(F), the mean of exp(tr F'R) over all rotations.
+    """Logarithm of the normalizing constant c(F), the mean of exp(tr F'R) over all rotations.
 
     Args:
       parameter: F, in float32 or float64.

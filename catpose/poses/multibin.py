@@ -2,10 +2,10 @@
 
 For azimuth, elevation and theta each, n bins around the circle are wider than their distance, so
 that an angle near an edge is in two of them. Each bin has a log-probability and a unit vector: the
-cosine and sine of the angle from the bin's centre. The angle of the most probable bin is decoded.
+cosine and sine of the angle from the bin's center. The angle of the most probable bin is decoded.
 
 Fusion mixes the bins; the vector of a bin is the average of the networks' by P(c | bin), whose
-direction is the circular mean. Fused vectors are therefore shorter than 1, and the localisation
+direction is the circular mean. Fused vectors are therefore shorter than 1, and the localization
 loss of the mixture is the networks' expected one.
 
 The frame enters through `catpose.poses.euler`, as in `catpose.poses.euler_bins`.
@@ -35,10 +35,10 @@ def make(
     """The representation: a log-probability, a cosine and a sine for each bin of each angle.
 
     Args:
-      num_bins: n, bins of each angle; their centres are at multiples of 2 pi / n.
-      overlap: how far each bin reaches into each of its neighbours, as a share of 2 pi / n;
+      num_bins: n, bins of each angle; their centers are at multiples of 2 pi / n.
+      overlap: how far each bin reaches into each of its neighbors, as a share of 2 pi / n;
         below 0.5.
-      localization_weight: w, what the localisation loss weighs.
+      localization_weight: w, what the localization loss weighs.
       frame: of the rotations, "camera", "upright" or "paper".
       fusion: over the networks, see `catpose.poses.bins.fusion`.
       name: key in `catpose.poses.POSES`.
@@ -54,7 +54,7 @@ def make(
     if num_bins < 1 or not 0 <= overlap < 0.5:
         raise ValueError(f"num_bins is {num_bins}, from 1; overlap {overlap}, within [0, 0.5)")
     shapes = [(ANGLES, num_bins), (ANGLES, num_bins, 2)]
-    centres = np.arange(num_bins, dtype=np.float32) * np.float32(2 * np.pi / num_bins)
+    centers = np.arange(num_bins, dtype=np.float32) * np.float32(2 * np.pi / num_bins)
 
     def activate(raw):
         logits, vector = bins.parts(raw.astype(jnp.promote_types(raw.dtype, jnp.float32)), *shapes)
@@ -69,12 +69,12 @@ def make(
             jnp.take_along_axis(vector[..., i], chosen[..., None], axis=-1)[..., 0] for i in (0, 1)
         )
         rest = jnp.arctan2(sine, cosine)
-        return euler.to_rotation(bins.centre(chosen, num_bins, FIRST) + rest, frame=frame)
+        return euler.to_rotation(bins.center(chosen, num_bins, FIRST) + rest, frame=frame)
 
     def multibin(outputs, target_rotation):
         log_probability, vector = bins.parts(outputs, *shapes)
         target = euler.from_rotation(target_rotation, frame=frame)[..., None]
-        rest = target - jnp.broadcast_to(centres, (*target.shape[:-1], num_bins))
+        rest = target - jnp.broadcast_to(centers, (*target.shape[:-1], num_bins))
         distance = jnp.abs(jnp.mod(rest + jnp.pi, 2 * jnp.pi) - jnp.pi)
         covers = distance <= (0.5 + overlap) * 2 * np.pi / num_bins
         # Rounding must not leave an edge between two bins uncovered.

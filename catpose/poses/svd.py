@@ -1,4 +1,4 @@
-"""Nine numbers: a 3x3 matrix, row by row, that stands for the nearest rotation.
+"""Nine numbers: a 3x3 matrix, row by row, projected to the nearest rotation.
 
 Reference: Levinson, Esteves, Chen, Snavely, Kanazawa, Rostamizadeh and Makadia, An Analysis of SVD
 for Deep Rotation Estimation, 2020.
@@ -73,7 +73,7 @@ def proper(
 
 @jax.custom_jvp
 def nearest_rotation(matrix: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"]:
-    """The rotation R nearest to a matrix M in the Frobenius norm, which also maximises tr(R'M).
+    """The rotation R nearest to a matrix M in the Frobenius norm, which also maximizes tr(R'M).
 
     Args:
       matrix: any matrices in float32 or float64.

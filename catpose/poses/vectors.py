@@ -31,7 +31,7 @@ def unit(
 
     Args:
       vector: any vectors.
-      fallback: what stands for the direction of vectors that have none.
+      fallback: returned for vectors without a direction.
       shortest: vectors of at most this length have none; the default is where the gradient
         would leave the range of float32.
 

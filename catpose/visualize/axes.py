@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 LETTERS = ("F", "L", "U")
 DIRECTIONS = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # front, left, up
-COLORS = ((230, 60, 20), (0, 158, 115), (40, 110, 240))  # apart in hue and for the colour-blind
+COLORS = ((230, 60, 20), (0, 158, 115), (40, 110, 240))  # apart in hue and for the color-blind
 MIN_SIDE = 160  # pictures with a shorter side are enlarged before anything is drawn,
 MAX_ENLARGED = 640  # as long as the longer side stays within this
 _HEAD = 0.27  # length and radius of an arrow's head, in arrow lengths
@@ -41,7 +41,7 @@ def project_axes(
 
 
 def enlarged(image: UInt8[np.ndarray, "height width 3"]) -> tuple[Image.Image, int]:
-    """Enlarge a small picture, so that what is drawn into it can be told apart.
+    """Enlarge a small picture, so that what is drawn into it is legible.
 
     Args:
       image: RGB, 0 to 255.
@@ -72,7 +72,7 @@ def draw_axes(
       image: RGB, 0 to 255; a small picture is first enlarged, see `enlarged`.
       rotation: predicted, object to camera, "camera" frame; None draws no arrows.
       box: x0, y0, x1, y1 in pixels of `image`, 0-based, x1 and y1 exclusive; drawn as a rectangle,
-        and the arrows start at its centre. None stands for the whole picture, without rectangle.
+        and the arrows start at its center. None is the whole picture, without a rectangle.
       target_rotation: ground truth in the same frame, drawn as thin, pale, dashed lines that
         reach a little further.
       label: caption for the upper left corner, cut where it would leave the picture.

@@ -1,4 +1,4 @@
-"""The sheet that every picture of a report is drawn on: style, colours, heading, file."""
+"""The sheet that every picture of a report is drawn on: style, colors, heading, file."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 DPI = 110
 INK, FAINT, WRONG = "#333333", "#b5b5b5", "#B2182B"
-# Okabe and Ito's colours, which the colour-blind tell apart.
+# Okabe and Ito's colors, which color-blind readers can distinguish.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 FUSION_COLORS = {"weighted": PALETTE[0], "top1": PALETTE[1], "oracle": PALETTE[2]}
 Path = str | os.PathLike
@@ -57,7 +57,7 @@ def sheet(path: Path, width: float, height: float, heading: str, where: str) -> 
 
 
 def color_of(fusion: str, index: int) -> str:
-    """Return the fixed colour of a known fusion, else the palette's colour number `index`."""
+    """Return the fixed color of a known fusion, else the palette's color number `index`."""
     return FUSION_COLORS.get(fusion, PALETTE[index % len(PALETTE)])
 
 
