@@ -1,56 +1,140 @@
-"""Errors and accuracies over a whole evaluation set, on the host in float64.
+"""Every metric of catpose, in one table, and how it is averaged; on the host, in float64.
 
-Evaluation keeps one row per example in a `Table`, merges the tables of its batches and summarizes
-once, so no figure depends on how the set was cut into batches. Conventions:
+`METRICS` says once what a metric is: its value for each image, the statistic of these values, and
+how it is printed. Validation, reports, scores, the paper's tables and their tests all read it, so
+a metric that is added here is everywhere. Conventions:
 
-- A figure without a suffix is the mean over categories of a per-category figure. Categories with
-  no rows are None in the per-category list and left out of the mean.
+- A metric without a suffix is the mean over categories of a per-category value. Categories without
+  an image are None in the per-category list and left out of the mean.
 - pose-err is the per-category median; the median of an even number is the mean of the middle two.
 - Thresholds are strict (`error < 30`) and accuracies are fractions.
-- "_gated" accuracies also ask for the right category; "_instance" figures are over all rows.
-- Rows with weight 0 (padding) never count, all others count once.
-- Sums are exact (`math.fsum`), so the order of the rows cannot change the last digit.
+- "_gated" accuracies also ask for the right category; "_instance" values are over all images.
+- Sums are exact (`math.fsum`), so the order of the images cannot change the last digit.
 """
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 THRESHOLDS_DEG = {"10": 10.0, "15": 15.0, "22_5": 22.5, "30": 30.0, "45": 45.0}
 
 
-class Table(NamedTuple):
-    """Per-example results, every column of shape (rows,).
+class Errors(NamedTuple):
+    """How wrong the predictions of N objects are; what metrics are computed from.
 
     Attributes:
-      category: true category, int.
-      predicted_category: most probable category, int.
-      error_deg: geodesic distance to the true rotation, degrees in [0, 180].
-      azimuth_error_deg: difference of the azimuths in degrees; wrapped when summarized.
-      weight: 0 for padding, else 1.
+      category: (N,) int, true categories.
+      predicted_category: (N,) int; -1 where none is named.
+      error_deg: (N,) geodesic distance to the true rotation, degrees in [0, 180].
+      azimuth_error_deg: (N,) smallest difference of the azimuths, degrees in [0, 180].
     """
 
     category: np.ndarray
     predicted_category: np.ndarray
     error_deg: np.ndarray
     azimuth_error_deg: np.ndarray
-    weight: np.ndarray
 
 
-def merge(tables: Sequence[Table]) -> Table:
-    """Rows of several tables in one, in the given order.
+class Metric(NamedTuple):
+    """One metric.
 
-    Args:
-      tables: at least one table; columns may be device arrays.
-
-    Returns:
-      The concatenated table, in numpy.
+    Attributes:
+      formula: `Errors` of N objects -> (N,) values.
+      statistic: of a category's values, a key of `STATISTICS`.
+      label: what reports and tables call it.
+      digits: after the point of an average; a single category has half as many.
+      sign: 1 where higher is better, -1 where lower is.
+      unit: "degrees" or "fraction".
+      needs_category: whether it has no meaning for a system that names no categories.
     """
-    return Table(
-        *(np.concatenate([np.asarray(c) for c in columns]) for columns in zip(*tables, strict=True))
+
+    formula: Callable[[Errors], np.ndarray]
+    statistic: str
+    label: str
+    digits: int
+    sign: int
+    unit: str = "fraction"
+    needs_category: bool = False
+
+
+def _correct(errors: Errors) -> np.ndarray:
+    return np.asarray(errors.predicted_category) == np.asarray(errors.category)
+
+
+def _below(column: str, degrees: float, *, gated: bool = False) -> Callable[[Errors], np.ndarray]:
+    def formula(errors: Errors) -> np.ndarray:
+        below = np.asarray(getattr(errors, column), np.float64) < degrees
+        return below & _correct(errors) if gated else below
+
+    return formula
+
+
+def _mean(values: np.ndarray) -> float:
+    return math.fsum(values) / len(values)
+
+
+STATISTICS = {"median": lambda values: float(np.median(values)), "mean": _mean}
+
+METRICS: dict[str, Metric] = {
+    "pose_err_deg": Metric(lambda e: e.error_deg, "median", "pose-err", 2, -1, "degrees"),
+    "cat_acc": Metric(_correct, "mean", "cat-acc", 4, 1, needs_category=True),
+    **{
+        f"acc_{name}": Metric(_below("error_deg", t), "mean", f"acc@{t:g}", 4, 1)
+        for name, t in THRESHOLDS_DEG.items()
+    },
+    **{
+        f"acc_{name}_gated": Metric(
+            _below("error_deg", t, gated=True), "mean", f"acc@{t:g} gated", 4, 1,
+            needs_category=True,
+        )
+        for name, t in THRESHOLDS_DEG.items()
+    },
+    "aaai": Metric(lambda e: 1 - e.error_deg / 180, "mean", "AAAI", 4, 1),
+    "azimuth_err_deg": Metric(
+        lambda e: e.azimuth_error_deg, "median", "azimuth error", 2, -1, "degrees"
+    ),
+    **{
+        f"azimuth_acc_{name}": Metric(
+            _below("azimuth_error_deg", THRESHOLDS_DEG[name]), "mean",
+            f"azimuth acc@{THRESHOLDS_DEG[name]:g}", 4, 1,
+        )
+        for name in ("22_5", "45")
+    },
+    "azimuth_aaai": Metric(lambda e: 1 - e.azimuth_error_deg / 180, "mean", "azimuth AAAI", 4, 1),
+}  # fmt: skip
+
+
+def values(name: str, errors: Errors) -> tuple[np.ndarray, str]:
+    """A metric's values of all objects, (N,) float64, and the statistic of them."""
+    metric = METRICS[name]
+    return np.asarray(metric.formula(errors), np.float64), metric.statistic
+
+
+def by_label(label: str) -> str:
+    """The name of the metric that tables call `label`.
+
+    Raises:
+      ValueError: there is none.
+    """
+    for name, metric in METRICS.items():
+        if metric.label == label:
+            return name
+    raise ValueError(
+        f"no metric '{label}'; there are {', '.join(m.label for m in METRICS.values())}"
     )
+
+
+def heading(metric: Metric) -> str:
+    """The label with the unit where that is degrees: "pose-err (°)"."""
+    return f"{metric.label} (°)" if metric.unit == "degrees" else metric.label
+
+
+def explanation(metric: Metric) -> str:
+    """The label with its unit and direction: "pose-err (degrees, lower is better)"."""
+    better = "higher" if metric.sign > 0 else "lower"
+    return f"{metric.label} ({metric.unit}, {better} is better)"
 
 
 def azimuth_difference_deg(azimuth_deg, target_azimuth_deg) -> np.ndarray:
@@ -70,58 +154,51 @@ def azimuth_difference_deg(azimuth_deg, target_azimuth_deg) -> np.ndarray:
     return np.asarray(np.minimum(difference, 360.0 - difference))
 
 
-def summarize(table: Table, num_categories: int) -> dict:
-    """All figures of one evaluation.
+def summarize(
+    errors: Errors, num_categories: int, *, average: str = "category", named: bool = True
+) -> dict[str, dict[str, Any]]:
+    """All metrics of one evaluation.
 
     Args:
-      table: the merged rows.
+      errors: of all objects that count.
       num_categories: length of the per-category lists.
+      average: "category" for the mean over categories, "weighted" for that mean with each category
+        weighing as many as it has objects, "instance" for one value over all objects.
+      named: whether the system names categories; else metrics that need them are left out.
 
     Returns:
-      A dict of floats, lists and None (a figure without any row), ready for JSON:
-      `pose_err_deg` (degrees), `cat_acc`, `acc_10` to `acc_45` and `acc_10_gated` to
-      `acc_45_gated`, each with a `_per_category` list; `aaai` (mean of 1 - error / 180),
-      `azimuth_aaai`, `azimuth_err_deg` (median), `azimuth_acc_22_5` and `azimuth_acc_45`;
-      `pose_err_deg_instance` and `cat_acc_instance`; `num_images`.
+      By metric, ready for JSON: "value", None without any object, and "per_category", a list with
+      None for categories without an object.
 
     Raises:
-      ValueError: if a category that counts is outside [0, num_categories), or the columns differ
-        in length.
+      ValueError: if a category is outside [0, num_categories), or the columns differ in length.
 
     Reference: sections 3.3 and 4.4 of the paper, Tables 5 and 7.
     """
-    lengths = {name: len(column) for name, column in table._asdict().items()}
+    lengths = {name: len(column) for name, column in errors._asdict().items()}
     if len(set(lengths.values())) != 1:
-        raise ValueError(f"the columns of a table must have one length; got {lengths}")
-    counts = np.asarray(table.weight) > 0
-    category = np.asarray(table.category)[counts]
-    correct = np.asarray(table.predicted_category)[counts] == category
-    error = np.asarray(table.error_deg, np.float64)[counts]
-    azimuth_error = azimuth_difference_deg(np.asarray(table.azimuth_error_deg)[counts], 0.0)
-    rows = _rows_per_category(category, num_categories)
-
+        raise ValueError(f"the columns of errors must have one length; got {lengths}")
+    category = np.asarray(errors.category)
+    if category.size and not (category.min() >= 0 and category.max() < num_categories):
+        raise ValueError(
+            f"categories must be in [0, {num_categories}); got {category.min()} to {category.max()}"
+        )
+    members = [np.flatnonzero(category == c) for c in range(num_categories)]
+    weights = [own.size if average == "weighted" else 1 for own in members]
     summary = {}
-
-    def add(name, values, statistic, per_category=True):
-        figures = [statistic(values[r]) if r.size else None for r in rows]
-        summary[name] = _mean_of_present(figures)
-        if per_category:
-            summary[f"{name}_per_category"] = figures
-
-    add("pose_err_deg", error, _median)
-    add("cat_acc", correct, _mean)
-    for name, threshold_deg in THRESHOLDS_DEG.items():
-        add(f"acc_{name}", error < threshold_deg, _mean)
-        add(f"acc_{name}_gated", (error < threshold_deg) & correct, _mean)
-    add("aaai", 1 - error / 180, _mean, per_category=False)
-    add("azimuth_err_deg", azimuth_error, _median, per_category=False)
-    add("azimuth_aaai", 1 - azimuth_error / 180, _mean, per_category=False)
-    for name in ("22_5", "45"):
-        below = azimuth_error < THRESHOLDS_DEG[name]
-        add(f"azimuth_acc_{name}", below, _mean, per_category=False)
-    summary["pose_err_deg_instance"] = _median(error) if error.size else None
-    summary["cat_acc_instance"] = _mean(correct) if correct.size else None
-    summary["num_images"] = int(error.size)
+    for name, metric in METRICS.items():
+        if metric.needs_category and not named:
+            continue
+        found, kind = values(name, errors)
+        statistic = STATISTICS[kind]
+        each = [statistic(found[own]) if own.size else None for own in members]
+        present = [(v, w) for v, w in zip(each, weights, strict=True) if v is not None]
+        value = None
+        if present and average == "instance":
+            value = statistic(found)
+        elif present:
+            value = math.fsum(v * w for v, w in present) / sum(w for _, w in present)
+        summary[name] = {"value": value, "per_category": each}
     return summary
 
 
@@ -129,10 +206,9 @@ def topk(
     error_deg_per_network: np.ndarray,
     probabilities: np.ndarray,
     category: np.ndarray,
-    weight: np.ndarray,
     ks: Sequence[int] = (1, 2, 3),
-) -> dict:
-    """Errors when the category network may name k categories.
+) -> dict[str, dict[str, float | None]]:
+    """Metrics when the category network may name k categories.
 
     The pose error of an example is the least among the pose networks of its k most probable
     categories; its category is right if it is among them. Of equally probable categories the one
@@ -143,7 +219,6 @@ def topk(
         rotation, (N, K), degrees.
       probabilities: of the K categories, (N, K); logits do as well.
       category: true category, (N,), int.
-      weight: 0 for rows that do not count, (N,).
       ks: how many categories may be named.
 
     Returns:
@@ -151,45 +226,20 @@ def topk(
       `summarize`; "gt" takes the pose network of the true category.
 
     Raises:
-      ValueError: if a category that counts is outside [0, K).
+      ValueError: if a category is outside [0, K).
 
     Reference: section 4.4 and Table 13 of the paper.
     """
-    counts = np.asarray(weight) > 0
-    error = np.asarray(error_deg_per_network, np.float64)[counts]
-    category = np.asarray(category)[counts]
-    rows = _rows_per_category(category, error.shape[1])
-    order = np.argsort(-np.asarray(probabilities)[counts], axis=1, kind="stable")
-
-    def figures(named):
-        least = np.min(np.take_along_axis(error, named, axis=1), axis=1)
-        correct = np.any(named == category[:, None], axis=1)
-        return {
-            "cat_acc": _mean_of_present([_mean(correct[r]) if r.size else None for r in rows]),
-            "pose_err_deg": _mean_of_present([_median(least[r]) if r.size else None for r in rows]),
-        }
-
-    result = {f"top{k}": figures(order[:, :k]) for k in ks}
-    result["gt"] = figures(category[:, None])
-    return result
-
-
-def _rows_per_category(category, num_categories):
-    if category.size and not (category.min() >= 0 and category.max() < num_categories):
-        raise ValueError(
-            f"categories must be in [0, {num_categories}); got {category.min()} to {category.max()}"
+    error, category = np.asarray(error_deg_per_network, np.float64), np.asarray(category)
+    order = np.argsort(-np.asarray(probabilities), axis=1, kind="stable")
+    named = {f"top{k}": order[:, :k] for k in ks} | {"gt": category[:, None]}
+    result = {}
+    for name, some in named.items():
+        right = np.any(some == category[:, None], axis=1)
+        least = np.min(np.take_along_axis(error, some, axis=1), axis=1)
+        found = summarize(
+            Errors(category, np.where(right, category, -1), least, np.zeros(len(category))),
+            error.shape[1],
         )
-    return [np.flatnonzero(category == c) for c in range(num_categories)]
-
-
-def _mean(values):
-    return math.fsum(values) / len(values)
-
-
-def _median(values):
-    return float(np.median(values))
-
-
-def _mean_of_present(figures):
-    present = [figure for figure in figures if figure is not None]
-    return _mean(present) if present else None
+        result[name] = {key: found[key]["value"] for key in ("cat_acc", "pose_err_deg")}
+    return result

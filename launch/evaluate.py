@@ -14,7 +14,7 @@ from catpose.launch import command
 
 OPTIONS = command.Options()
 WORKDIR = OPTIONS.string("workdir", None, "a training run's folder")
-PREDICTIONS = OPTIONS.string("predictions", None, "a file: .csv, .json or .jsonl")
+PREDICTIONS = OPTIONS.string("predictions", None, "a file: .csv, .json, .jsonl or .npz")
 PROTOCOL = OPTIONS.list("protocol", ["catpose"], "name, several with commas, or list")
 DATA = OPTIONS.string(
     "data", None, "labels: a table, a folder with manifest.csv, or a built PASCAL3D+; with "
@@ -22,7 +22,9 @@ DATA = OPTIONS.string(
 )  # fmt: skip
 SPLIT = OPTIONS.string("split", "test", "which objects; empty for all of a folder's")
 OUTPUT = OPTIONS.string("output", None, "folder for the results; beside the input unless given")
-FUSION = OPTIONS.string("fusion", None, "of a run: weighted, top1 or oracle; else as trained")
+FUSION = OPTIONS.string(
+    "fusion", None, "weighted, top1 or oracle; of a run as trained unless given"
+)  # fmt: skip
 BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not the last")
 MISSING = OPTIONS.bool("allow_missing", False, "objects without a prediction are misses")
 SURPLUS = OPTIONS.bool("allow_surplus", False, "leave out predictions of unknown objects")
@@ -51,11 +53,10 @@ def main() -> None:
 
 
 def _score_file(chosen: Mapping[str, Any]) -> None:
-    from catpose.data import labels
-    from catpose.evaluation import prediction_files
+    from catpose.data import labels, predictions
 
     path = pathlib.Path(PREDICTIONS.value)
-    found = prediction_files.read(path)
+    found = predictions.only(predictions.read(path), FUSION.value or "")
     truth = labels.read(DATA.value, SPLIT.value)
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
     for name, protocol in chosen.items():
@@ -64,7 +65,8 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
 
 def _score_run(chosen: Mapping[str, Any]) -> None:
     from catpose import devices
-    from catpose.evaluation import prediction_files, rerun
+    from catpose.data import predictions
+    from catpose.evaluation import rerun
     from catpose.experiment import workdir as workdirs
 
     workdir = workdirs.find(WORKDIR.value)
@@ -81,7 +83,7 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
                 workdir, SPLIT.value, fusion, best=BEST.value, root=DATA.value or ""
             )
             path = folder / f"{stem}.csv"
-            prediction_files.write(done[fusion][1], path)
+            predictions.write(done[fusion][1], path)
             print(f"predictions: {path}")
         what = f"{workdir}, {fusion} fusion"
         _report(*done[fusion], name, protocol, what, folder, f"{stem}-{name}")

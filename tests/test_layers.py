@@ -22,6 +22,12 @@ LAYERS = (
     ("catpose.devices",),
     ("catpose.experiment",),
     ("catpose.inference",),
+    (
+        "catpose.evaluation.protocols",
+        "catpose.evaluation.bootstrap",
+        "catpose.evaluation.distances",
+    ),
+    ("catpose.evaluation.score",),
     ("catpose.visualize",),
     ("catpose.predict",),
     ("catpose.train",),

@@ -13,47 +13,45 @@ from catpose import metrics
 
 NUM_CATEGORIES = 4
 
-FIGURES = {
+NAMES = {
     "pose_err_deg",
-    "pose_err_deg_per_category",
     "cat_acc",
-    "cat_acc_per_category",
     "aaai",
     "azimuth_aaai",
     "azimuth_err_deg",
     "azimuth_acc_22_5",
     "azimuth_acc_45",
-    "pose_err_deg_instance",
-    "cat_acc_instance",
-    "num_images",
 } | {
-    f"acc_{threshold}{gated}{per_category}"
+    f"acc_{threshold}{gated}"
     for threshold in ("10", "15", "22_5", "30", "45")
     for gated in ("", "_gated")
-    for per_category in ("", "_per_category")
 }
 
 
-def table(rows):
-    """A table from rows of (category, predicted, error, azimuth error[, weight])."""
-    rows = [(*row, 1.0)[:5] for row in rows]
-    columns = list(zip(*rows, strict=True))
-    dtypes = (np.int32, np.int32, np.float64, np.float64, np.float32)
-    return metrics.Table(*(np.array(c, d) for c, d in zip(columns, dtypes, strict=True)))
+def errors(rows):
+    """Errors from rows of (category, predicted, error, azimuth error)."""
+    columns = list(zip(*rows, strict=True)) or [()] * 4
+    dtypes = (np.int32, np.int32, np.float64, np.float64)
+    return metrics.Errors(*(np.array(c, d) for c, d in zip(columns, dtypes, strict=True)))
+
+
+def summarize(rows, num_categories=NUM_CATEGORIES, **options):
+    """As a report has it: the values, and the lists of each category."""
+    found = metrics.summarize(errors(rows), num_categories, **options)
+    lists = {f"{name}_per_category": metric["per_category"] for name, metric in found.items()}
+    return {name: metric["value"] for name, metric in found.items()} | lists
 
 
 def brute_force(rows, num_categories):
-    """Every figure from its definition, row by row."""
-    rows = [row for row in rows if row[4] > 0]
-    wrapped = lambda x: min(abs(x) % 360, 360 - abs(x) % 360)  # noqa: E731
+    """Every metric from its definition, row by row."""
     columns = {
         "pose_err_deg": (statistics.median, lambda r: r[2]),
         "cat_acc": (statistics.fmean, lambda r: r[0] == r[1]),
         "aaai": (statistics.fmean, lambda r: 1 - r[2] / 180),
-        "azimuth_aaai": (statistics.fmean, lambda r: 1 - wrapped(r[3]) / 180),
-        "azimuth_err_deg": (statistics.median, lambda r: wrapped(r[3])),
-        "azimuth_acc_22_5": (statistics.fmean, lambda r: wrapped(r[3]) < 22.5),
-        "azimuth_acc_45": (statistics.fmean, lambda r: wrapped(r[3]) < 45),
+        "azimuth_aaai": (statistics.fmean, lambda r: 1 - r[3] / 180),
+        "azimuth_err_deg": (statistics.median, lambda r: r[3]),
+        "azimuth_acc_22_5": (statistics.fmean, lambda r: r[3] < 22.5),
+        "azimuth_acc_45": (statistics.fmean, lambda r: r[3] < 45),
     }
     for name, limit in [("10", 10), ("15", 15), ("22_5", 22.5), ("30", 30), ("45", 45)]:
         columns[f"acc_{name}"] = (statistics.fmean, lambda r, limit=limit: r[2] < limit)
@@ -61,7 +59,7 @@ def brute_force(rows, num_categories):
             statistics.fmean,
             lambda r, limit=limit: r[2] < limit and r[0] == r[1],
         )
-    result = {"num_images": len(rows)}
+    result = {}
     for name, (statistic, value) in columns.items():
         of_category = [
             [value(row) for row in rows if row[0] == category] for category in range(num_categories)
@@ -70,9 +68,7 @@ def brute_force(rows, num_categories):
         present = [figure for figure in figures if figure is not None]
         result[name] = statistics.fmean(present) if present else None
         result[f"{name}_per_category"] = figures
-    result["pose_err_deg_instance"] = statistics.median(r[2] for r in rows) if rows else None
-    result["cat_acc_instance"] = statistics.fmean(r[0] == r[1] for r in rows) if rows else None
-    return {name: result[name] for name in FIGURES}
+    return result
 
 
 def approx(expected):
@@ -88,8 +84,7 @@ def random_rows(seed, count=200):
             int(generator.integers(0, NUM_CATEGORIES - 1)),  # the last category has no row
             int(generator.integers(0, NUM_CATEGORIES)),
             float(generator.uniform(0, 90)),
-            float(generator.uniform(-360, 360)),
-            float(generator.random() < 0.8),
+            float(generator.uniform(0, 180)),
         )
         for _ in range(count)
     ]
@@ -99,26 +94,23 @@ def random_rows(seed, count=200):
 
 
 def test_by_hand():
-    summary = metrics.summarize(
-        table(
-            [
-                (0, 0, 10.0, 350.0),  # azimuths 10 deg apart, the other way round
-                (0, 1, 20.0, 5.0),
-                (0, 0, 40.0, 200.0),
-                (0, 0, 60.0, 45.0),
-                (2, 2, 30.0, 0.0),
-            ]
-        ),
-        num_categories=3,
-    )
-    assert set(summary) == FIGURES
+    rows = [
+        (0, 0, 10.0, 10.0),
+        (0, 1, 20.0, 5.0),
+        (0, 0, 40.0, 160.0),
+        (0, 0, 60.0, 45.0),
+        (2, 2, 30.0, 0.0),
+    ]
+    summary = summarize(rows, 3)
+    assert set(metrics.METRICS) == NAMES
+    pooled = summarize(rows, 3, average="instance")
     # Category 0: the median of 10, 20, 40, 60 is 30; category 1 is absent.
     assert summary["pose_err_deg_per_category"] == [30.0, None, 30.0]
     assert summary["pose_err_deg"] == 30.0
-    assert summary["pose_err_deg_instance"] == 30.0
+    assert pooled["pose_err_deg"] == 30.0
     assert summary["cat_acc_per_category"] == [0.75, None, 1.0]
     assert summary["cat_acc"] == 0.875
-    assert summary["cat_acc_instance"] == 0.8
+    assert pooled["cat_acc"] == 0.8
     assert summary["acc_10"] == 0.0  # 10 is not below 10
     assert summary["acc_15_per_category"] == [0.25, None, 0.0]
     assert summary["acc_30_per_category"] == [0.5, None, 0.0]  # nor is 30 below 30
@@ -132,50 +124,46 @@ def test_by_hand():
     assert summary["azimuth_acc_22_5"] == (0.5 + 1.0) / 2
     assert summary["azimuth_acc_45"] == (0.5 + 1.0) / 2
     assert summary["azimuth_aaai"] == pytest.approx(((1 - 220 / 4 / 180) + 1) / 2)
-    assert summary["num_images"] == 5
 
 
 def test_class_mean_is_not_the_instance_mean():
     rows = [(0, 0, 1.0, 0.0)] * 9 + [(1, 0, 101.0, 0.0)]
-    summary = metrics.summarize(table(rows), 2)
+    summary, pooled = (summarize(rows, 2, average=how) for how in ("category", "instance"))
     assert summary["pose_err_deg"] == 51.0
-    assert summary["pose_err_deg_instance"] == 1.0
+    assert pooled["pose_err_deg"] == 1.0
     assert summary["cat_acc"] == 0.5
-    assert summary["cat_acc_instance"] == 0.9
+    assert pooled["cat_acc"] == 0.9
 
 
 def test_no_rows_at_all():
-    empty = table([(0, 0, 1.0, 1.0, 0.0)])
-    summary = metrics.summarize(empty, 2)
-    assert summary["num_images"] == 0
-    assert summary["pose_err_deg"] is None
-    assert summary["acc_30_per_category"] == [None, None]
-    assert summary["cat_acc_instance"] is None
+    for average in ("category", "weighted", "instance"):
+        summary = summarize([], 2, average=average)
+        assert summary["pose_err_deg"] is None
+        assert summary["acc_30_per_category"] == [None, None]
+        assert summary["cat_acc"] is None
 
 
 def test_a_diverged_network_is_visible():
-    summary = metrics.summarize(table([(0, 0, float("nan"), 0.0), (1, 1, 1.0, 0.0)]), 2)
+    summary = summarize([(0, 0, float("nan"), 0.0), (1, 1, 1.0, 0.0)], 2)
     assert np.isnan(summary["pose_err_deg"])
     assert summary["acc_30"] == 0.5
 
 
 def test_summary_is_json():
-    summary = metrics.summarize(table(random_rows(0)), NUM_CATEGORIES)
+    summary = metrics.summarize(errors(random_rows(0)), NUM_CATEGORIES)
     assert json.loads(json.dumps(summary)) == summary
 
 
 @pytest.mark.parametrize("category", [-1, 3])
 def test_categories_out_of_range_are_refused(category):
     with pytest.raises(ValueError, match=r"categories must be in \[0, 3\)"):
-        metrics.summarize(table([(category, 0, 1.0, 0.0), (1, 0, 1.0, 0.0)]), 3)
-    # but padding may carry anything
-    metrics.summarize(table([(category, 0, 1.0, 0.0, 0.0), (1, 0, 1.0, 0.0)]), 3)
+        summarize([(category, 0, 1.0, 0.0), (1, 0, 1.0, 0.0)], 3)
 
 
 def test_columns_of_unequal_length_are_refused():
-    columns = table(random_rows(1))
+    columns = errors(random_rows(1))
     with pytest.raises(ValueError, match="one length"):
-        metrics.summarize(columns._replace(weight=columns.weight[1:]), NUM_CATEGORIES)
+        metrics.summarize(columns._replace(error_deg=columns.error_deg[1:]), NUM_CATEGORIES)
 
 
 @pytest.mark.parametrize(
@@ -192,8 +180,7 @@ def test_azimuth_difference(a, b, want):
 @pytest.mark.parametrize("seed", range(5))
 def test_summary_matches_brute_force(seed):
     rows = random_rows(seed)
-    summary = metrics.summarize(table(rows), NUM_CATEGORIES)
-    assert set(summary) == FIGURES
+    summary = summarize(rows)
     for name, want in brute_force(rows, NUM_CATEGORIES).items():
         assert summary[name] == approx(want), name
 
@@ -202,8 +189,7 @@ row = st.tuples(
     st.integers(0, NUM_CATEGORIES - 1),
     st.integers(0, NUM_CATEGORIES - 1),
     st.one_of(st.floats(0, 180), st.sampled_from([10.0, 15.0, 22.5, 30.0, 45.0])),
-    st.floats(-360, 360),
-    st.sampled_from([0.0, 1.0]),
+    st.floats(0, 180),
 )
 quick = hypothesis.settings(max_examples=60, deadline=None)
 
@@ -211,36 +197,25 @@ quick = hypothesis.settings(max_examples=60, deadline=None)
 @quick
 @hypothesis.given(st.lists(row, min_size=1, max_size=12))
 def test_small_tables_match_brute_force(rows):
-    summary = metrics.summarize(table(rows), NUM_CATEGORIES)
+    summary = summarize(rows)
     for name, want in brute_force(rows, NUM_CATEGORIES).items():
         assert summary[name] == approx(want), name
 
 
 @quick
-@hypothesis.given(
-    st.lists(row, min_size=1, max_size=30), st.randoms(use_true_random=False), st.integers(1, 7)
-)
-def test_order_padding_and_batches_change_nothing_at_all(rows, random, batch_size):
-    want = metrics.summarize(table(rows), NUM_CATEGORIES)
-    shuffled = rows + [(0, 0, 1e9, 0.0, 0.0), (99, -1, float("nan"), float("nan"), 0.0)]
+@hypothesis.given(st.lists(row, min_size=1, max_size=30), st.randoms(use_true_random=False))
+def test_order_changes_nothing_at_all(rows, random):
+    want = summarize(rows)
+    shuffled = list(rows)
     random.shuffle(shuffled)
-    batches = [shuffled[i : i + batch_size] for i in range(0, len(shuffled), batch_size)]
-    merged = metrics.merge([table(batch) for batch in batches])
-    assert metrics.summarize(merged, NUM_CATEGORIES) == want
+    assert summarize(shuffled) == want
 
 
 def test_order_does_not_change_the_last_digit():
     rows = random_rows(4, 1000)
-    want = metrics.summarize(table(rows), NUM_CATEGORIES)
-    assert metrics.summarize(table(rows[::-1]), NUM_CATEGORIES) == want
-    assert metrics.summarize(table(sorted(rows)), NUM_CATEGORIES) == want
-
-
-def test_merge_concatenates_in_order():
-    rows = random_rows(2, 7)
-    merged = metrics.merge([table(rows[:3]), table(rows[3:])])
-    for got, want in zip(merged, table(rows), strict=True):
-        np.testing.assert_array_equal(got, want)
+    want = summarize(rows)
+    assert summarize(rows[::-1]) == want
+    assert summarize(sorted(rows)) == want
 
 
 # ---- top-k ----
@@ -249,7 +224,7 @@ def test_merge_concatenates_in_order():
 def test_topk_by_hand():
     error = np.array([[5.0, 50.0, 1.0], [7.0, 9.0, 30.0]])
     probabilities = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5]])
-    result = metrics.topk(error, probabilities, np.array([1, 1]), np.ones(2))
+    result = metrics.topk(error, probabilities, np.array([1, 1]))
     assert result == {
         "top1": {"cat_acc": 0.0, "pose_err_deg": (5.0 + 30.0) / 2},
         "top2": {"cat_acc": 1.0, "pose_err_deg": (5.0 + 9.0) / 2},
@@ -260,22 +235,18 @@ def test_topk_by_hand():
 
 def test_topk_ties_go_to_the_lower_index():
     error = np.array([[1.0, 2.0, 3.0, 4.0]])
-    result = metrics.topk(error, np.full((1, 4), 0.25), np.array([2]), np.ones(1), ks=(1, 2, 3))
+    result = metrics.topk(error, np.full((1, 4), 0.25), np.array([2]))
     assert [result[f"top{k}"]["cat_acc"] for k in (1, 2, 3)] == [0.0, 0.0, 1.0]
     assert result["top1"]["pose_err_deg"] == 1.0
 
 
-def topk_brute_force(error, probabilities, category, weight, k):
+def topk_brute_force(error, probabilities, category, k):
     correct, least = {}, {}
-    for e, p, c, w in zip(error, probabilities, category, weight, strict=True):
-        if not w:
-            continue
+    for e, p, c in zip(error, probabilities, category, strict=True):
         ranked = sorted(range(len(p)), key=lambda i: (-p[i], i))
         named = [c] if k == "gt" else ranked[:k]
         correct.setdefault(c, []).append(c in named)
         least.setdefault(c, []).append(min(e[i] for i in named))
-    if not correct:
-        return {"cat_acc": None, "pose_err_deg": None}
     return {
         "cat_acc": statistics.fmean(statistics.fmean(x) for x in correct.values()),
         "pose_err_deg": statistics.fmean(statistics.median(x) for x in least.values()),
@@ -291,15 +262,14 @@ def test_topk_matches_brute_force_in_any_order(data, count, random):
         hnp.arrays(np.float32, shape, elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]))
     )
     category = data.draw(hnp.arrays(np.int32, count, elements=st.integers(0, NUM_CATEGORIES - 1)))
-    weight = data.draw(hnp.arrays(np.float32, count, elements=st.sampled_from([0.0, 1.0])))
-    result = metrics.topk(error, probabilities, category, weight, ks=(1, 2, 3))
+    result = metrics.topk(error, probabilities, category)
     for name, k in [("top1", 1), ("top2", 2), ("top3", 3), ("gt", "gt")]:
-        want = topk_brute_force(error, probabilities, category.tolist(), weight, k)
+        want = topk_brute_force(error, probabilities, category.tolist(), k)
         for figure, value in want.items():
             assert result[name][figure] == approx(value), (name, figure)
     order = list(range(count))
     random.shuffle(order)
-    shuffled = metrics.topk(error[order], probabilities[order], category[order], weight[order])
+    shuffled = metrics.topk(error[order], probabilities[order], category[order])
     assert shuffled == result
 
 
@@ -308,7 +278,7 @@ def test_top1_agrees_with_the_summary():
     error, probabilities = generator.uniform(0, 180, (50, 4)), generator.random((50, 4))
     category = generator.integers(0, 4, 50)
     predicted = probabilities.argmax(axis=1)
-    rows = metrics.Table(category, predicted, error[range(50), predicted], error[:, 0], np.ones(50))
-    summary = metrics.summarize(rows, 4)
-    top1 = metrics.topk(error, probabilities, category, np.ones(50))["top1"]
-    assert top1 == {name: summary[name] for name in ("cat_acc", "pose_err_deg")}
+    found = metrics.Errors(category, predicted, error[range(50), predicted], error[:, 0])
+    summary = metrics.summarize(found, 4)
+    top1 = metrics.topk(error, probabilities, category)["top1"]
+    assert top1 == {name: summary[name]["value"] for name in ("cat_acc", "pose_err_deg")}

@@ -6,10 +6,10 @@ import pathlib
 import numpy as np
 
 from catpose import devices, inference, progress
-from catpose.data import labels, online_rendering
+from catpose.data import labels, online_rendering, predictions
 from catpose.data.examples import Examples
+from catpose.data.predictions import Predictions
 from catpose.errors import InputError
-from catpose.evaluation import prediction_files
 from catpose.experiment import build, datasets, phases, workdir
 from catpose.models import fusion as fusions
 
@@ -27,7 +27,7 @@ def default_fusion(folder: pathlib.Path, category: str) -> str:
 
 def predict(
     folder: pathlib.Path, split: str, fusion: str, *, best: bool = False, root: str = ""
-) -> tuple[Examples, prediction_files.Predictions]:
+) -> tuple[Examples, Predictions]:
     """Predictions of a run's own network for one split of its data.
 
     Args:
@@ -49,10 +49,7 @@ def predict(
         raise InputError(f"unknown fusion '{fusion}'; known: {', '.join(fusions.FUSIONS)}")
     config = workdir.read_config(folder)
     model, variables = build.read_model(folder, best=best)
-    categories, frame = model.categories, model.input_spec.frame
-    # As if it had learned in "camera", so that nothing converts what the network says: a rotation
-    # in "paper" that is turned into "camera" and back is not always the same (see viewpoint).
-    model = model._replace(input_spec=model.input_spec._replace(frame="camera"))
+    categories = model.categories
     if root:
         change = {"root": root}
         if config.data.kind == "shapes":
@@ -78,17 +75,16 @@ def predict(
     with progress.bar(
         total=len(chosen.category), desc=f"evaluate {split}", unit="img", leave=False, show=True
     ) as bar:
-        evaluation = inference.evaluate(
+        found = inference.evaluate(
             model, variables, chosen, batch_size=config.eval.batch_size, progress_fn=bar.update
         )
     truth = labels.checked(chosen, f"{split} of {config.name}")
-    probabilities = np.asarray(evaluation.probabilities, np.float64)
-    found = prediction_files.checked(
-        truth.id,
-        np.asarray(evaluation.rotation[fusion], np.float64),
-        frame=frame,
-        category=[categories[c] for c in evaluation.predicted_category[fusion]],
-        probabilities=probabilities,
+    # In float64 and exactly rotations, as they are read back from a file.
+    return truth, predictions.checked(
+        found.id,
+        np.asarray(found.rotation[fusion], np.float64),
+        frame=found.frame,
+        category=found.category[fusion],
+        probabilities=np.asarray(found.probabilities, np.float64),
         categories=categories,
     )
-    return truth, found

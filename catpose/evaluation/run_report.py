@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from catpose import devices, inference
+from catpose import devices
 from catpose.data import augment, disk_cache
-from catpose.data.examples import Examples
-from catpose.evaluation import run_report_text
+from catpose.data.predictions import Predictions
+from catpose.evaluation import run_report_text, score
 from catpose.experiment import phases, workdir
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import parameters
@@ -38,10 +38,8 @@ def write(
     """
     last, _ = phases.at_step(run.phases, int(result.last.step))
     splits = [name for name in run.config.eval.splits if name in run.dataset.splits]
-    evaluations = {
-        name: input_pipeline.evaluate_split(run, name, last, result.last) for name in splits
-    }
-    best = _best(run, result, evaluations)
+    found = {name: input_pipeline.evaluate_split(run, name, last, result.last) for name in splits}
+    best = _best(run, result, found)
     if not devices.is_first():
         return {}
     timed = _phases(run)
@@ -51,7 +49,7 @@ def write(
         "trained_with": last.fusion,
         "seed": run.config.seed,
         "categories": list(run.model.categories),
-        "splits": _summaries(run, evaluations),
+        "splits": _summaries(run, found),
         "best": best,
         "phases": timed,
         "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
@@ -66,7 +64,7 @@ def write(
             *symmetry.notes(run.model.symmetry, run.model.categories),
         ],
     }
-    _draw(run, evaluations, last.fusion)
+    _draw(run, found, last.fusion)
     report["wall_seconds"] = round(seconds_fn(), 1)
     text = run_report_text.markdown(report, run.model.categories, _figures(run.workdir))
     (run.workdir / "report.md").write_text(text)
@@ -77,7 +75,7 @@ def write(
 
 
 def _finite(tree: Any) -> Any:
-    """None for NaN and infinities, which JSON does not know: the figures of a diverged run."""
+    """None for NaN and infinities, which JSON does not know: the metrics of a diverged run."""
     if isinstance(tree, Mapping):
         return {key: _finite(value) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
@@ -86,33 +84,31 @@ def _finite(tree: Any) -> Any:
 
 
 def show(folder: pathlib.Path) -> None:
-    """Prints a finished run's figures and where its report is."""
+    """Prints a finished run's metrics and where its report is."""
     report = json.loads((folder / "report.json").read_text())
     print(run_report_text.terminal_table(report))
     print(run_report_text.summary_line(report))
     print(f"report: {folder / 'report.md'}")
 
 
-def _summaries(
-    run: run_setup.Run, evaluations: Mapping[str, inference.Evaluation]
-) -> dict[str, dict[str, Any]]:
+def _summaries(run: run_setup.Run, found: Mapping[str, Predictions]) -> dict[str, dict[str, Any]]:
     return {
-        name: inference.summaries(evaluation, run.model.input_spec.frame)
-        for name, evaluation in evaluations.items()
+        split: score.summaries(run.dataset.splits[split], own, run.model.symmetry)
+        for split, own in found.items()
     }
 
 
 def _best(
-    run: run_setup.Run, result: loop.Result, evaluations: Mapping[str, inference.Evaluation]
+    run: run_setup.Run, result: loop.Result, found: Mapping[str, Predictions]
 ) -> dict[str, Any]:
-    """The best state's figures on the same splits, or nothing where there is no best state."""
+    """The best state's metrics on the same splits, or nothing where there is no best state."""
     if result.best is None:
         return {}
     step, state = result.best
     if step == int(result.last.step):
-        return {"step": step, "splits": _summaries(run, evaluations)}
+        return {"step": step, "splits": _summaries(run, found)}
     phase, _ = phases.at_step(run.phases, step)
-    own = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in evaluations}
+    own = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in found}
     return {"step": step, "splits": _summaries(run, own)}
 
 
@@ -146,52 +142,50 @@ def _figures(folder: pathlib.Path) -> list[str]:
     ]
 
 
-def _draw(run: run_setup.Run, evaluations: Mapping[str, inference.Evaluation], fusion: str) -> None:
+def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> None:
     """The pictures, of the test split where there is one, else of the last one evaluated."""
     folder = run.workdir / "figures"
     folder.mkdir(exist_ok=True)
     records = metrics_log.read(run.workdir)
     spans = [(phase.name, start, stop) for phase, start, stop in phases.spans(run.phases)]
     training_curves.loss_curves(records, spans, folder / "loss_curves.png", run.config.name)
-    if not evaluations:
+    if not found:
         return
-    split = "test" if "test" in evaluations else list(evaluations)[-1]
-    found, names = evaluations[split], run.model.categories
+    split = "test" if "test" in found else list(found)[-1]
+    own, names, truth = found[split], run.model.categories, run.dataset.splits[split]
     where = f"{split}, {fusion} fusion"
     framed = f"{split}, errors in frame {run.model.input_spec.frame}"
-    plots.error_histogram(found.error_deg, folder / "error_histogram.png", framed)
-    summary = _summaries(run, {split: found})[split]
-    by_fusion = {name: summary[name] for name in found.error_deg}
-    plots.category_bars(by_fusion, names, folder / "category_bars.png", framed)
+    scores = score.by_fusion(truth, own, run.model.symmetry)
+    errors_deg = {name: scored.errors.error_deg for name, scored in scores.items()}
+    plots.error_histogram(errors_deg, folder / "error_histogram.png", framed)
+    summary = {name: score.summary(scored) for name, scored in scores.items()}
+    plots.category_bars(summary, names, folder / "category_bars.png", framed)
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (found.category, found.probabilities.argmax(-1)), 1)
+    np.add.at(counts, (truth.category, own.probabilities.argmax(-1)), 1)
     plots.confusion(counts, names, folder / "confusion.png", split)
+    frame = run.model.input_spec.frame
+    rotation = np.asarray(viewpoint.convert_frame(own.rotation[fusion], frame, "camera"))
     target, predicted = (
-        np.degrees(np.asarray(viewpoint.angles_from_rotation(rotation)[0]))
-        for rotation in (found.target_rotation, found.rotation[fusion])
+        np.degrees(np.asarray(viewpoint.angles_from_rotation(matrices)[0]))
+        for matrices in (np.asarray(truth.rotation, np.float32), rotation)
     )
     plots.azimuth_scatter(
-        target, predicted, found.category, names, folder / "azimuth_scatter.png", where
+        target, predicted, truth.category, names, folder / "azimuth_scatter.png", where
     )
-    _draw_examples(run, run.dataset.splits[split], found, fusion, where)
-
-
-def _draw_examples(
-    run: run_setup.Run, split: Examples, found: inference.Evaluation, fusion: str, where: str
-) -> None:
-    order = np.argsort(found.error_deg[fusion], kind="stable")
+    error_deg = errors_deg[fusion]
+    order = np.argsort(error_deg, kind="stable")
     shown = np.unique(np.concatenate([order[:12], order[-12:]]))
-    meshes = {name: category_models.built_in(name) for name in run.model.categories}
+    meshes = {name: category_models.built_in(name) for name in names}
     example_sheet.example_sheet(
-        augment.without_margin(np.asarray(split.image[shown]), split.margin),
-        found.target_rotation[shown],
-        found.rotation[fusion][shown],
-        found.error_deg[fusion][shown],
-        found.category[shown],
-        found.probabilities[shown],
-        run.model.categories,
-        run.workdir / "figures" / "example_sheet.png",
+        augment.without_margin(np.asarray(truth.image[shown]), truth.margin),
+        truth.rotation[shown],
+        rotation[shown],
+        error_deg[shown],
+        truth.category[shown],
+        own.probabilities[shown],
+        names,
+        folder / "example_sheet.png",
         where=where,
         meshes=None if None in meshes.values() else meshes,
-        tight=split.aspect is not None,  # built-in examples have some background around them
+        tight=truth.aspect is not None,  # built-in examples have some background around them
     )

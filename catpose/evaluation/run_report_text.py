@@ -1,12 +1,13 @@
 """A run's report as text: report.md in the layout of the paper's tables, and lines for a terminal.
 
-The report is the dict of report.json. A missing split, fusion or figure leaves out its rows; a None
-or NaN is printed as a dash. pose-err is in degrees, accuracies are fractions; both are means over
-categories unless they say otherwise.
+The report is the dict of report.json. A missing split or fusion leaves out its table rows; a
+missing metric, None or NaN is printed as a dash. pose-err is in degrees, accuracies are fractions;
+both are means over categories unless they say otherwise.
 """
 
 from collections.abc import Mapping, Sequence
 
+from catpose import metrics
 from catpose.data.categories import SHORT_NAMES
 from catpose.visualize import text_tables
 
@@ -48,7 +49,8 @@ FIGURES = {
         "the predicted pose; it is another object of its kind, so look at how it is turned.",
     ),
 }
-_THRESHOLDS = {"10": "< 10°", "15": "< 15°", "22_5": "< 22.5°", "30": "< 30°", "45": "< 45°"}
+_PER_CATEGORY = ("pose_err_deg", "cat_acc")  # of which every category is listed
+_OVERVIEW = ("pose_err_deg", "cat_acc", "acc_30", "acc_30_gated")
 
 
 def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tuple(FIGURES)) -> str:
@@ -103,11 +105,13 @@ def summary_line(report: Mapping) -> str:
         fusion = trained_with if trained_with in summaries else next(iter(summaries))
         summary = summaries[fusion]
         frame = summary.get("frame", report.get("frame"))
+        values = [
+            f"{metrics.METRICS[key].label} {_number(summary, key)}"
+            + (" deg" if metrics.METRICS[key].unit == "degrees" else "")
+            for key in _OVERVIEW[:3]
+        ]
         return (
-            f"{name}: {split}, {fusion}: "
-            f"pose-err {text_tables.number(summary.get('pose_err_deg'), 2)} deg, "
-            f"cat-acc {text_tables.number(summary.get('cat_acc'), 4)}, "
-            f"acc@30 {text_tables.number(summary.get('acc_30'), 4)}"
+            f"{name}: {split}, {fusion}: {', '.join(values)}"
             + (f" ({frame} frame)" if frame else "")
             + (", symmetry respected" if summary.get("symmetry") else "")
             + after
@@ -116,7 +120,7 @@ def summary_line(report: Mapping) -> str:
 
 
 def terminal_table(report: Mapping) -> str:
-    """Lay out the main figures of every split and fusion as plain text with aligned columns."""
+    """Lay out the main metrics of every split and fusion as plain text with aligned columns."""
     head, rows = _overview(report.get("splits") or {})
     if not rows:
         return "no evaluation"
@@ -149,67 +153,50 @@ def _frame(report, results):
 
 def _split(results, names):
     summaries = _summaries(results)
-    parts = [_per_category(summaries, names)] if summaries else []
-    accuracy, measures, instance = [], [], []
-    for fusion, summary in summaries.items():
-        label = FUSIONS.get(fusion, fusion)
-        for counted, end in (("pose", ""), ("pose and category", "_gated")):
-            keys = [f"acc_{t}{end}" for t in _THRESHOLDS]
-            accuracy.append(
-                [label, counted, *(text_tables.number(summary.get(k), 4) for k in keys)]
-            )
-        instance.append(
-            [
-                label,
-                str(summary.get("num_images", "–")),
-                text_tables.number(summary.get("pose_err_deg_instance"), 2),
-                text_tables.number(summary.get("cat_acc_instance"), 4),
-            ]
-        )
-    for error, keys in (
-        ("Δ(R, R\\*)", ("pose_err_deg", "acc_22_5", "acc_45", "aaai")),
-        ("Δ(az, az\\*)", ("azimuth_err_deg", "azimuth_acc_22_5", "azimuth_acc_45", "azimuth_aaai")),
-    ):
-        for fusion, summary in summaries.items():
-            values = [text_tables.number(summary.get(k), 2 if "deg" in k else 4) for k in keys]
-            measures.append([error, FUSIONS.get(fusion, fusion), *values])
+    parts = []
     if summaries:
-        parts += [
-            "Share of the images below a pose error, mean over categories; the second row of each "
-            "fusion counts an image only if its category is right as well.",
-            text_tables.markdown(["fusion", "what is right", *_THRESHOLDS.values()], accuracy, 2),
-            "Rotation and azimuth error, mean over categories; AAAI is the mean of "
-            "1 - error / 180°.",
-            text_tables.markdown(
-                ["error", "fusion", "median (°)", "< 22.5°", "< 45°", "AAAI"], measures, 2
-            ),
-            "Over all images, every image counting the same.",
-            text_tables.markdown(["fusion", "images", "median error (°)", "accuracy"], instance, 1),
+        heads = [FUSIONS.get(fusion, fusion) for fusion in summaries]
+        rows = [
+            [metrics.heading(metric), *(_number(s, key) for s in summaries.values())]
+            for key, metric in metrics.METRICS.items()
         ]
-    topk = results.get("topk")
-    if topk:
+        rows += [
+            [f"{metrics.heading(metrics.METRICS[key])}, over all images",
+             *(_number(s, key, "_instance") for s in summaries.values())]
+            for key in _PER_CATEGORY
+        ]  # fmt: skip
+        rows.append(["images", *(str(s.get("num_images", "–")) for s in summaries.values())])
+        parts += [
+            _per_category(summaries, names),
+            "Every metric, mean over categories. acc@30 is the share of the images with a pose "
+            "error below 30°; gated, it counts an image only if its category is right as well. "
+            "AAAI is the mean of 1 - error / 180°.",
+            text_tables.markdown(["metric", *heads], rows, 1),
+        ]
+    if topk := results.get("topk"):
         heads = [str(k).lower().removeprefix("top") for k in topk]
         heads = ["GT" if head == "gt" else f"Top-{head}" for head in heads]
-        figures = [
-            [label, *(text_tables.number(named.get(key), digits) for named in topk.values())]
-            for label, key, digits in (
-                ("cat-acc", "cat_acc", 4),
-                ("pose-err (°)", "pose_err_deg", 2),
-            )
+        rows = [
+            [metrics.heading(metrics.METRICS[key]), *(_number(s, key) for s in topk.values())]
+            for key in ("cat_acc", "pose_err_deg")
         ]
         parts += [
             "When the category network may name k categories (the pose is the best of theirs); "
             "GT: the true category is given.",
-            text_tables.markdown(["metric", *heads], figures, 1),
+            text_tables.markdown(["metric", *heads], rows, 1),
         ]
     return parts
+
+
+def _number(summary, key, suffix=""):
+    return text_tables.number(summary.get(key + suffix), metrics.METRICS[key].digits)
 
 
 def _per_category(summaries, names):
     short = [SHORT_NAMES.get(name, name) for name in names]
     rows = []
-    for metric, key, digits in (("pose-err (°)", "pose_err_deg", 1), ("cat-acc", "cat_acc", 2)):
-        block = []
+    for key in _PER_CATEGORY:
+        head, digits, block = metrics.heading(metrics.METRICS[key]), metrics.METRICS[key].digits, []
         for fusion, summary in summaries.items():
             values = summary.get(f"{key}_per_category")
             values = [None] * len(names) if values is None else values
@@ -218,13 +205,12 @@ def _per_category(summaries, names):
                     f"{key}_per_category of {fusion} has {len(values)} entries for "
                     f"{len(names)} categories"
                 )
-            cells = [text_tables.number(v, digits) for v in values]
             # As in the paper, the mean has more digits: 2 of degrees, 4 of accuracy.
-            block.append([metric, FUSIONS.get(fusion, fusion), *cells])
-            block[-1].append(text_tables.number(summary.get(key), 2 * digits))
+            cells = [text_tables.number(v, digits // 2) for v in values]
+            block.append([head, FUSIONS.get(fusion, fusion), *cells, _number(summary, key)])
         # The fusion does not touch the category: one row says it.
         if key == "cat_acc" and len(block) > 1 and all(row[2:] == block[0][2:] for row in block):
-            block = [[metric, "all", *block[0][2:]]]
+            block = [[head, "all", *block[0][2:]]]
         rows += block
     if len(names) <= NUM_ACROSS:
         return text_tables.markdown(["metric", "fusion", *short, "mean"], rows, 2)
@@ -235,13 +221,12 @@ def _per_category(summaries, names):
 
 
 def _overview(splits):
-    head = ["split", "fusion", "pose-err", "cat-acc", "acc@30", "acc@30 gated", "images"]
-    rows = []
+    labels = [metrics.METRICS[key].label for key in _OVERVIEW]
+    head, rows = ["split", "fusion", *labels, "images"], []
     for split, results in _ordered(splits, SPLITS).items():
         for fusion, summary in _summaries(results).items():
-            keys = ("pose_err_deg", "cat_acc", "acc_30", "acc_30_gated")
-            figures = [text_tables.number(summary.get(k), 2 if "deg" in k else 4) for k in keys]
-            rows.append([split, fusion, *figures, str(summary.get("num_images", "–"))])
+            values = [_number(summary, key) for key in _OVERVIEW]
+            rows.append([split, fusion, *values, str(summary.get("num_images", "–"))])
     return head, rows
 
 

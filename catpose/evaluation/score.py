@@ -1,26 +1,25 @@
-"""Labels and predictions under a protocol: which objects count, their errors, the figures.
+"""The only code that evaluates: predictions and labels under a protocol.
 
-The figures are those of `catpose.metrics`, with its conventions (strict thresholds, the median of
-an even number between the middle two), averaged as the protocol says. Predictions are found by the
-id of their object. An object without a prediction, where that is allowed, is a miss: it has the
+Validation while training, a run's report, `launch.evaluate` and the paper's tables all call it.
+The metrics are those of `catpose.metrics`, averaged as the protocol says. Predictions are found by
+the id of their object. An object without a prediction, where that is allowed, is a miss: it has the
 largest error there is and a wrong category. So has, under "gated", one whose category is wrong.
 """
 
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from catpose import metrics
-from catpose.data import examples
+from catpose.data import examples, predictions
 from catpose.data.examples import BOOLEAN_FLAGS, Examples
+from catpose.data.predictions import Predictions
 from catpose.errors import InputError
-from catpose.evaluation import averages, bootstrap, prediction_files, protocols
-from catpose.geometry import so3, viewpoint
+from catpose.evaluation import bootstrap, distances, protocols
+from catpose.geometry import symmetry
 
 # Filters in the order in which objects are left out; each object is counted once.
 FILTERS = (*BOOLEAN_FLAGS, "first_object_only", "test_list")
-_ISOMETRIC = ("camera", "upright")
 
 
 class Score(NamedTuple):
@@ -28,7 +27,7 @@ class Score(NamedTuple):
 
     Attributes:
       protocol: as it was applied.
-      what: what the labels are.
+      origin: what the labels are.
       categories: names, in the order of the per-category lists.
       num_objects: objects that count.
       num_per_category: of each category.
@@ -36,12 +35,14 @@ class Score(NamedTuple):
       missing: objects that count and have no prediction.
       surplus: predictions of objects that the labels do not know.
       notes: remarks in words.
-      figures: see `averages.summarize`.
+      metrics: by name, what `metrics.summarize` returns, and where there are resamples
+        "interval" [low, high] and "per_category_interval", None for a category without an object.
       replicates: resamples behind the intervals; 0 for none.
+      errors: of the objects that count, in the order of the labels.
     """
 
     protocol: protocols.Protocol
-    what: str
+    origin: str
     categories: tuple[str, ...]
     num_objects: int
     num_per_category: list[int]
@@ -49,15 +50,18 @@ class Score(NamedTuple):
     missing: int
     surplus: int
     notes: list[str]
-    figures: dict[str, dict[str, Any]]
+    metrics: dict[str, dict[str, Any]]
     replicates: int
+    errors: metrics.Errors
 
 
 def score(
     truth: Examples,
-    found: prediction_files.Predictions,
+    found: Predictions,
     protocol: protocols.Protocol,
     *,
+    fusion: str = "",
+    orders: np.ndarray | None = None,
     allow_missing: bool = False,
     allow_surplus: bool = False,
     replicates: int = bootstrap.REPLICATES,
@@ -69,16 +73,21 @@ def score(
       truth: the objects.
       found: predictions of them, in any order.
       protocol: see `catpose.evaluation.protocols`.
+      fusion: which of the predictions; "" for the only one.
+      orders: (K,) symmetries (see `catpose.geometry.symmetry`) that all errors respect, by those
+        of the true category; None for plain errors.
       allow_missing: objects without a prediction are misses instead of an error.
       allow_surplus: predictions of unknown objects are left out instead of an error.
       replicates: resamples for the 95 % intervals; 0 for none.
       seed: of the resamples.
 
     Raises:
-      InputError: no object is left, a missing or surplus prediction, an unknown category, or no
-        categories where the protocol asks the system for them.
+      InputError: no object is left, a missing or surplus prediction, an unknown category or
+        fusion, or no categories where the protocol asks the system for them.
     """
-    known = {name: i for i, name in enumerate(truth.id.tolist())}
+    found = predictions.only(found, fusion)
+    truth = truth._replace(image=None, camera=None, read_fn=None)  # not needed, so not copied
+    known = set(truth.id.tolist())
     strangers = [name for name in found.id.tolist() if name not in known]
     if strangers and not allow_surplus:
         raise InputError(
@@ -93,36 +102,95 @@ def score(
         notes.append(
             f"the published list has {protocol.num_objects} objects, this one {len(counted.id)}"
         )
-    place = {name: i for i, name in enumerate(found.id.tolist())}
-    row = np.array([place.get(name, -1) for name in counted.id.tolist()])
-    missing = int((row < 0).sum())
+    index = _index(counted, found)
+    missing = int((index < 0).sum())
     if missing and not allow_missing:
         raise InputError(
-            f"{missing} of {len(row)} objects have no prediction, the first: "
-            f"'{counted.id[row < 0][0]}' (--allow_missing scores them as misses)"
+            f"{missing} of {len(index)} objects have no prediction, the first: "
+            f"'{counted.id[index < 0][0]}' (--allow_missing scores them as misses)"
         )
-    table, named = _table(counted, found, row, protocol)
-    categories = counted.categories
+    errors, named = _errors(counted, found, index, protocol, orders)
+    num_categories = len(counted.categories)
+    summary = metrics.summarize(errors, num_categories, average=protocol.average, named=named)
+    if replicates:
+        intervals = bootstrap.bootstrap(
+            errors.category,
+            num_categories,
+            {name: metrics.values(name, errors) for name in summary},
+            average=protocol.average,
+            replicates=replicates,
+            seed=seed,
+        )
+        for name, ends in intervals.items():
+            summary[name] |= ends._asdict()
     return Score(
         protocol=protocol,
-        what=truth.origin,
-        categories=categories,
-        num_objects=len(row),
-        num_per_category=np.bincount(counted.category, minlength=len(categories)).tolist(),
+        origin=truth.origin,
+        categories=counted.categories,
+        num_objects=len(index),
+        num_per_category=np.bincount(counted.category, minlength=num_categories).tolist(),
         left_out=left_out,
         missing=missing,
         surplus=len(strangers),
         notes=notes,
-        figures=averages.summarize(
-            table,
-            len(categories),
-            average=protocol.average,
-            named=named,
-            replicates=replicates,
-            seed=seed,
-        ),
+        metrics=summary,
         replicates=replicates,
+        errors=errors,
     )
+
+
+def by_fusion(
+    truth: Examples, found: Predictions, orders: np.ndarray | None = None
+) -> dict[str, Score]:
+    """Scores of every fusion of a network, by catpose's conventions, in the frame it learned in.
+
+    Args:
+      truth: the objects; all of them count.
+      found: predictions of each of them.
+      orders: see `score`.
+    """
+    protocol = protocols.PROTOCOLS["catpose"]._replace(coarse=True, frame=str(found.frame[0]))
+    return {
+        fusion: score(truth, found, protocol, fusion=fusion, orders=orders, replicates=0)
+        for fusion in found.rotation
+    }
+
+
+def summary(scored: Score, orders: np.ndarray | None = None) -> dict[str, Any]:
+    """A score as `report.json` has it: `pose_err_deg`, `pose_err_deg_per_category`, and so on.
+
+    `symmetry` is what the errors respect, by category; None says that they are the plain ones.
+    """
+    result: dict[str, Any] = {}
+    for name, metric in scored.metrics.items():
+        result[name] = metric["value"]
+        result[f"{name}_per_category"] = metric["per_category"]
+    pooled = metrics.summarize(scored.errors, len(scored.categories), average="instance")
+    for name in ("pose_err_deg", "cat_acc"):
+        result[f"{name}_instance"] = pooled[name]["value"]
+    respected = None if orders is None else symmetry.names(orders)
+    frame = scored.protocol.frame
+    return {**result, "num_images": scored.num_objects, "frame": frame, "symmetry": respected}
+
+
+def summaries(
+    truth: Examples, found: Predictions, orders: np.ndarray | None = None
+) -> dict[str, Any]:
+    """The metrics of a split as `report.json` has them: by fusion, and `topk` (Table 13)."""
+    scores = by_fusion(truth, found, orders)
+    result = {fusion: summary(scored, orders) for fusion, scored in scores.items()}
+    return {**result, "topk": topk(truth, found, orders)}
+
+
+def topk(truth: Examples, found: Predictions, orders: np.ndarray | None = None) -> dict[str, Any]:
+    """`metrics.topk` of a network's predictions, in the frame in which it learned."""
+    frame, index = str(found.frame[0]), _index(truth, found)
+    error = distances.distance_deg(
+        found.network_rotation[index],
+        distances.converted(truth.rotation, "camera", frame)[:, None],
+        None if orders is None else orders[truth.category][:, None],
+    )
+    return metrics.topk(error, found.probabilities[index], truth.category)
 
 
 def select(
@@ -163,95 +231,46 @@ def select(
     return kept, left_out, notes
 
 
-def errors_deg(
-    truth: Examples, found: prediction_files.Predictions, row: np.ndarray, frame: str
-) -> np.ndarray:
-    """Geodesic errors.
-
-    Args:
-      truth: N objects.
-      found: predictions.
-      row: (N,) the prediction of each object, -1 for none.
-      frame: where distances are measured.
-
-    Returns:
-      (N,) degrees in [0, 180]; 180 without a prediction.
-    """
-    error = np.full(len(row), 180.0)
-    for source in np.unique(found.frame):
-        mine = (row >= 0) & (found.frame[row] == source)
-        if not mine.any():
-            continue
-        predicted = _converted(found.rotation[row[mine]], str(source), frame)
-        target = _converted(truth.rotation[mine], "camera", frame)
-        with jax.enable_x64(True):
-            error[mine] = np.degrees(np.asarray(so3.geodesic_distance(predicted, target)))
-    return error
+def _index(truth: Examples, found: Predictions) -> np.ndarray:
+    """(N,) the prediction of each object, -1 for none."""
+    place = {name: i for i, name in enumerate(found.id.tolist())}
+    return np.array([place.get(name, -1) for name in truth.id.tolist()], np.int64)
 
 
-def _converted(rotation: np.ndarray, source: str, target: str) -> np.ndarray:
-    if source == target:
-        return rotation
-    # To "paper" in float32, as in training: where the elevation is 90 deg, the angles of a
-    # rotation are only rounding, and a coarser tolerance knows such a rotation for what it is.
-    exact = source in _ISOMETRIC and target in _ISOMETRIC
-    rotation = np.asarray(rotation, np.float64 if exact else np.float32)
-    with jax.enable_x64(True):
-        return np.asarray(viewpoint.convert_frame(rotation, source, target), np.float64)
-
-
-def _table(
+def _errors(
     truth: Examples,
-    found: prediction_files.Predictions,
-    row: np.ndarray,
+    found: Predictions,
+    index: np.ndarray,
     protocol: protocols.Protocol,
-) -> tuple[metrics.Table, bool]:
-    """One row an object, and whether the system names categories."""
-    category = _categories(truth, found, row)
-    present = row >= 0
+    orders: np.ndarray | None,
+) -> tuple[metrics.Errors, bool]:
+    """The errors of each object, and whether the system names categories."""
+    category = _categories(truth, found, index)
+    present = index >= 0
     named = bool(present.any()) and bool((category[present] >= 0).all())
     if not named and protocol.category != "oracle":
-        some = found.id[row[present & (category < 0)]]
+        some = found.id[index[present & (category < 0)]]
         which = f"'{some[0]}' has none" if some.size else "there is no prediction"
         raise InputError(
             f"the protocol scores categories that the system names, and {which}; add a column "
             "category, or choose a protocol that gives the category (--protocol=list)"
         )
-    error = errors_deg(truth, found, row, protocol.frame)
-    azimuth = np.full(len(row), 180.0)
-    for source in np.unique(found.frame):
-        mine = present & (found.frame[row] == source)
-        azimuth[mine] = metrics.azimuth_difference_deg(
-            _azimuth_deg(_converted(found.rotation[row[mine]], str(source), "camera")),
-            _azimuth_deg(truth.rotation[mine]),
-        )
+    error, azimuth = distances.errors_deg(truth, found, index, protocol.frame, orders)
     if protocol.category == "gated":
         wrong = category != truth.category
         error[wrong] = azimuth[wrong] = 180.0
-    table = metrics.Table(
-        category=truth.category,
-        predicted_category=category,
-        error_deg=error * protocols.NORMS[protocol.norm],
-        azimuth_error_deg=azimuth,
-        weight=np.ones(len(row)),
-    )
-    return table, named
+    error *= protocols.NORMS[protocol.norm]
+    return metrics.Errors(truth.category, category, error, azimuth), named
 
 
-def _azimuth_deg(rotation: np.ndarray) -> np.ndarray:
-    with jax.enable_x64(True):
-        return np.degrees(np.asarray(viewpoint.angles_from_rotation(rotation)[0]))
-
-
-def _categories(
-    truth: Examples, found: prediction_files.Predictions, row: np.ndarray
-) -> np.ndarray:
+def _categories(truth: Examples, found: Predictions, index: np.ndarray) -> np.ndarray:
     """(N,) numbers of the predicted categories, -1 where none is named or predicted."""
-    index = {name: c for c, name in enumerate(truth.categories)} | {"": -1}
-    for i in row[row >= 0]:
-        if str(found.category[i]) not in index:
+    (category,) = found.category.values()
+    number = {name: c for c, name in enumerate(truth.categories)} | {"": -1}
+    for i in index[index >= 0]:
+        if str(category[i]) not in number:
             raise InputError(
-                f"'{found.id[i]}': unknown category '{found.category[i]}'; known: "
+                f"'{found.id[i]}': unknown category '{category[i]}'; known: "
                 f"{', '.join(truth.categories)}"
             )
-    return np.array([index[str(found.category[i])] if i >= 0 else -1 for i in row])
+    return np.array([number[str(category[i])] if i >= 0 else -1 for i in index])

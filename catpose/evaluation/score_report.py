@@ -2,35 +2,16 @@
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
+from catpose import metrics
 from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.evaluation import score
 from catpose.visualize import text_tables
 
-# Name of the figure, heading, digits.
-FIGURES = (
-    ("pose_err_deg", "pose-err (°)", 2),
-    ("cat_acc", "cat-acc", 4),
-    ("acc_10", "acc@10", 4),
-    ("acc_15", "acc@15", 4),
-    ("acc_22_5", "acc@22.5", 4),
-    ("acc_30", "acc@30", 4),
-    ("acc_45", "acc@45", 4),
-    ("acc_30_gated", "acc@30, category right too", 4),
-    ("aaai", "AAAI", 4),
-    ("azimuth_err_deg", "azimuth error (°)", 2),
-    ("azimuth_acc_22_5", "azimuth acc@22.5", 4),
-    ("azimuth_acc_45", "azimuth acc@45", 4),
-    ("azimuth_aaai", "azimuth AAAI", 4),
-)
-_PER_CATEGORY = (
-    ("pose_err_deg", "pose-err (°)", 1),
-    ("acc_30", "acc@30", 2),
-    ("cat_acc", "cat-acc", 2),
-)
+_PER_CATEGORY = ("pose_err_deg", "acc_30", "cat_acc")
 _AVERAGES = {
     "category": "mean over categories",
     "weighted": "mean over categories weighted by their objects",
@@ -81,15 +62,15 @@ def to_json(score: score.Score, name: str, predictions: str) -> dict[str, Any]:
     return {
         "protocol": name,
         "predictions": predictions,
-        "labels": score.what,
+        "labels": score.origin,
         "definition": score.protocol._asdict(),
         **{
             key: value
             for key, value in score._asdict().items()
-            if key not in ("protocol", "what", "figures")
+            if key not in ("protocol", "origin", "metrics", "errors")
         },
         "categories": list(score.categories),
-        "figures": score.figures,
+        "figures": score.metrics,
     }
 
 
@@ -99,7 +80,7 @@ def write(
     """Writes `<stem>.json` and `<stem>.md` into `folder`; returns their paths.
 
     Raises:
-      InputError: no way to write.
+      InputError: the files cannot be written.
     """
     content = json.dumps(to_json(score, name, predictions), indent=2, allow_nan=False) + "\n"
     texts = {".json": content, ".md": markdown(score, name, predictions)}
@@ -118,45 +99,44 @@ def write(
 def _heading(score: score.Score, name: str) -> str:
     used = score.protocol
     return (
-        f"{name} on {score.what}: {score.num_objects} objects, {_AVERAGES[used.average]}, "
+        f"{name} on {score.origin}: {score.num_objects} objects, {_AVERAGES[used.average]}, "
         f"{_NORMS[used.norm]}, frame {used.frame}, {_CATEGORY[used.category]}"
     )
 
 
-def _interval(figure: Mapping[str, Any], digits: int) -> str:
-    if "interval" not in figure:
+def _interval(ends: Sequence[float] | None, digits: int) -> str:
+    if ends is None:
         return "–"
-    low, high = (text_tables.number(end, digits) for end in figure["interval"])
+    low, high = (text_tables.number(end, digits) for end in ends)
     return f"{low} to {high}"
 
 
 def _overall(score: score.Score) -> tuple[list[str], list[list[str]]]:
     rows = []
-    for key, heading, digits in FIGURES:
-        if key in score.figures:
-            figure = score.figures[key]
-            value = text_tables.number(figure["value"], digits)
-            rows.append([heading, value, _interval(figure, digits)])
-    return ["figure", "value", "95 % interval"], rows
+    for name, found in score.metrics.items():
+        metric = metrics.METRICS[name]
+        value = text_tables.number(found["value"], metric.digits)
+        interval = _interval(found.get("interval"), metric.digits)
+        rows.append([metrics.heading(metric), value, interval])
+    return ["metric", "value", "95 % interval"], rows
 
 
 def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
-    """One row a category: medians with their interval, accuracies without."""
-    shown = [entry for entry in _PER_CATEGORY if entry[0] in score.figures]
-    head = ["category", "objects"]
-    for key, heading, _ in shown:
-        head += [heading, "95 % interval"] if key == "pose_err_deg" else [heading]
-    rows = []
-    for c, (name, count) in enumerate(zip(score.categories, score.num_per_category, strict=True)):
-        row = [name, str(count)]
-        for key, _, digits in shown:
-            figure = score.figures[key]
-            row.append(text_tables.number(figure["per_category"][c], digits))
-            if key == "pose_err_deg":
-                ends = figure.get("per_category_interval", [None] * len(score.categories))[c]
-                row.append(_interval({} if ends is None else {"interval": ends}, digits))
-        rows.append(row)
-    return head, rows
+    """One table row a category: medians with their interval, accuracies without."""
+    head, columns = ["category", "objects"], []
+    for name in _PER_CATEGORY:
+        if name not in score.metrics:
+            continue
+        metric, found = metrics.METRICS[name], score.metrics[name]
+        digits = metric.digits // 2
+        head.append(metrics.heading(metric))
+        columns.append([text_tables.number(value, digits) for value in found["per_category"]])
+        if metric.statistic == "median":
+            head.append("95 % interval")
+            ends = found.get("per_category_interval", [None] * len(score.categories))
+            columns.append([_interval(own, digits) for own in ends])
+    counts = map(str, score.num_per_category)
+    return head, [list(row) for row in zip(score.categories, counts, *columns, strict=True)]
 
 
 def _remarks(score: score.Score) -> list[str]:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from catpose import devices, inference, progress
 from catpose.data import augment, batch, disk_cache, online_rendering, sampling
+from catpose.data.predictions import Predictions
 from catpose.experiment import phases
 from catpose.train import run_setup, signals, state
 
@@ -175,7 +176,7 @@ def _view_features(
 
 def evaluate_split(
     run: run_setup.Run, split: str, phase: phases.Phase, current: state.TrainState
-) -> inference.Evaluation:
+) -> Predictions:
     """Predictions for a whole split with the state's weights, without augmentation.
 
     Args:

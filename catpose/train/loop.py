@@ -17,8 +17,9 @@ from typing import Any, NamedTuple, NoReturn
 import jax
 import numpy as np
 
-from catpose import devices, inference, progress
+from catpose import devices, progress
 from catpose.errors import InputError
+from catpose.evaluation import score
 from catpose.experiment import checkpoint, phases
 from catpose.train import (
     input_pipeline,
@@ -193,13 +194,14 @@ def _save_and_stop(session: Session, phase: phases.Phase, current: state.TrainSt
 def _score_and_save(
     session: Session, phase: phases.Phase, current: state.TrainState, *, evaluates: bool
 ) -> None:
-    """Saves the state; with its validation figures, written to the log too, where asked."""
-    run, at, score = session.run, int(current.step), None
+    """Saves the state; with its validation metrics, written to the log too, where asked."""
+    run, at, pose_err = session.run, int(current.step), None
     if evaluates and "validation" in run.dataset.splits:
-        evaluation = input_pipeline.evaluate_split(run, "validation", phase, current)
-        figures = inference.summaries(evaluation, run.model.input_spec.frame)
-        session.write_fn({"step": at, "phase": phase.name, "split": "validation", **figures})
-        # One score for the whole run, so that states of different phases can be compared.
-        score = figures[run.phases[-1].fusion]["pose_err_deg"]
+        found = input_pipeline.evaluate_split(run, "validation", phase, current)
+        truth = run.dataset.splits["validation"]
+        summaries = score.summaries(truth, found, run.model.symmetry)
+        session.write_fn({"step": at, "phase": phase.name, "split": "validation", **summaries})
+        # One metric for the whole run, so that states of different phases can be compared.
+        pose_err = summaries[run.phases[-1].fusion]["pose_err_deg"]
     if session.manager:
-        checkpoint.save(session.manager, at, current, score)
+        checkpoint.save(session.manager, at, current, pose_err)

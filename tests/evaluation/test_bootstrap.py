@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from catpose.data import labels
-from catpose.evaluation import bootstrap, prediction_files, protocols, score
+from catpose.data import labels, predictions
+from catpose.evaluation import bootstrap, protocols, score
 
 OWN = protocols.PROTOCOLS["catpose"]
 approx = pytest.approx
@@ -18,24 +18,22 @@ approx = pytest.approx
 def resampled(values, kind, category=None, average="category", **options):
     values = np.asarray(values, float)
     category = np.zeros(len(values), int) if category is None else category
-    other = "means" if kind == "medians" else "medians"
     return bootstrap.bootstrap(
-        category, int(category.max()) + 1, **{kind: {"x": values}, other: {}},
-        average=average, **options,
-    )["x"]  # fmt: skip
+        category, int(category.max()) + 1, {"x": (values, kind)}, average=average, **options
+    )["x"]
 
 
 def test_a_share_follows_the_binomial():
     """Of n draws with replacement from k ones in n, the ones are binomial."""
     values = np.arange(200) < 60
-    low, high = resampled(values, "means", replicates=20000).overall
+    low, high = resampled(values, "mean", replicates=20000).interval
     exact = stats.binom.ppf([0.025, 0.975], 200, 0.3) / 200
     assert [low, high] == approx(exact.tolist(), abs=1.01 / 200)
 
 
 def test_a_median_follows_the_order_statistics():
     """The median of 2m - 1 draws is below rank k with probability I_{k/n}(m, m)."""
-    low, high = resampled(np.arange(201), "medians", replicates=20000).overall
+    low, high = resampled(np.arange(201), "median", replicates=20000).interval
     exact = 201 * stats.beta.ppf([0.025, 0.975], 101, 101)
     assert [low, high] == approx(exact.tolist(), abs=1.5)
 
@@ -43,30 +41,30 @@ def test_a_median_follows_the_order_statistics():
 def test_categories_are_resampled_apart():
     category = np.repeat([0, 1], [30, 3])
     values = np.concatenate([np.linspace(0, 1, 30), [50, 50, 50]])
-    result = resampled(values, "means", category)
-    assert result.per_category[1] == (50.0, 50.0)
-    one = resampled(values[:30], "means")
+    result = resampled(values, "mean", category)
+    assert result.per_category_interval[1] == [50.0, 50.0]
+    one = resampled(values[:30], "mean")
     # The second category moves the mean, and adds no width.
-    width = one.overall[1] - one.overall[0]
-    assert result.overall[1] - result.overall[0] == approx(width / 2, rel=0.1)
-    weighted = resampled(values, "means", category, average="weighted").overall
+    width = one.interval[1] - one.interval[0]
+    assert result.interval[1] - result.interval[0] == approx(width / 2, rel=0.1)
+    weighted = resampled(values, "mean", category, average="weighted").interval
     assert weighted[1] - weighted[0] == approx(width * 30 / 33, rel=0.1)
     # Where one category has all the variance, its own order statistics are the interval.
-    result = resampled(values, "medians", category)
-    assert [2 * end - 50 for end in result.overall] == approx(list(result.per_category[0]))
+    result = resampled(values, "median", category)
+    assert [2 * end - 50 for end in result.interval] == approx(result.per_category_interval[0])
     # Pooled, the median is among the thirty.
-    low, high = resampled(values, "medians", category, average="instance").overall
+    low, high = resampled(values, "median", category, average="instance").interval
     assert 0.2 < low < np.median(values) < high < 0.9
 
 
 def test_a_seed_gives_the_same_intervals_and_chunks_do_not_matter(monkeypatch):
     values = np.random.default_rng(6).exponential(size=50)
-    whole = resampled(values, "medians")
-    assert resampled(values, "medians") == whole
-    assert resampled(values, "medians", seed=1) != whole
+    whole = resampled(values, "median")
+    assert resampled(values, "median") == whole
+    assert resampled(values, "median", seed=1) != whole
     monkeypatch.setattr(bootstrap, "_AT_ONCE", 50 * 7)
-    pieces = resampled(values, "medians")
-    assert pieces.overall == approx(whole.overall, rel=0.1)
+    pieces = resampled(values, "median")
+    assert pieces.interval == approx(whole.interval, rel=0.1)
 
 
 def test_the_width_of_a_mean_of_small_medians():
@@ -77,7 +75,7 @@ def test_the_width_of_a_mean_of_small_medians():
     widths = []
     for seed in range(100):
         values = generator.exponential(size=category.size)
-        low, high = resampled(values, "medians", category, replicates=300, seed=seed).overall
+        low, high = resampled(values, "median", category, replicates=300, seed=seed).interval
         widths.append(high - low)
     # Without the correction it is 1.15.
     assert np.mean(widths) / (2 * 1.96 * spread) == approx(1.0, abs=0.06)
@@ -100,18 +98,18 @@ def simulated(truth, error_deg, seed, category=None):
     rotation = (Rotation.from_matrix(truth.rotation) * turn).as_matrix()
     category = truth.category if category is None else category
     named = np.array(truth.categories)[category]
-    return prediction_files.checked(truth.id, rotation, category=named)
+    return predictions.checked(truth.id, rotation, category=named)
 
 
 @pytest.mark.parametrize("average", protocols.AVERAGES)
-def test_intervals_surround_the_figures(real, average):
+def test_intervals_surround_the_metrics(real, average):
     generator = np.random.default_rng(7)
     error = generator.exponential(20, 2108) % 180
     category = np.where(generator.random(2108) < 0.4, 0, real.category)
     protocol = OWN._replace(average=average)
     found = simulated(real, error, 0, category)
     result = score.score(real, found, protocol, replicates=200)
-    for name, figure in result.figures.items():
+    for name, figure in result.metrics.items():
         low, high = figure["interval"]
         assert low <= figure["value"] <= high, name
         values = figure.get("per_category", [])
@@ -162,7 +160,7 @@ def test_intervals_cover_the_true_value(real, name):
     for seed in range(2000):
         found = simulated(real, draw(generator, real.category), seed)
         result = score.score(real, found, OWN, replicates=400, seed=seed)
-        low, high = result.figures["pose_err_deg"]["interval"]
+        low, high = result.metrics["pose_err_deg"]["interval"]
         inside += low <= expected <= high
     print(f"coverage, {name}: {inside / 2000:.4f}")
     assert 0.93 <= inside / 2000 <= 0.97

@@ -19,8 +19,8 @@ def test_the_score_as_text_and_json(tmp_path):
         "paper on these: 6 objects, mean over categories, geodesic errors, frame paper, "
         "category predicted"
     )
-    value = result.figures["pose_err_deg"]["value"]
-    low, high = result.figures["pose_err_deg"]["interval"]
+    value = result.metrics["pose_err_deg"]["value"]
+    low, high = result.metrics["pose_err_deg"]["interval"]
     assert f"{value:.2f} {low:.2f} to {high:.2f}" in " ".join(text.split())
     assert "ant" in text
     assert "the labels do not say: occluded, truncated, coarse, source" in text

@@ -19,8 +19,9 @@ from scipy.spatial.transform import Rotation
 from catpose import inference
 from catpose.data import input_spec
 from catpose.data.batch import Batch
+from catpose.data.examples import Examples
 from catpose.errors import InputError
-from catpose.evaluation import run_report
+from catpose.evaluation import distances, run_report, score
 from catpose.experiment import build, workdir
 from catpose.geometry import so3, symmetry, viewpoint
 from catpose.models import architectures
@@ -54,7 +55,7 @@ def angle(a, b):
     return (Rotation.from_matrix(a).inv() * Rotation.from_matrix(b)).magnitude()
 
 
-def distances(rotation, target, order):
+def to_equivalents(rotation, target, order):
     """From each prediction to each equivalent of its target, (N, n)."""
     return np.array(
         [
@@ -69,7 +70,7 @@ def least(rotation, target, order):
     if order == 0:
         a, b = np.float64(rotation)[..., 2], np.float64(target)[..., 2]
         return np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), (a * b).sum(-1))
-    return distances(rotation, target, order).min(1)
+    return to_equivalents(rotation, target, order).min(1)
 
 
 def pairs(number=40, seed=0):
@@ -141,9 +142,9 @@ def test_nearest_is_the_best_of_all_equivalents(order):
     rotation, target = pairs()
     found = np.asarray(symmetry.nearest(rotation, target, jnp.int32(order)))
     # It is one of them; of the 3600 of a continuous symmetry, next to one.
-    away = distances(found, target, order).min(1)
+    away = to_equivalents(found, target, order).min(1)
     assert away.max() < (np.radians(0.051) if order == 0 else 1e-6)
-    best = distances(rotation, target, order).min(1)
+    best = to_equivalents(rotation, target, order).min(1)
     assert (angle(rotation, found) <= best + 1e-6).all()
     np.testing.assert_allclose(angle(rotation, found), least(rotation, target, order), atol=1e-6)
 
@@ -307,17 +308,26 @@ def test_every_loss_compares_with_the_nearest_equivalent(fusion, name):
 @EACH_FRAME
 def test_errors_do_not_depend_on_which_equivalent_is_the_truth(frame):
     batch, outputs = example()
+    names = np.array([str(i) for i in range(len(batch.category))])
 
     def errors(truth, orders):
         """With the truth in frame "camera"."""
-        framed = batch._replace(rotation=viewpoint.convert_frame(truth, "camera", frame))
         network = architectures.Network(None, lambda *_, **__: (outputs, {}), None, ())
         spec = input_spec.InputSpec(32, 1.0, "none", frame)
-        model = build.Model(network, POSE, tuple("abcd"), spec)
+        model = build.Model(network, POSE, tiny.CATEGORIES, spec)
         found = inference.answer(model, None, None, category=batch.category)
-        return jax.device_get(inference.errors_deg(found, framed, orders))
+        made = inference.predictions_of(model, names, jax.device_get(found))
+        labeled = Examples(names, np.asarray(batch.category), truth, tiny.CATEGORIES)
+        scores = score.by_fusion(labeled, made, orders)
+        target = distances.converted(labeled.rotation, "camera", frame)[:, None]
+        order = None if orders is None else orders[labeled.category][:, None]
+        return {
+            "error_deg": {name: own.errors.error_deg for name, own in scores.items()},
+            "network_error_deg": distances.distance_deg(made.network_rotation, target, order),
+        }
 
     phi = np.where(OWN == 0, 1.234, 2 * np.pi / np.maximum(OWN, 1))[batch.category]
+    batch = batch._replace(rotation=np.asarray(batch.rotation))
     turned = np.float32(batch.rotation @ turn(phi))
     plain, first, second = (
         errors(truth, orders)
@@ -364,8 +374,15 @@ def symmetric(tmp_path_factory):
 
 
 def evaluated(trained_run):
+    """The truth, predictions of it in frame "camera", and scores of every fusion."""
     run, result, _ = trained_run
-    return input_pipeline.evaluate_split(run, "validation", run.phases[-1], result.last)
+    found = input_pipeline.evaluate_split(run, "validation", run.phases[-1], result.last)
+    truth = run.dataset.splits["validation"]
+    rotation = {
+        name: np.asarray(viewpoint.convert_frame(own, run.model.input_spec.frame, "camera"))
+        for name, own in found.rotation.items()
+    }
+    return truth, rotation, score.by_fusion(truth, found, run.model.symmetry)
 
 
 def test_a_run_with_symmetry_says_so(symmetric, monkeypatch):
@@ -386,28 +403,27 @@ def test_a_run_with_symmetry_says_so(symmetric, monkeypatch):
         line for line in metrics_log.read(run.workdir) if "split" in line and line["step"] == 2
     ]
     assert line["weighted"]["symmetry"] == ["z", "none", 2, 4]
-    evaluation = evaluated(symmetric)
-    for name, rotation in evaluation.rotation.items():
+    truth, rotations, scores = evaluated(symmetric)
+    for name, rotation in rotations.items():
         expected = [
-            least(rotation[i : i + 1], evaluation.target_rotation[i : i + 1], GIVEN_ORDERS[c])[0]
-            for i, c in enumerate(evaluation.category)
+            least(rotation[i : i + 1], truth.rotation[i : i + 1], GIVEN_ORDERS[c])[0]
+            for i, c in enumerate(truth.category)
         ]
-        np.testing.assert_allclose(np.radians(evaluation.error_deg[name]), expected, atol=1e-5)
+        error_deg = scores[name].errors.error_deg
+        np.testing.assert_allclose(np.radians(error_deg), expected, atol=1e-5)
 
 
 def test_azimuth_errors_are_those_of_the_nearest_equivalent(symmetric):
-    evaluation = evaluated(symmetric)
+    truth, rotations, scores = evaluated(symmetric)
 
     def azimuth(rotation):
         return np.degrees(np.float64(viewpoint.angles_from_rotation(np.float32(rotation))[0]))
 
-    rows = zip(
-        evaluation.category, evaluation.target_rotation, evaluation.rotation["top1"], strict=True
-    )
+    rows = zip(truth.category, truth.rotation, rotations["top1"], strict=True)
     for i, (category, target, rotation) in enumerate(rows):
         own = equivalents(target, GIVEN_ORDERS[category]).as_matrix()
         difference = (azimuth(rotation) - azimuth(own) + 180) % 360 - 180
-        found = evaluation.azimuth_error_deg["top1"][i]
+        found = scores["top1"].errors.azimuth_error_deg[i]
         atol = 0.051 if GIVEN_ORDERS[category] == 0 else 1e-3
         np.testing.assert_allclose(found, np.abs(difference).min(), atol=atol)
 
@@ -428,8 +444,8 @@ def test_the_plain_metric_says_that_it_is_plain(given, symmetric):
     model = build.build_model(tiny.read(settings), tiny.CATEGORIES)
     assert model.symmetry is None
     assert symmetry.notes(model.symmetry, tiny.CATEGORIES) == []
-    plain = evaluated(symmetric)._replace(orders=None)
-    assert inference.summaries(plain, "upright")["weighted"]["symmetry"] is None
+    scored = evaluated(symmetric)[2]["weighted"]
+    assert score.summary(scored)["symmetry"] is None
 
 
 @pytest.mark.filterwarnings("ignore:.*load_module:DeprecationWarning")

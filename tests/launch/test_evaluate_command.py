@@ -9,7 +9,8 @@ import pytest
 import test_commands
 from scipy.spatial.transform import Rotation
 
-from catpose.evaluation import prediction_files, protocols
+from catpose.data import predictions
+from catpose.evaluation import protocols
 
 # The runner, the one-line check and the small trained run of the other commands' tests.
 launch, error, trained = test_commands.launch, test_commands.error, test_commands.trained
@@ -107,7 +108,7 @@ def test_a_run(launch, trained, tmp_path):
             expected = report[fusion][name]
             assert scored["figures"][name]["value"] == pytest.approx(expected, abs=2e-3), name
         assert str(tmp_path / f"{stem}.csv") in out
-        found = prediction_files.read(tmp_path / f"{stem}.csv")
+        found = predictions.read(tmp_path / f"{stem}.csv")
         assert set(found.frame) == {"upright"}
         assert found.categories == ("ant", "bee", "cat")
         np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
@@ -134,14 +135,14 @@ def test_a_run_that_learned_in_paper(launch, trained, tmp_path):
     )
     assert status == 0, err
     folder = tmp_path / "run" / "evaluation"
-    found = prediction_files.read(folder / "validation-weighted.csv")
+    found = predictions.read(folder / "validation-weighted.csv")
     assert set(found.frame) == {"paper"}
 
     rows = list(csv.DictReader((config.parent / "data" / "manifest.csv").read_text().splitlines()))
     rows = {row["file"]: row for row in rows}
     angles = [[float(rows[name][a]) for a in reversed(ANGLES)] for name in found.id]
     target = Rotation.from_euler("ZXZ", angles, degrees=True)
-    error = np.degrees((target.inv() * Rotation.from_matrix(found.rotation)).magnitude())
+    error = np.degrees((target.inv() * Rotation.from_matrix(found.rotation["given"])).magnitude())
     category = np.array([rows[name]["category"] for name in found.id])
     expected = np.mean([np.median(error[category == c]) for c in ("ant", "bee", "cat")])
     scored = json.loads((folder / "validation-weighted-paper.json").read_text())

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from catpose import inference
-from catpose.data import examples
+from catpose.data import examples, predictions
+from catpose.evaluation import score
 from catpose.experiment import build, phases, workdir
-from catpose.studies.paper import outcomes, shared_phases
+from catpose.studies.paper import shared_phases
 from catpose.train import loop
 from tests.support import tiny
 
@@ -60,12 +60,15 @@ def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
     assert top1[1].folder != links[1].folder
     other = shared_phases.links(tiny.read(settings(tmp_path, seed=1)), tmp_path / "runs")
     assert {link.folder for link in other}.isdisjoint(link.folder for link in links)
-    # The outcome is that of the evaluation, and seeds share the compiled code.
-    outcomes.evaluate(links[-1], data, "validation", programs=programs, show_progress=False)
-    outcome = outcomes.read(links[-1], "validation")
-    figures = inference.figures(outcome, "weighted")
-    assert figures["num_images"] == 24
-    assert inference.topk(outcome)["top3"]["cat_acc"] >= figures["cat_acc"]
+    # Predictions come back from the file, and seeds share the compiled code.
+    shared_phases.predict(links[-1], data, "validation", programs=programs, show_progress=False)
+    found = predictions.read(shared_phases.file_of(links[-1], "validation"))
+    truth = shared_phases.read_truth(links[-1], "validation")
+    summaries = score.summaries(truth, found)
+    assert summaries["weighted"]["num_images"] == 24
+    assert summaries["topk"]["top3"]["cat_acc"] >= summaries["weighted"]["cat_acc"]
+    np.testing.assert_array_equal(truth.rotation, data.splits["validation"].rotation)
+    np.testing.assert_array_equal(truth.category, data.splits["validation"].category)
     count = len(programs)
     shared_phases.train(other[:1], lambda _: data, programs=programs, show_progress=False)
     assert len(programs) == count

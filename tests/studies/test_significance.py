@@ -12,11 +12,16 @@ from catpose.studies.paper import significance
 approx = pytest.approx
 
 
+FIGURES = ("pose_err_deg", "cat_acc", "acc_22_5", "acc_45", "aaai")
+
+
 def outcome(category, error_deg=None, correct=None):
+    """One trained network on the test images."""
     zeros = np.zeros(len(category))
-    return significance.Outcome(
-        category, zeros if error_deg is None else error_deg, zeros if correct is None else correct
-    )
+    error_deg = zeros if error_deg is None else error_deg
+    right = zeros if correct is None else correct
+    predicted = np.where(np.asarray(right) > 0, category, -1)
+    return metrics.Errors(category, predicted, error_deg, zeros)
 
 
 def random_row(seed, category, num_seeds=3, right=0.8):
@@ -34,37 +39,14 @@ def constant_row(errors_deg):
     return [outcome(category, np.full(6, float(error))) for error in errors_deg]
 
 
-def all_figures(outcome, num_categories):
-    """By `catpose.metrics`."""
-    wrong = (outcome.category + 1) % num_categories
-    size = len(outcome.category)
-    summary = metrics.summarize(
-        metrics.Table(
-            category=outcome.category,
-            predicted_category=np.where(outcome.correct, outcome.category, wrong),
-            error_deg=outcome.error_deg,
-            azimuth_error_deg=np.zeros(size),
-            weight=np.ones(size),
-        ),
-        num_categories,
-    )
-    return {
-        "pose-err": summary["pose_err_deg"],
-        "cat-acc": summary["cat_acc"],
-        "acc@22.5": summary["acc_22_5"],
-        "acc@45": summary["acc_45"],
-        "AAAI": summary["aaai"],
-    }
-
-
-@pytest.mark.parametrize("figure", significance.FIGURES)
+@pytest.mark.parametrize("figure", FIGURES)
 def test_figures_are_those_of_metrics(figure):
     """Categories of odd and even sizes, one of a single image and one without any."""
     category = np.repeat([0, 1, 3, 4], [11, 24, 1, 7])
     first, second = random_row(0, category), random_row(1, category, right=0.5)
     result = significance.compare(first, second, figure, num_categories=5, replicates=50)
     expected = [
-        all_figures(a, 5)[figure] - all_figures(b, 5)[figure]
+        metrics.summarize(a, 5)[figure]["value"] - metrics.summarize(b, 5)[figure]["value"]
         for a, b in zip(first, second, strict=True)
     ]
     assert result.per_seed == approx(expected, abs=1e-12)
@@ -72,7 +54,7 @@ def test_figures_are_those_of_metrics(figure):
     assert result.interval[0] < result.mean < result.interval[1]
 
 
-@pytest.mark.parametrize("figure", significance.FIGURES)
+@pytest.mark.parametrize("figure", FIGURES)
 def test_equal_rows_show_nothing(figure):
     row = random_row(0, np.arange(60) % 4)
     result = significance.compare(row, row, figure, num_categories=4, replicates=200)
@@ -89,22 +71,22 @@ def test_a_constant_shift_is_found_in_every_replicate():
     errors = [generator.integers(10 * s, 100, size=50) for s in range(1, 4)]
     row = [outcome(category, error.astype(float)) for error in errors]
     shifted = [outcome(category, error + 2.0) for error in errors]
-    worse = significance.compare(shifted, row, "pose-err", num_categories=3, replicates=400)
+    worse = significance.compare(shifted, row, "pose_err_deg", num_categories=3, replicates=400)
     assert worse == (2, (2, 2), 1, (2, 2, 2))
-    assert significance.verdict(worse, "pose-err") == "contradicted"
-    better = significance.compare(row, shifted, "pose-err", num_categories=3, replicates=400)
+    assert significance.verdict(worse, "pose_err_deg") == "contradicted"
+    better = significance.compare(row, shifted, "pose_err_deg", num_categories=3, replicates=400)
     assert better == (-2, (-2, -2), 1 / 401, (-2, -2, -2))
-    assert significance.verdict(better, "pose-err") == "holds"
+    assert significance.verdict(better, "pose_err_deg") == "holds"
 
 
 def test_higher_is_better_for_accuracies():
     category = np.arange(40) % 4
     row = [outcome(category, correct=np.full(40, right)) for right in (True, False)]
-    result = significance.compare(row[:1], row[1:], "cat-acc", num_categories=4, replicates=100)
+    result = significance.compare(row[:1], row[1:], "cat_acc", num_categories=4, replicates=100)
     assert result == (1, (1, 1), 1 / 101, (1,))
-    assert significance.verdict(result, "cat-acc") == "holds"
-    result = significance.compare(row[1:], row[:1], "cat-acc", num_categories=4, replicates=100)
-    assert significance.verdict(result, "cat-acc") == "contradicted"
+    assert significance.verdict(result, "cat_acc") == "holds"
+    result = significance.compare(row[1:], row[:1], "cat_acc", num_categories=4, replicates=100)
+    assert significance.verdict(result, "cat_acc") == "contradicted"
 
 
 @pytest.mark.parametrize(
@@ -120,15 +102,15 @@ def test_higher_is_better_for_accuracies():
 )
 def test_verdicts(mean, p, expected):
     difference = significance.Difference(mean, (mean, mean), p, (mean,))
-    assert significance.verdict(difference, "cat-acc") == expected
-    assert significance.verdict(difference._replace(mean=-mean), "pose-err") == expected
+    assert significance.verdict(difference, "cat_acc") == expected
+    assert significance.verdict(difference._replace(mean=-mean), "pose_err_deg") == expected
 
 
 def test_images_against_scipy():
     """One seed and one category: the mean of paired differences."""
     first, second = (random_row(i, np.zeros(300, int), 1, 0.7 + 0.04 * i) for i in (0, 1))
-    one, other = (row[0].correct.astype(float) for row in (first, second))
-    result = significance.compare(first, second, "cat-acc", num_categories=1, replicates=20000)
+    one, other = (metrics.values("cat_acc", row[0])[0] for row in (first, second))
+    result = significance.compare(first, second, "cat_acc", num_categories=1, replicates=20000)
     expected = stats.bootstrap(
         (one, other),
         lambda a, b, axis: np.mean(a, axis) - np.mean(b, axis),
@@ -150,7 +132,7 @@ def test_categories_are_resampled_apart_and_count_alike():
     category = np.repeat([0, 1, 2], sizes)
     correct = np.concatenate([np.arange(n) < k for n, k in zip(sizes, right, strict=True)])
     first, second = [outcome(category, correct=correct)], [outcome(category)]
-    result = significance.compare(first, second, "cat-acc", num_categories=3, replicates=20000)
+    result = significance.compare(first, second, "cat_acc", num_categories=3, replicates=20000)
     share = right / sizes
     spread = np.sqrt(np.sum(share * (1 - share) / sizes)) / 3
     assert result.mean == approx(share.mean())
@@ -163,7 +145,7 @@ def test_seeds_against_the_t_test(num_seeds, gain, tolerance):
     errors = generator.uniform(10, 20, size=(2, num_seeds))
     errors[0] -= gain
     first, second = (constant_row(e) for e in errors)
-    result = significance.compare(first, second, "pose-err", num_categories=2, replicates=20000)
+    result = significance.compare(first, second, "pose_err_deg", num_categories=2, replicates=20000)
     t_test = stats.ttest_rel(*errors, alternative="two-sided")
     expected = t_test.confidence_interval(0.95)
     assert result.mean == approx(np.mean(errors[0] - errors[1]))
@@ -176,12 +158,12 @@ def test_seeds_against_the_t_test(num_seeds, gain, tolerance):
 
 def test_one_seed_says_nothing_about_seeds():
     result = significance.compare(
-        constant_row([20]), constant_row([21]), "pose-err", num_categories=2
+        constant_row([20]), constant_row([21]), "pose_err_deg", num_categories=2
     )
     assert result.interval == (-1, -1)
 
 
-@pytest.mark.parametrize("figure", significance.FIGURES)
+@pytest.mark.parametrize("figure", FIGURES)
 def test_the_order_of_seeds_and_rows(figure):
     category = np.arange(90) % 5
     first, second = random_row(0, category), random_row(1, category)
@@ -209,9 +191,9 @@ def test_the_order_of_seeds_and_rows(figure):
 def test_a_seed_gives_the_same_result():
     category = np.arange(90) % 5
     rows = random_row(0, category), random_row(1, category)
-    result = significance.compare(*rows, "cat-acc", num_categories=5)
-    assert significance.compare(*rows, "cat-acc", num_categories=5) == result
-    assert significance.compare(*rows, "cat-acc", num_categories=5, seed=1) != result
+    result = significance.compare(*rows, "cat_acc", num_categories=5)
+    assert significance.compare(*rows, "cat_acc", num_categories=5) == result
+    assert significance.compare(*rows, "cat_acc", num_categories=5, seed=1) != result
 
 
 def verdicts(figure, count, *, seeds, images, shift=0.0):
@@ -252,23 +234,23 @@ def share(found, *names):
     ],
 )
 def test_equal_ways_of_training_are_rarely_told_apart(seeds, images, low, high):
-    found = verdicts("cat-acc", 300, seeds=seeds, images=images)
+    found = verdicts("cat_acc", 300, seeds=seeds, images=images)
     assert low <= share(found, "holds", "contradicted") <= high
 
 
 def test_medians_of_equal_ways_of_training():
-    found = verdicts("pose-err", 40, seeds=1.0, images=0.0)
+    found = verdicts("pose_err_deg", 40, seeds=1.0, images=0.0)
     assert share(found, "holds", "contradicted") <= 0.1
 
 
 def test_a_clear_difference_is_found():
-    found = verdicts("cat-acc", 100, seeds=0.05, images=0.5, shift=1.5)
+    found = verdicts("cat_acc", 100, seeds=0.05, images=0.5, shift=1.5)
     assert share(found, "holds") >= 0.85
-    found = verdicts("cat-acc", 100, seeds=0.05, images=0.5, shift=-1.5)
+    found = verdicts("cat_acc", 100, seeds=0.05, images=0.5, shift=-1.5)
     assert share(found, "contradicted") >= 0.85
 
 
-@pytest.mark.parametrize("figure", significance.FIGURES)
+@pytest.mark.parametrize("figure", FIGURES)
 def test_the_size_of_a_results_page_is_fast(figure):
     category = np.arange(2400) % 12
     rows = random_row(0, category), random_row(1, category)
@@ -297,9 +279,9 @@ GOOD = outcome(CATEGORY)
 )
 def test_wrong_outcomes(first, second, message):
     with pytest.raises(ValueError, match=message):
-        significance.compare(first, second, "pose-err", num_categories=2)
+        significance.compare(first, second, "pose_err_deg", num_categories=2)
 
 
 def test_an_unknown_figure():
-    with pytest.raises(ValueError, match="there are pose-err, cat-acc"):
+    with pytest.raises(ValueError, match="there are pose_err_deg, cat_acc"):
         significance.compare([GOOD], [GOOD], "acc", num_categories=2)

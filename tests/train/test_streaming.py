@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from catpose import devices, inference
+from catpose import devices
 from catpose.data import disk_cache
 from catpose.errors import InputError
+from catpose.evaluation import score
 from catpose.train import input_pipeline, loop
 from tests.support import tiny
 
@@ -28,8 +29,8 @@ def test_streamed_and_resident_runs_are_equal(tmp_path):
         assert input_pipeline.streams(run, "train") == streamed
         final = loop.train(run).last
         assert (run.memo["train"].image is None) == streamed
-        evaluation = input_pipeline.evaluate_split(run, "validation", run.phases[-1], final)
-        figures.append(inference.summaries(evaluation, "upright"))
+        found = input_pipeline.evaluate_split(run, "validation", run.phases[-1], final)
+        figures.append(score.summaries(splits["validation"], found))
         finals.append(disk_cache.sha256(final.params))
     assert finals[0] == finals[1]
     assert figures[0] == figures[1]

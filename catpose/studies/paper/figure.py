@@ -6,10 +6,10 @@ import statistics
 import numpy as np
 from matplotlib.axes import Axes
 
+from catpose import metrics
+from catpose.metrics import METRICS
 from catpose.studies.paper import published, results
 from catpose.visualize import style
-
-_UNITS = {"pose-err": "pose-err, degrees", "cat-acc": "cat-acc"}
 
 
 def draw(found: results.Results, number: int, path: pathlib.Path) -> bool:
@@ -49,8 +49,12 @@ def _draw_block(panel: Axes, marks: list[tuple[str, float, float, float]], metri
     )  # fmt: skip
     panel.set_yticks(where, labels)
     panel.set_ylim(-0.6, len(marks) - 0.4)
-    panel.set_xlabel(_UNITS.get(metric, metric))
-    if metric == "pose-err":
+    if metric in results.BLOCKS:
+        panel.set_xlabel(metric)
+        return
+    measured = METRICS[metrics.by_label(metric)]
+    panel.set_xlabel(metrics.heading(measured))
+    if measured.unit == "degrees":
         panel.set_xlim(left=0)
 
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import jax
 
+from catpose import metrics
 from catpose.experiment import workdir
+from catpose.metrics import METRICS
 from catpose.studies.paper import figure, published, results, table_rows
 from catpose.visualize import text_tables
 
-_METRIC = {
-    "pose-err": "pose-err (degrees, lower is better)",
-    "cat-acc": "cat-acc (fraction, higher is better)",
+_BLOCKS = {
     "full rotation": "error of the full rotation (fractions, higher is better)",
     "azimuth": "error of the azimuth (fractions, higher is better)",
 }
@@ -91,8 +91,9 @@ def table_markdown(
     """
     table = published.TABLES[number]
     parts = [f"## Table {number}: {table.caption}"]
-    for metric in table.blocks:
-        parts += [f"{_METRIC[metric]}:", results.block_markdown(found, number, metric)]
+    for block in table.blocks:
+        heading = _BLOCKS.get(block) or metrics.explanation(METRICS[metrics.by_label(block)])
+        parts += [f"{heading}:", results.block_markdown(found, number, block)]
     if gaps := results.gaps_markdown(found, number):
         parts.append(gaps)
     if judged:
@@ -183,10 +184,10 @@ def terminal(found: results.Results, numbers: Sequence[int]) -> str:
         for metric, lines in ((m, results.lines(found, number, m)) for m in
                               published.TABLES[number].blocks):  # fmt: skip
             for line in lines:
-                digits = results.DIGITS.get(metric, (4, 4))[1]
-                # Tables 7 and 13 have no mean; their first figure stands for them.
+                digits = results.digits(metric)[1]
+                # Tables 7 and 13 have no mean; their first value is shown instead.
                 at = 0 if number in results.SUMMARIES else -1
                 own = results.spread([seed[at] for seed in line.ours], digits) if line.ours else "–"
                 theirs = text_tables.number(line.published[at], digits)
                 rows.append([str(number), metric, " ".join(line.labels), own, theirs])
-    return text_tables.plain(["table", "figure", "row", "ours", "paper"], rows, 3)
+    return text_tables.plain(["table", "metric", "row", "ours", "paper"], rows, 3)

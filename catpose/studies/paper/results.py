@@ -1,32 +1,50 @@
-"""Our figures in the layout of the paper's tables, beside the paper's, and what they say."""
+"""Our results in the layout of the paper's tables, beside the paper's, and what they say."""
 
 import functools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from catpose import inference
-from catpose.evaluation import run_report_text
-from catpose.studies.paper import outcomes, published, significance, table_rows
+import numpy as np
+
+from catpose import metrics
+from catpose.data import predictions
+from catpose.data.examples import Examples
+from catpose.data.predictions import Predictions
+from catpose.evaluation import run_report_text, score
+from catpose.metrics import METRICS
+from catpose.studies.paper import published, significance, table_rows
 from catpose.visualize import text_tables
 
-SUMMARIES = (7, 13)  # tables whose columns are no categories
-DIGITS = {"pose-err": (1, 2), "cat-acc": (2, 4)}  # of a category's figure, and of their mean
+SUMMARIES = (7, 13)  # tables whose columns are not categories
+_COMPARED = ("pose_err_deg", "acc_30")  # in tables that the paper does not have
+# Blocks whose columns are metrics, not categories.
+BLOCKS = {
+    "full rotation": ("cat_acc", "acc_22_5", "acc_45", "aaai"),
+    "azimuth": ("cat_acc", "azimuth_acc_22_5", "azimuth_acc_45", "azimuth_aaai"),
+}
 
 
 class Results(NamedTuple):
     """What has been trained and evaluated.
 
     Attributes:
-      categories: names in the order of their indices.
-      outcomes: by row, one for each seed.
-      absent: by row, why there is none.
+      truth: the evaluated objects.
+      predictions: by table row, one for each seed.
+      absent: by table row, why there is none.
+      orders: (K,) symmetries that errors respect; None for plain errors.
     """
 
-    categories: tuple[str, ...]
-    outcomes: Mapping[str, Sequence[outcomes.Outcome]]
+    truth: Examples
+    predictions: Mapping[str, Sequence[Predictions]]
     absent: Mapping[str, str]
+    orders: np.ndarray | None = None
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """Names in the order of their indices."""
+        return self.truth.categories
 
 
 class Line(NamedTuple):
@@ -45,37 +63,49 @@ class Line(NamedTuple):
     absent: str
 
 
-def figures(results: Results, reading: table_rows.TableRow, metric: str) -> list[list[float]]:
-    """A reading's figures, one list for each seed, a column each.
+def scores(results: Results, reading: table_rows.TableRow) -> list[score.Score]:
+    """A reading's score of each seed."""
+    return [
+        score.by_fusion(results.truth, predictions.only(found, reading.fusion), results.orders)[
+            reading.fusion
+        ]
+        for found in results.predictions[reading.recipe.name]
+    ]
+
+
+def values(results: Results, reading: table_rows.TableRow, block: str) -> list[list[float]]:
+    """A reading's values, one list for each seed, a column each.
 
     Args:
       results: what there is.
-      reading: of which row.
-      metric: "pose-err" or "cat-acc" for one figure a category and their mean; "full rotation" or
-        "azimuth" for Table 7's columns.
+      reading: of which table row.
+      block: the label of a metric for one value a category and their mean, or a key of `BLOCKS`.
     """
-    found = [inference.figures(o, reading.fusion) for o in results.outcomes[reading.recipe.name]]
-    return [_columns(summary, metric) for summary in found]
+    found = [scored.metrics for scored in scores(results, reading)]
+    if block in BLOCKS:
+        return [[own[name]["value"] for name in BLOCKS[block]] for own in found]
+    name = metrics.by_label(block)
+    return [[*own[name]["per_category"], own[name]["value"]] for own in found]
 
 
-def _columns(summary: Mapping[str, Any], metric: str) -> list[float]:
-    if metric in DIGITS:
-        key = {"pose-err": "pose_err_deg", "cat-acc": "cat_acc"}[metric]
-        return [*summary[f"{key}_per_category"], summary[key]]
-    start = {"full rotation": "", "azimuth": "azimuth_"}[metric]
-    keys = ("cat_acc", f"{start}acc_22_5", f"{start}acc_45", f"{start}aaai")
-    return [summary[key] for key in keys]
+def _topk(results: Results, reading: table_rows.TableRow, block: str) -> list[list[float]]:
+    name = metrics.by_label(block)
+    every = results.predictions[reading.recipe.name]
+    found = [score.topk(results.truth, own, results.orders) for own in every]
+    return [[own[k][name] for k in ("top1", "top2", "top3", "gt")] for own in found]
 
 
-def _topk(results: Results, reading: table_rows.TableRow, metric: str) -> list[list[float]]:
-    key = {"pose-err": "pose_err_deg", "cat-acc": "cat_acc"}[metric]
-    found = [inference.topk(o) for o in results.outcomes[reading.recipe.name]]
-    return [[s[k][key] for k in ("top1", "top2", "top3", "gt")] for s in found]
+def digits(block: str) -> tuple[int, int]:
+    """After the point, of a category's value and of their mean."""
+    if block in BLOCKS:
+        return 4, 4
+    mean = METRICS[metrics.by_label(block)].digits
+    return mean // 2, mean
 
 
 def lines(results: Results, number: int, metric: str) -> list[Line]:
     """One block of a table."""
-    read = _topk if number == 13 else figures
+    read = _topk if number == 13 else values
     found = []
     for row in published.TABLES[number].blocks[metric]:
         reading = table_rows.TABLES[number].rows.get(row.labels)
@@ -96,7 +126,7 @@ def columns(results: Results, number: int) -> tuple[str, ...]:
 def block_markdown(results: Results, number: int, metric: str) -> str:
     """One block of a table: a line of ours and one of the paper's for each row."""
     table, heads = published.TABLES[number], columns(results, number)
-    one, mean = DIGITS.get(metric, (4, 4))
+    one, mean = digits(metric)
     if number == 13:
         one = mean
     # Other categories have nothing to stand beside.
@@ -113,8 +143,8 @@ def block_markdown(results: Results, number: int, metric: str) -> str:
             rows.append([*labels, "ours", *cells])
             labels = [""] * len(labels)
         theirs = line.published if same else [math.nan] * (len(heads) - 1) + [line.published[-1]]
-        digits = [one] * (len(theirs) - 1) + [mean]
-        cells = [text_tables.number(v, d) for v, d in zip(theirs, digits, strict=True)]
+        widths = [one] * (len(theirs) - 1) + [mean]
+        cells = [text_tables.number(v, d) for v, d in zip(theirs, widths, strict=True)]
         rows.append([*labels, "paper", *cells])
     return text_tables.markdown([*table.heads, "", *_short(heads)], rows, len(table.heads) + 1)
 
@@ -170,23 +200,15 @@ def judge(results: Results, number: int) -> list[Judged]:
         if any(reading.recipe.name in results.absent for reading in readings):
             found.append(Judged(number, claim, None, "not tested"))
             continue
+        name = metrics.by_label(claim.figure)
         difference = significance.compare(
-            *(_paired(results, reading) for reading in readings),
-            claim.figure,
+            *([scored.errors for scored in scores(results, reading)] for reading in readings),
+            name,
             num_categories=len(results.categories),
         )
-        verdict = significance.verdict(difference, claim.figure)
+        verdict = significance.verdict(difference, name)
         found.append(Judged(number, claim, difference, verdict))
     return found
-
-
-def _paired(results: Results, reading: table_rows.TableRow) -> list[significance.Outcome]:
-    return [
-        significance.Outcome(
-            o.category, o.error_deg[reading.fusion], o.probabilities.argmax(-1) == o.category
-        )
-        for o in results.outcomes[reading.recipe.name]
-    ]
 
 
 def claims_markdown(judged: Sequence[Judged]) -> str:
@@ -195,15 +217,13 @@ def claims_markdown(judged: Sequence[Judged]) -> str:
     for number, claim, difference, verdict in judged:
         cells = ["–", "–", "–"]
         if difference is not None:
-            show = functools.partial(
-                text_tables.number, digits=significance.FIGURES[claim.figure].digits
-            )
+            show = functools.partial(text_tables.number, digits=digits(claim.figure)[1])
             low, high = difference.interval
             p = "< 0.001" if difference.p < 0.001 else f"{difference.p:.3f}"
             cells = [show(difference.mean), f"{show(low)} to {show(high)}", p]
         rows.append([str(number), claim.text, claim.figure, *cells, verdict])
     return text_tables.markdown(
-        ["Table", "claim", "figure", "difference", "95 % interval", "p", "on our data"], rows, 3
+        ["Table", "claim", "metric", "difference", "95 % interval", "p", "on our data"], rows, 3
     )
 
 
@@ -223,18 +243,16 @@ def comparison_markdown(
     for label, reading in rows.items():
         if reading.recipe.name in results.absent:
             continue
-        every = [
-            inference.figures(o, reading.fusion) for o in results.outcomes[reading.recipe.name]
+        every = scores(results, reading)
+        columns = [[scored.metrics[name]["value"] for scored in every] for name in _COMPARED]
+        params, seconds = costs[reading.recipe.name]
+        cells = [
+            spread(column, METRICS[name].digits)
+            for name, column in zip(_COMPARED, columns, strict=True)
         ]
-        errors = [summary["pose_err_deg"] for summary in every]
-        params, seconds = costs[name]
-        cells = [spread(errors, 2), spread([s["acc_30"] for s in every], 3)]
-        found.append(
-            (
-                statistics.fmean(errors),
-                [label, *cells, f"{params:,}", text_tables.number(seconds, 0)],
-            )
-        )
-    cells = [row for _, row in sorted(found)]
-    heads = ["representation", "pose-err", "acc@30", "parameters of the pose networks", "seconds"]
-    return text_tables.markdown(heads, cells, 1)
+        cells = [label, *cells, f"{params:,}", text_tables.number(seconds, 0)]
+        found.append((statistics.fmean(columns[0]), cells))
+    lines = [cells for _, cells in sorted(found)]
+    labels = [METRICS[name].label for name in _COMPARED]
+    heads = ["representation", *labels, "parameters of the pose networks", "seconds"]
+    return text_tables.markdown(heads, lines, 1)

@@ -11,10 +11,15 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from catpose.data import disk_cache, examples
+import jax
+import numpy as np
+
+from catpose.data import disk_cache, examples, predictions
+from catpose.data.examples import Examples
+from catpose.data.predictions import Predictions
 from catpose.experiment import build, phases, workdir
 from catpose.experiment import config as config_lib
-from catpose.train import loop, run_setup
+from catpose.train import input_pipeline, loop, run_setup, state
 
 _HELD = ("validation", "test")  # splits that no training reads
 # Of no effect on what is learned.
@@ -140,3 +145,50 @@ def assemble(
     parts = [data.engine is not None, *([] if run.model.keys is None else [run.model.keys])]
     shared = programs.setdefault(disk_cache.digest(identity(code), *parts), {})
     return run._replace(programs=shared)
+
+
+def file_of(link: Link, split: str, name: str = "predictions") -> pathlib.Path:
+    """Where a link's predictions for a split are, and the "truth" beside them."""
+    return link.folder / f"{name}-{split}.npz"
+
+
+def predict(
+    link: Link,
+    data: examples.Dataset,
+    split: str,
+    *,
+    programs: dict[str, dict[Any, Any]],
+    show_progress: bool = True,
+) -> None:
+    """Keeps a trained link's predictions for a split of its data, and the truth in the same form.
+
+    Args:
+      link: of a chain.
+      data: what its config names.
+      split: which images.
+      programs: see `assemble`.
+      show_progress: show bars on a terminal.
+    """
+    run = assemble(link, data, programs=programs, show_progress=show_progress)
+    _, variables = build.read_variables(link.folder, run.model)
+    trained = state.create(jax.random.key(0), variables)
+    found = input_pipeline.evaluate_split(run, split, run.phases[-1], trained)
+    own = data.splits[split]
+    truth = Predictions(
+        id=own.id,
+        rotation={predictions.GIVEN: own.rotation},
+        frame=np.full(len(own.id), "camera"),
+        category={predictions.GIVEN: np.array(data.categories)[own.category]},
+        categories=data.categories,
+    )
+    predictions.write(truth, file_of(link, split, "truth"))
+    predictions.write(found, file_of(link, split))
+
+
+def read_truth(link: Link, split: str) -> Examples:
+    """The labels that `predict` kept."""
+    found = predictions.read(file_of(link, split, "truth"))
+    number = {name: i for i, name in enumerate(found.categories)}
+    category = np.array([number[name] for name in found.category[predictions.GIVEN].tolist()])
+    rotation = found.rotation[predictions.GIVEN]
+    return Examples(found.id, category, rotation, found.categories, origin=split)

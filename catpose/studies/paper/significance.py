@@ -34,6 +34,10 @@ With three seeds and 2400 images in twelve categories, and a standard deviation 
 the seeds' differences of cat-acc, "holds" was found for a true difference of 0.023 in 17 %, of
 0.045 in 77 % and of 0.083 in all of 60 simulations. "not shown" is no sign of equality.
 
+scipy has no test of two crossed factors: its `ttest_rel` over the seeds knows nothing of the
+images, and tells two equal rows apart in more than 30 % where the images have most of the variance;
+its paired `bootstrap` over the images knows nothing of the seeds.
+
 What none of this knows: with S = 1 the variation of the seeds is left out, so that the
 claim is about these two networks and not about the two ways of training. Images of one scene are
 taken to be independent. The deviations of resampled medians are a little too large, see
@@ -42,38 +46,27 @@ Where several claims are made at once, each has its own chance of being wrong.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from catpose import metrics
 from catpose.evaluation import bootstrap
+from catpose.metrics import METRICS, Errors
 
 REPLICATES = 2000
+_STATISTICS = {"median": np.median, "mean": np.mean}  # along an axis
 _TAIL = (1 - bootstrap.CONFIDENCE) / 2
 
 
-class Outcome(NamedTuple):
-    """One trained network on the N test images.
-
-    Attributes:
-      category: true category, (N,), int.
-      error_deg: geodesic distance to the true rotation, (N,), degrees.
-      correct: whether the most probable category is the true one, (N,), bool.
-    """
-
-    category: np.ndarray
-    error_deg: np.ndarray
-    correct: np.ndarray
-
-
 class Difference(NamedTuple):
-    """The first row minus the second, in the figure's unit (degrees, or a fraction).
+    """The first row minus the second, in the metric's unit (degrees, or a fraction).
 
     Attributes:
       mean: over the seeds.
       interval: (low, high), 95 %.
-      p: how likely a difference so much in favour of the first would be, were it no better; near 1
+      p: how likely a difference so much in favor of the first would be, were it no better; near 1
         where the second is better. See `compare` for what it is.
       per_seed: the difference of each seed.
     """
@@ -84,39 +77,10 @@ class Difference(NamedTuple):
     per_seed: tuple[float, ...]
 
 
-class Figure(NamedTuple):
-    """A figure that is the mean over categories of a statistic; see `catpose.metrics.summarize`.
-
-    Attributes:
-      column: of `Outcome`.
-      statistic: of an array along `axis`.
-      sign: 1 where higher is better, else -1.
-      digits: after the point, where it is printed.
-    """
-
-    column: str
-    statistic: Callable[..., np.ndarray]
-    sign: int
-    digits: int
-
-
-def _within(degrees: float) -> Callable[..., np.ndarray]:
-    return lambda error, axis: np.mean(error < degrees, axis)
-
-
-FIGURES: Mapping[str, Figure] = {
-    "pose-err": Figure("error_deg", np.median, -1, 2),
-    "cat-acc": Figure("correct", np.mean, 1, 4),
-    "acc@22.5": Figure("error_deg", _within(22.5), 1, 4),
-    "acc@45": Figure("error_deg", _within(45.0), 1, 4),
-    "AAAI": Figure("error_deg", lambda error, axis: np.mean(1 - error / 180, axis), 1, 4),
-}
-
-
 def compare(
-    first: Sequence[Outcome],
-    second: Sequence[Outcome],
-    figure: str,
+    first: Sequence[Errors],
+    second: Sequence[Errors],
+    name: str,
     *,
     num_categories: int,
     replicates: int = REPLICATES,
@@ -131,38 +95,40 @@ def compare(
     difference, and not the probability that the claim is wrong.
 
     Args:
-      first: one outcome a seed.
+      first: the errors of each seed's network.
       second: as many, of the same seeds in the same order, on the same images in the same order.
-      figure: a name in `FIGURES`.
+      name: of a metric in `catpose.metrics.METRICS`.
       num_categories: categories are in [0, num_categories); those without an image are left out of
         the mean, as in `catpose.metrics`.
       replicates: number of resamples.
       seed: of the resampling; the same seed gives the same result.
 
     Returns:
-      The difference. With one outcome a row, its interval and p leave out what another seed would
+      The difference. With one seed, its interval and p leave out what another seed would
       change. The interval has no width where all images and seeds agree on the difference.
 
     Raises:
-      ValueError: an unknown figure; no or different numbers of outcomes; outcomes of different
-        images; a category out of range; a value that is not finite.
+      ValueError: an unknown metric; no or different numbers of seeds; errors of different images;
+        a category out of range; a value that is not finite.
     """
-    if figure not in FIGURES:
-        raise ValueError(f"no figure '{figure}'; there are {', '.join(FIGURES)}")
-    column, statistic, sign, _ = FIGURES[figure]
-    rows = _rows(first, second, num_categories)
-    one, other = (np.array([getattr(o, column) for o in row], float) for row in (first, second))
+    if name not in METRICS:
+        raise ValueError(f"no metric '{name}'; there are {', '.join(METRICS)}")
+    sign, statistic = METRICS[name].sign, _STATISTICS[METRICS[name].statistic]
+    members = _members(first, second, num_categories)
+    one, other = (np.array([metrics.values(name, e)[0] for e in row]) for row in (first, second))
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        raise ValueError(f"'{column}' must be finite for every image and seed")
+        raise ValueError(f"'{name}' must be finite for every image and seed")
 
     generator = np.random.default_rng(seed)
-    per_seed = np.mean([statistic(one[:, r], 1) - statistic(other[:, r], 1) for r in rows], axis=0)
+    per_seed = np.mean(
+        [statistic(one[:, r], 1) - statistic(other[:, r], 1) for r in members], axis=0
+    )
     resampled = np.zeros(replicates)
-    for r in rows:
-        drawn = r[generator.integers(r.size, size=(replicates, r.size))]
+    for own in members:
+        drawn = own[generator.integers(own.size, size=(replicates, own.size))]
         for a, b in zip(one, other, strict=True):
             resampled += statistic(a[drawn], 1) - statistic(b[drawn], 1)
-    resampled = resampled / (len(rows) * len(first)) + _seeds(generator, per_seed, replicates)
+    resampled = resampled / (len(members) * len(first)) + _seeds(generator, per_seed, replicates)
 
     # Sums in another order may miss a tie in the last digit.
     not_better = (1 - np.sign(np.round(sign * resampled, 12))) / 2
@@ -175,12 +141,12 @@ def compare(
     )
 
 
-def verdict(difference: Difference, figure: str) -> str:
+def verdict(difference: Difference, name: str) -> str:
     """What the difference says about the claim that the first row is better.
 
     Args:
       difference: of `compare`.
-      figure: the name that it was given.
+      name: of the metric that it was given.
 
     Returns:
       "holds" where the first is better with p < 0.025, "contradicted" where the second is better
@@ -189,7 +155,7 @@ def verdict(difference: Difference, figure: str) -> str:
     """
     if difference.interval == (0.0, 0.0) and not any(difference.per_seed):
         return "no difference"
-    gain = FIGURES[figure].sign * difference.mean
+    gain = METRICS[name].sign * difference.mean
     if gain > 0 and difference.p < _TAIL:
         return "holds"
     if gain < 0 and 1 - difference.p < _TAIL:
@@ -197,22 +163,22 @@ def verdict(difference: Difference, figure: str) -> str:
     return "not shown"
 
 
-def _rows(first, second, num_categories):
-    """The images of each category that has any, once all outcomes are of the same images."""
+def _members(first, second, num_categories):
+    """The images of each category that has any, once all errors are of the same images."""
     if not first or len(first) != len(second):
         raise ValueError(
-            f"both rows must have the same seeds; got {len(first)} and {len(second)} outcomes"
+            f"both rows must have the same seeds; got {len(first)} and {len(second)} networks"
         )
     category = np.asarray(first[0].category)
-    for outcome in (*first, *second):
-        if not np.array_equal(outcome.category, category):
-            raise ValueError("all outcomes must be of the same images; their categories differ")
-        if not len(outcome.error_deg) == len(outcome.correct) == len(category):
-            raise ValueError("the columns of an outcome must have one length")
+    for errors in (*first, *second):
+        if not np.array_equal(errors.category, category):
+            raise ValueError("all errors must be of the same images; their categories differ")
+        if any(len(column) != len(category) for column in errors):
+            raise ValueError("the columns of errors must have one length")
     if not (category.size and category.min() >= 0 and category.max() < num_categories):
         raise ValueError(f"there must be images, of categories in [0, {num_categories})")
-    rows = (np.flatnonzero(category == c) for c in range(num_categories))
-    return [r for r in rows if r.size]
+    members = (np.flatnonzero(category == c) for c in range(num_categories))
+    return [own for own in members if own.size]
 
 
 def _seeds(generator, per_seed, replicates):

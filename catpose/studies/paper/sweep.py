@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from catpose.data import online_rendering
+from catpose.data import online_rendering, predictions
 from catpose.data.examples import Dataset
+from catpose.data.predictions import Predictions
 from catpose.errors import InputError
 from catpose.experiment import build, datasets, workdir
 from catpose.experiment import config as config_lib
+from catpose.geometry import symmetry
 from catpose.models import parameters
-from catpose.studies.paper import outcomes, page, recipes, results, shared_phases, table_rows
+from catpose.studies.paper import page, recipes, results, shared_phases, table_rows
 from catpose.studies.paper.recipes import Recipe
 from catpose.train import metrics_log
 
@@ -80,7 +82,7 @@ def train(sweep: Sweep) -> None:
     programs: dict[str, dict[Any, Any]] = {}
     loaded: dict[str, Dataset] = {}
     for (row, seed), chain in sweep.chains.items():
-        if outcomes.path(chain[-1], sweep.split).is_file():
+        if shared_phases.file_of(chain[-1], sweep.split).is_file():
             continue
 
         def load(config: config_lib.Config) -> Dataset:
@@ -93,7 +95,7 @@ def train(sweep: Sweep) -> None:
         shared_phases.train(chain, load, programs=programs, begins_fn=say)
         if row in sweep.rows:
             data = load(chain[-1].config)
-            outcomes.evaluate(chain[-1], data, sweep.split, programs=programs)
+            shared_phases.predict(chain[-1], data, sweep.split, programs=programs)
 
 
 def _load(config: config_lib.Config, split: str, loaded: dict[str, Dataset]) -> Dataset:
@@ -113,12 +115,15 @@ def _load(config: config_lib.Config, split: str, loaded: dict[str, Dataset]) -> 
 
 def collect(sweep: Sweep, absent: Mapping[str, str]) -> results.Results:
     """Everything that has been evaluated; absent: by further row, why it is not trained."""
-    found = {
-        row: [outcomes.read(sweep.chains[row, n][-1], sweep.split) for n in range(sweep.seeds)]
-        for row in sweep.rows
-    }
-    categories = workdir.read_categories(sweep.chains[sweep.rows[0], 0][-1].folder)
-    return results.Results(categories, found, absent)
+
+    def read(row: str, seed: int) -> Predictions:
+        return predictions.read(shared_phases.file_of(sweep.chains[row, seed][-1], sweep.split))
+
+    found = {row: [read(row, seed) for seed in range(sweep.seeds)] for row in sweep.rows}
+    last = sweep.chains[sweep.rows[0], 0][-1]
+    truth = shared_phases.read_truth(last, sweep.split)
+    orders = symmetry.orders(dict(last.config.data.symmetry), truth.categories)
+    return results.Results(truth, found, absent, orders if (orders != 1).any() else None)
 
 
 def write(
@@ -248,6 +253,6 @@ def representations(sweep: Sweep, found: results.Results) -> str:
     costs = {
         row: (counts(sweep, row)["pose_networks"], seconds(sweep, row))
         for row in rows
-        if row in found.outcomes
+        if row in found.predictions
     }
     return results.comparison_markdown(found, table_rows.REPRESENTATIONS, costs)

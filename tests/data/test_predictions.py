@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import examples, labels
+from catpose.data import examples, labels, predictions
+from catpose.data.predictions import GIVEN
 from catpose.errors import InputError
-from catpose.evaluation import prediction_files
 
 PASCAL3D = (
     *("aeroplane", "bicycle", "boat", "bottle", "bus", "car"),
@@ -64,20 +64,20 @@ def test_every_form_of_a_pose(tmp_path, form, suffix):
         path.write_text(json.dumps(rows))
     else:
         path.write_text("\n".join(map(json.dumps, rows)) + "\n\n")
-    found = prediction_files.read(path)
+    found = predictions.read(path)
     assert found.id.tolist() == ["a", "b"]
-    assert found.category.tolist() == ["", "car"]
+    assert found.category[GIVEN].tolist() == ["", "car"]
     assert found.frame.tolist() == ["camera", "camera"]
-    np.testing.assert_allclose(found.rotation, [EXPECTED, EXPECTED], atol=1e-12)
+    np.testing.assert_allclose(found.rotation[GIVEN], [EXPECTED, EXPECTED], atol=1e-12)
     assert found.probabilities is None
 
 
 def test_an_object_by_id(tmp_path):
     path = tmp_path / "p.json"
     path.write_text(json.dumps({"a": ANGLES, "b": {**ANGLES, "category": "bus"}}))
-    found = prediction_files.read(path)
+    found = predictions.read(path)
     assert found.id.tolist() == ["a", "b"]
-    assert found.category.tolist() == ["", "bus"]
+    assert found.category[GIVEN].tolist() == ["", "bus"]
 
 
 def test_what_launch_predict_prints_with_an_id(tmp_path):
@@ -87,7 +87,7 @@ def test_what_launch_predict_prints_with_an_id(tmp_path):
     }  # fmt: skip
     path = tmp_path / "p.jsonl"
     path.write_text(json.dumps(line))
-    found = prediction_files.read(path)
+    found = predictions.read(path)
     assert found.categories == ("bus", "car")
     assert found.probabilities.tolist() == [[0.2, 0.8]]
 
@@ -96,9 +96,9 @@ def test_frames_are_kept(tmp_path):
     rows = [{"id": name, "frame": name, **FORMS["columns"]} for name in ("upright", "paper")]
     # Angles say the same in every frame.
     rows += [{"id": "c", **ANGLES, "frame": "paper"}]
-    found = prediction_files.read(write_csv(tmp_path / "p.csv", rows))
+    found = predictions.read(write_csv(tmp_path / "p.csv", rows))
     assert found.frame.tolist() == ["upright", "paper", "camera"]
-    np.testing.assert_allclose(found.rotation, [EXPECTED] * 3, atol=1e-12)
+    np.testing.assert_allclose(found.rotation[GIVEN], [EXPECTED] * 3, atol=1e-12)
 
 
 def test_the_most_probable_category_where_none_is_named(tmp_path):
@@ -107,16 +107,16 @@ def test_the_most_probable_category_where_none_is_named(tmp_path):
         {"id": "b", **ANGLES, "probability_bus": 0.7, "probability_car": 0.3, "category": "car"},
         {"id": "c", **ANGLES},
     ]
-    found = prediction_files.read(write_csv(tmp_path / "p.csv", rows))
-    assert found.category.tolist() == ["bus", "car", ""]
+    found = predictions.read(write_csv(tmp_path / "p.csv", rows))
+    assert found.category[GIVEN].tolist() == ["bus", "car", ""]
     assert np.isnan(found.probabilities[2]).all()
 
 
-@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl"])
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "npz"])
 def test_what_is_written_reads_back_exactly(tmp_path, suffix):
     generator = np.random.default_rng(0)
     count = 20
-    written = prediction_files.checked(
+    written = predictions.checked(
         [f'{i}, "quoted" ü' for i in range(count)],
         Rotation.random(count, generator).as_matrix().astype(np.float32),
         frame=np.array(["camera", "paper"])[generator.integers(0, 2, count)],
@@ -127,18 +127,51 @@ def test_what_is_written_reads_back_exactly(tmp_path, suffix):
         categories=("bus", "car"),
     )
     path = tmp_path / "new" / f"p.{suffix}"
-    prediction_files.write(written, path)
-    found = prediction_files.read(path)
+    predictions.write(written, path)
+    found = predictions.read(path)
     assert found.categories == written.categories
-    for one, other in zip(written[:5], found[:5], strict=True):
-        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(found.rotation[GIVEN], written.rotation[GIVEN])
+    np.testing.assert_array_equal(found.category[GIVEN], written.category[GIVEN])
+    for name in ("id", "frame", "probabilities"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(written, name))
+
+
+def test_arrays_hold_every_fusion_and_network(tmp_path):
+    generator = np.random.default_rng(1)
+    written = predictions.Predictions(
+        id=np.array(["a", "b"]),
+        rotation={n: Rotation.random(2, generator).as_matrix() for n in ("top1", "oracle")},
+        frame=np.array(["paper", "camera"]),
+        category={"top1": np.array(["car", "bus"]), "oracle": np.array(["bus", "bus"])},
+        probabilities=np.float32([[0.2, 0.8], [0.6, 0.4]]),
+        categories=("bus", "car"),
+        network_rotation=Rotation.random(4, generator).as_matrix().reshape(2, 2, 3, 3),
+    )
+    predictions.write(written, tmp_path / "p.npz")
+    found = predictions.read(tmp_path / "p.npz")
+    assert found.categories == written.categories
+    assert list(found.rotation) == ["top1", "oracle"]
+    np.testing.assert_array_equal(found.rotation["oracle"], written.rotation["oracle"])
+    for name in ("id", "frame", "probabilities", "network_rotation"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(written, name))
+    assert {name: own.tolist() for name, own in found.category.items()} == {
+        "top1": ["car", "bus"], "oracle": ["bus", "bus"]
+    }  # fmt: skip
+    one_line(predictions.write, written, tmp_path / "p.csv", match=r"^several fusions .*top1, or")
+    one_line(predictions.only, written, "weighted", match=r"^no fusion 'weighted'; known: top1, or")
+    predictions.write(predictions.only(written, "top1"), tmp_path / "p.csv")
+    np.savez(tmp_path / "q.npz", other=np.zeros(2))
+    one_line(predictions.read, tmp_path / "q.npz", match=r"q\.npz does not hold predictions: ")
+    (tmp_path / "r.npz").write_text("no archive")
+    one_line(predictions.read, tmp_path / "r.npz", match=r"r\.npz does not hold predictions: ")
+    one_line(predictions.read, tmp_path / "s.npz", match=r"^cannot read .*s\.npz: No such file")
 
 
 def test_rounded_matrices_become_rotations(tmp_path):
     rounded = np.round(EXPECTED, 3)
     row = {"id": "a", "rotation": rounded.tolist()}
     (tmp_path / "p.json").write_text(json.dumps([row]))
-    (found,) = prediction_files.read(tmp_path / "p.json").rotation
+    (found,) = predictions.read(tmp_path / "p.json").rotation[GIVEN]
     np.testing.assert_allclose(found @ found.T, np.eye(3), atol=1e-14)
     np.testing.assert_allclose(found, Rotation.from_matrix(rounded).as_matrix(), atol=1e-12)
 
@@ -173,7 +206,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("rows", "message"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_predictions(tmp_path, rows, message):
-    one_line(prediction_files.read, write_csv(tmp_path / "p.csv", rows), match=message)
+    one_line(predictions.read, write_csv(tmp_path / "p.csv", rows), match=message)
 
 
 @pytest.mark.parametrize(
@@ -194,16 +227,14 @@ def test_what_is_no_table(tmp_path, name, content, message):
     path = tmp_path / (name or "none.csv")
     if name:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    one_line(prediction_files.read, path, match=message)
+    one_line(predictions.read, path, match=message)
 
 
 def test_writing_where_one_cannot(tmp_path):
-    found = prediction_files.checked(["a"], np.eye(3)[None])
-    one_line(prediction_files.write, found, tmp_path / "p.txt", match=r"must end in \.csv")
+    found = predictions.checked(["a"], np.eye(3)[None])
+    one_line(predictions.write, found, tmp_path / "p.txt", match=r"must end in \.npz, \.csv")
     (tmp_path / "file").write_text("")
-    one_line(
-        prediction_files.write, found, tmp_path / "file" / "p.csv", match=r"^cannot write .*p\.csv"
-    )
+    one_line(predictions.write, found, tmp_path / "file" / "p.csv", match=r"^cannot write .*p\.csv")
 
 
 # ---- labels ----

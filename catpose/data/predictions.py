@@ -1,0 +1,268 @@
+"""Predictions: what a system says of objects, and the files that hold it.
+
+A file ends in .npz and holds everything, or is CSV, JSON or JSON lines with one object a line and
+one pose of it: `id`, a pose (see `catpose.data.pose_table`), and where the system names a
+category, `category`. Optional `frame`, and probabilities of the categories (columns
+`probability_<category>`, in JSON also an object `probabilities`); the most probable one is the
+category of an object that names none. Other columns are ignored.
+"""
+
+import csv
+import io
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from catpose.data import disk_cache, pose_table
+from catpose.errors import InputError
+
+PROBABILITY = "probability_"
+GIVEN = "given"  # the fusion of predictions that do not say how they were made
+
+
+class Predictions(NamedTuple):
+    """What a system says of N objects.
+
+    Rotations are kept in the frame in which they were predicted, because to and from "paper" no
+    conversion keeps every rotation.
+
+    Attributes:
+      id: (N,) str, unique.
+      rotation: by fusion, (N, 3, 3), each rotation in its own `frame`.
+      frame: (N,) str.
+      category: by fusion, (N,) str, "" where the system names none.
+      probabilities: (N, K) of `categories`, NaN where unknown; None where no object has any.
+      categories: K names.
+      network_rotation: (N, K, 3, 3), what each category's own pose network says; None of systems
+        that have no such networks.
+    """
+
+    id: np.ndarray
+    rotation: Mapping[str, np.ndarray]
+    frame: np.ndarray
+    category: Mapping[str, np.ndarray]
+    probabilities: np.ndarray | None = None
+    categories: tuple[str, ...] = ()
+    network_rotation: np.ndarray | None = None
+
+
+def only(found: Predictions, fusion: str = "") -> Predictions:
+    """Predictions of one fusion alone.
+
+    Args:
+      found: predictions.
+      fusion: its name; "" for the only one.
+
+    Raises:
+      InputError: no such fusion, or several and none is named.
+    """
+    name = next(iter(found.rotation)) if not fusion and len(found.rotation) == 1 else fusion
+    if name not in found.rotation:
+        said = f"no fusion '{fusion}'" if fusion else "several fusions and none is chosen"
+        raise InputError(f"{said}; known: {', '.join(found.rotation)} (--fusion=NAME)")
+    return found._replace(
+        rotation={name: found.rotation[name]}, category={name: found.category[name]}
+    )
+
+
+def checked(
+    ids: Sequence[str] | np.ndarray,
+    rotation: np.ndarray,
+    *,
+    frame: str | np.ndarray = "camera",
+    category: Sequence[str] | np.ndarray | None = None,
+    probabilities: np.ndarray | None = None,
+    categories: tuple[str, ...] = (),
+    where: Sequence[str] | None = None,
+) -> Predictions:
+    """Predictions from arrays.
+
+    Args:
+      ids: N different names.
+      rotation: (N, 3, 3); rounding is repaired, see `pose_table.nearest_rotations`.
+      frame: of all rotations, or of each.
+      category: N names; the most probable ones where None.
+      probabilities: (N, K).
+      categories: K names, the columns of `probabilities`.
+      where: what to call each object in a message.
+
+    Raises:
+      InputError: an id twice, or a matrix that is not a rotation.
+    """
+    ids = np.asarray(ids, dtype=np.str_).reshape(-1)
+    where = [f"'{name}'" for name in ids] if where is None else where
+    first: dict[str, int] = {}
+    for i, name in enumerate(ids.tolist()):
+        if name in first:
+            raise InputError(f"{where[i]}: the id '{name}' is also that of {where[first[name]]}")
+        first[name] = i
+    if category is None:
+        category = [""] * len(ids)
+    category = np.asarray(category, dtype=np.str_).reshape(-1)
+    if probabilities is not None and len(ids):
+        most = np.array(categories)[np.nan_to_num(probabilities, nan=-1.0).argmax(1)]
+        unnamed = (category == "") & ~np.isnan(probabilities).all(axis=1)
+        category = np.where(unnamed, most, category)
+    return Predictions(
+        ids,
+        {GIVEN: pose_table.nearest_rotations(rotation, where)},
+        np.broadcast_to(np.asarray(frame, dtype=np.str_), ids.shape),
+        {GIVEN: category},
+        probabilities,
+        categories,
+    )
+
+
+def read(path: str | pathlib.Path) -> Predictions:
+    """Reads a predictions file.
+
+    Raises:
+      InputError: whatever `pose_table.read` and `pose_table.poses` raise; a row without an id, an
+        id twice, a matrix that is not a rotation, an invalid probability.
+    """
+    path = pathlib.Path(path).expanduser()
+    if path.suffix.lower() == ".npz":
+        return _read_arrays(path)
+    read_rows = pose_table.read(path)
+    without = [row.where for row in read_rows if row.values.get("id") in (None, "")]
+    if len(without) == len(read_rows):
+        raise InputError(f"{path} has no ids; give each row the id of its object, as the labels do")
+    if without:
+        raise InputError(f"{without[0]}: no id; give each row the id of its object")
+    rotation, frame = pose_table.poses(read_rows)
+    named = [_probabilities(row) for row in read_rows]
+    categories = tuple(dict.fromkeys(name for values in named for name in values))
+    probabilities = None
+    if categories:
+        probabilities = np.full((len(named), len(categories)), np.nan)
+        for i, values in enumerate(named):
+            for name, value in values.items():
+                probabilities[i, categories.index(name)] = value
+    return checked(
+        [str(row.values["id"]) for row in read_rows],
+        rotation,
+        frame=frame,
+        category=[str(row.values.get("category") or "") for row in read_rows],
+        probabilities=probabilities,
+        categories=categories,
+        where=[row.where for row in read_rows],
+    )
+
+
+def _probabilities(row: pose_table.Row) -> dict[str, float]:
+    columns = {
+        name.removeprefix(PROBABILITY): pose_table.number(row, name)
+        for name in row.values
+        if name.startswith(PROBABILITY)
+    }
+    inner = row.values.get("probabilities")
+    if isinstance(inner, Mapping):
+        inside = pose_table.Row(f"{row.where}, probabilities", inner)
+        columns |= {str(name): pose_table.number(inside, name) for name in inner}
+    return columns
+
+
+def _read_arrays(path: pathlib.Path) -> Predictions:
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        fields: dict[str, Any] = {"categories": tuple(arrays.pop("categories").tolist())}
+        for name, values in arrays.items():
+            field, _, fusion = name.partition(".")
+            if fusion:
+                fields.setdefault(field, {})[fusion] = values
+            else:
+                fields[field] = values
+        return Predictions(**fields)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} does not hold predictions: {error}") from error
+
+
+def write(predictions: Predictions, path: pathlib.Path) -> None:
+    """Writes a file that `read` gives back exactly.
+
+    Args:
+      predictions: of one fusion alone, where the file is not .npz; see `only`.
+      path: its ending (.npz, .csv, .json, .jsonl) says the form.
+
+    Raises:
+      InputError: another ending, or the file cannot be written.
+    """
+    texts = {".npz": _arrays, ".csv": _csv, ".json": _json, ".jsonl": _json_lines}
+    if path.suffix.lower() not in texts:
+        raise InputError(f"{path} must end in {', '.join(texts)}")
+    content = texts[path.suffix.lower()](predictions)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        disk_cache.write_whole(path, content)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _arrays(predictions: Predictions) -> bytes:
+    arrays = {}
+    for field, values in predictions._asdict().items():
+        if isinstance(values, Mapping):  # by fusion
+            arrays |= {f"{field}.{fusion}": own for fusion, own in values.items()}
+        elif values is not None:
+            arrays[field] = np.asarray(values)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def _given(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """The rotations and categories of the only fusion."""
+    one = only(predictions)
+    (rotation,), (category,) = one.rotation.values(), one.category.values()
+    return rotation, category
+
+
+def _known(predictions: Predictions, i: int) -> dict[str, float]:
+    if predictions.probabilities is None:
+        return {}
+    pairs = zip(predictions.categories, predictions.probabilities[i].tolist(), strict=True)
+    return {name: value for name, value in pairs if np.isfinite(value)}
+
+
+def _entries(predictions: Predictions) -> list[dict[str, object]]:
+    rotation, category = _given(predictions)
+    entries = []
+    for i, name in enumerate(predictions.id):
+        entry: dict[str, object] = {"id": str(name)}
+        if category[i]:
+            entry["category"] = str(category[i])
+        entry |= {"frame": str(predictions.frame[i]), "rotation": rotation[i].tolist()}
+        known = _known(predictions, i)
+        entries.append(entry | ({"probabilities": known} if known else {}))
+    return entries
+
+
+def _json(predictions: Predictions) -> bytes:
+    return (json.dumps(_entries(predictions), indent=1) + "\n").encode()
+
+
+def _json_lines(predictions: Predictions) -> bytes:
+    return "".join(json.dumps(entry) + "\n" for entry in _entries(predictions)).encode()
+
+
+def _csv(predictions: Predictions) -> bytes:
+    rotation, category = _given(predictions)
+    columns = [PROBABILITY + name for name in predictions.categories]
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["id", "category", "frame", *pose_table.MATRIX, *columns])
+    for i in range(len(predictions.id)):
+        known = _known(predictions, i)
+        # repr is the shortest text that reads back as the same number.
+        numbers = [repr(value) for value in rotation[i].ravel().tolist()]
+        shares = [repr(known[name]) if name in known else "" for name in predictions.categories]
+        lead = [predictions.id[i], category[i], predictions.frame[i]]
+        writer.writerow([*lead, *numbers, *shares])
+    return file.getvalue().encode()
