@@ -1,6 +1,6 @@
 """What is on a photo and how it is turned: a trained run as one function.
 
-Rotations and angles are in frame "camera" (README, Conventions); boxes are x0, y0, x1, y1 in
+Rotations and angles are in frame "camera" (docs/conventions.md); boxes are x0, y0, x1, y1 in
 pixels, 0-based, x1 and y1 exclusive.
 """
 

@@ -77,11 +77,11 @@ _EASY = {**_CLEAR, "difficult": False}  # RenderForCNN's word
 PROTOCOLS = {
     "catpose": Protocol(
         description="catpose's own: every object of the labels, class mean, geodesic",
-        source="README, Conventions.",
+        source="docs/conventions.md.",
     ),
     "catpose_gated": Protocol(
         description="catpose's own, an object of the wrong category is a miss",
-        source="README, Conventions: the gated accuracies, and the same gate on the median.",
+        source="docs/conventions.md: the gated accuracies, and the same gate on the median.",
         category="gated",
     ),
     "paper": Protocol(

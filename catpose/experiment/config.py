@@ -158,7 +158,7 @@ class Config:
     )
     frame: str = fields.key(
         "upright",
-        "frame in which poses are learned (README, Conventions)",
+        "frame in which poses are learned (docs/conventions.md)",
         fields.one_of(viewpoint.FRAMES),
     )
     steps_per_call: int = fields.key(
