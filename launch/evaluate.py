@@ -17,7 +17,8 @@ WORKDIR = OPTIONS.string("workdir", None, "a training run's folder")
 PREDICTIONS = OPTIONS.string("predictions", None, "a file: .csv, .json, .jsonl or .npz")
 PROTOCOL = OPTIONS.list("protocol", ["catpose"], "name, several with commas, or list")
 DATA = OPTIONS.string(
-    "data", None, "labels: a table, a folder with manifest.csv, or a built PASCAL3D+; with "
+    "data", None, "labels: a table, a folder with manifest.csv, a built PASCAL3D+, or "
+    "READER:FOLDER for a dataset of a plugin; with "
     "--workdir, another folder for the run's data, or another seed where they are shapes"
 )  # fmt: skip
 SPLIT = OPTIONS.string("split", "test", "which objects; empty for all of a folder's")
@@ -53,11 +54,12 @@ def main() -> None:
 
 
 def _score_file(chosen: Mapping[str, Any]) -> None:
-    from catpose.data import labels, predictions
+    from catpose.data import predictions
+    from catpose.experiment import datasets
 
     path = pathlib.Path(PREDICTIONS.value)
     found = predictions.only(predictions.read(path), FUSION.value or "")
-    truth = labels.read(DATA.value, SPLIT.value)
+    truth = datasets.read_labels(DATA.value, SPLIT.value)
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
     for name, protocol in chosen.items():
         _report(truth, found, name, protocol, str(path), folder, f"{path.stem}-{name}")

@@ -14,9 +14,12 @@ from typing import Any
 from catpose.errors import InputError
 from catpose.launch import command
 
-DATASETS = ("pascal3d", "objectnet3d", "stanford_cars", "rendered", "manifest", "models")
 OPTIONS = command.Options()
-DATASET = OPTIONS.enum("dataset", None, DATASETS, "what to prepare", required=True)
+DATASET = OPTIONS.string(
+    "dataset", None,
+    "what to prepare: pascal3d, objectnet3d, stanford_cars, rendered, manifest or models",
+    required=True,
+)  # fmt: skip
 MANUAL_DIR = OPTIONS.string("manual_dir", None, "where the downloads are", required=True)
 OUTPUT_DIR = OPTIONS.string("output_dir", None, "where results go", required=True)
 VARIANT = OPTIONS.string("variant", "paper", "of PASCAL3D+ and ObjectNet3D: paper, easy, all")
@@ -44,22 +47,24 @@ def main() -> None:
 
 
 def _prepare(name: str, source: str, output: pathlib.Path) -> Any:
-    # The libraries take seconds to load: a wrong flag is told before.
-    from catpose.data import manifest
     from catpose.data.pascal3d import dataset as pascal3d
-    from catpose.data.render_for_cnn import read as rendered
+    from catpose.data.pascal3d import layout
     from catpose.data.stanford_cars import dataset as stanford_cars
+    from catpose.experiment import config, datasets
 
+    kind, root = name, source
     if name == "stanford_cars":
         stanford_cars.prepare(source, output)
-        return manifest.read(output)
-    if name == "manifest":
-        return manifest.read(pathlib.Path(source))
-    if name == "rendered":
-        categories = tuple(dict.fromkeys(rendered.SYNSETS.values()))
-        return rendered.read(source, categories=categories, tilt_sign=TILT.value)
-    report = pascal3d.build(source, output, dataset=name, variant=VARIANT.value)
-    return pascal3d.read(report["folder"])
+        kind, root = "manifest", str(output)
+    elif name in layout.RELEASES:
+        report = pascal3d.build(source, output, dataset=name, variant=VARIANT.value)
+        root = report["folder"]
+    known = [other for other in datasets.READERS if other != "shapes"]
+    if kind not in known:
+        raise InputError(
+            f"--dataset is '{name}'; it can be {', '.join([*known, 'stanford_cars', 'models'])}"
+        )
+    return datasets.read(config.Data(kind=kind, root=root, rendered_tilt=TILT.value))
 
 
 def _models(source: str, output: pathlib.Path) -> None:

@@ -45,6 +45,15 @@ def read(path: str | pathlib.Path, split: str = "test") -> Examples:
             rows = [rows[i] for i in _of_split(names, split, origin)]
         return checked(_table(rows), origin)
     found = (manifest if (path / "manifest.csv").is_file() else pascal3d).read(path)
+    return of_split(found, split, origin)
+
+
+def of_split(found: Examples, split: str, origin: str) -> Examples:
+    """Labels of one split, or of all for "".
+
+    Raises:
+      InputError: no such split, or two examples of one id.
+    """
     found = examples.take(found, _of_split(found.split, split, origin))
     return checked(found, f"{origin}, {split}" if split else origin)
 

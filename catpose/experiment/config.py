@@ -25,7 +25,11 @@ NEAREST = 1.2  # half diagonals of an object from its middle to the eye
 class Data:
     """Where images and labels come from, and how much of a photo the network sees."""
 
-    kind: str = fields.key("manifest", "what the data are: manifest, shapes, pascal3d, objectnet3d")
+    kind: str = fields.key(
+        "manifest",
+        "what the data are: manifest, shapes, pascal3d, objectnet3d, rendered, or a plugin's; see "
+        "READERS in catpose/experiment/datasets.py",
+    )
     root: str = fields.key(
         "", "the folder with manifest.csv and images/, or what launch.prepare built"
     )

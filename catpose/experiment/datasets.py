@@ -1,14 +1,85 @@
 """From a config to the images that a run trains on and is evaluated on."""
 
+import dataclasses
+from collections.abc import Callable
+
 import numpy as np
 
-from catpose.data import crop_cache, examples, manifest, online_rendering, shapes_dataset
+from catpose.data import crop_cache, examples, labels, manifest, online_rendering, shapes_dataset
+from catpose.data.categories import CATEGORIES
 from catpose.data.pascal3d import dataset as pascal3d
-from catpose.data.pascal3d import layout as releases
 from catpose.data.render_for_cnn import read as rendered
 from catpose.errors import InputError
 from catpose.experiment import config as config_lib
 from catpose.synthetic import domain_randomization, view_density
+
+
+def _read_shapes(data: config_lib.Data, show_progress: bool) -> examples.Dataset:
+    return shapes_dataset.load(
+        num_images=data.num_images,
+        seed=data.seed,
+        resolution=data.resolution,
+        cache_dir=data.cache_dir,
+        show_progress=show_progress,
+    )
+
+
+def _read_manifest(data: config_lib.Data, show_progress: bool) -> examples.Examples:
+    return manifest.read(data.root, tuple(data.categories))
+
+
+def _read_release(data: config_lib.Data, show_progress: bool) -> examples.Examples:
+    return pascal3d.read(data.root, dataset=data.kind, variant=data.variant)
+
+
+def _read_rendered(data: config_lib.Data, show_progress: bool) -> examples.Examples:
+    return rendered.read(
+        data.rendered or data.root,
+        categories=tuple(data.categories) or CATEGORIES,
+        tilt_sign=data.rendered_tilt,
+        max_per_category=data.rendered_per_category,
+        show_progress=show_progress,
+    )
+
+
+# By `config.data.kind`: (`config.data`, whether to show bars) -> encoded examples, which are then
+# decoded and kept, or a Dataset of decoded ones.
+READERS: dict[str, Callable[[config_lib.Data, bool], examples.Examples | examples.Dataset]] = {
+    "shapes": _read_shapes,
+    "manifest": _read_manifest,
+    "pascal3d": _read_release,
+    "objectnet3d": _read_release,
+    "rendered": _read_rendered,
+}
+
+
+def read(data: config_lib.Data, show_progress: bool = True) -> examples.Examples | examples.Dataset:
+    """What the reader that `data.kind` names makes of `data`, in the categories of `data`.
+
+    Raises:
+      InputError: an unknown kind, or whatever the reader says of its files.
+    """
+    if data.kind not in READERS:
+        raise InputError(f"config.data.kind is '{data.kind}'; it can be {', '.join(READERS)}")
+    found = READERS[data.kind](data, show_progress)
+    if data.categories and isinstance(found, examples.Examples):
+        return examples.of_categories(found, tuple(data.categories))
+    return found
+
+
+def read_labels(where: str, split: str) -> examples.Examples:
+    """Labels of a table or a folder (see `labels.read`), or "KIND:FOLDER" for a reader of READERS.
+
+    Raises:
+      InputError: nothing there, no such split, or content that is wrong.
+    """
+    kind, colon, folder = where.partition(":")
+    if not (colon and kind in READERS):
+        return labels.read(where, split)
+    found = read(config_lib.Data(kind=kind, root=folder))
+    if isinstance(found, examples.Dataset):
+        raise InputError(f"the data {where} are no files; score a run on them with --workdir")
+    return labels.of_split(found, split, where)
 
 
 def load_dataset(
@@ -25,26 +96,12 @@ def load_dataset(
       InputError: an unknown kind, or whatever the source says of its files.
     """
     data = config.data
-    if data.kind == "shapes":
-        loaded = shapes_dataset.load(
-            num_images={k: n for k, n in data.num_images.items() if only in ("", k)},
-            seed=data.seed,
-            resolution=data.resolution,
-            cache_dir=data.cache_dir,
-            show_progress=show_progress,
-        )
-    elif data.kind == "manifest":
-        loaded = _decoded(config, manifest.read(data.root, tuple(data.categories)), show_progress)
-    elif data.kind in releases.RELEASES:
-        listed = pascal3d.read(data.root, dataset=data.kind, variant=data.variant)
-        if data.categories:
-            listed = examples.of_categories(listed, tuple(data.categories))
-        loaded = _decoded(config, listed, show_progress)
-    else:
-        raise InputError(
-            f"config.data.kind is '{data.kind}'; it can be shapes, manifest, "
-            + " or ".join(releases.RELEASES)
-        )
+    if only:
+        wanted = {name: count for name, count in data.num_images.items() if name == only}
+        data = dataclasses.replace(data, num_images=wanted)
+    loaded = read(data, show_progress)
+    if isinstance(loaded, examples.Examples):
+        loaded = _decoded(config, loaded, show_progress)
     if data.num_train and "train" in loaded.splits:
         fewer = examples.fewer(loaded.splits["train"], data.num_train, seed=config.seed)
         loaded = loaded._replace(splits={**loaded.splits, "train": fewer})
@@ -59,15 +116,8 @@ def load_dataset(
 def _with_rendered(
     config: config_lib.Config, loaded: examples.Dataset, show_progress: bool
 ) -> examples.Dataset:
-    data = config.data
-    listed = rendered.read(
-        data.rendered,
-        categories=loaded.categories,
-        tilt_sign=data.rendered_tilt,
-        max_per_category=data.rendered_per_category,
-        show_progress=show_progress,
-    )
-    more = _decoded(config, listed, show_progress)
+    own = dataclasses.replace(config.data, categories=loaded.categories)
+    more = _decoded(config, _read_rendered(own, show_progress), show_progress)
     return loaded._replace(splits={**loaded.splits, **more.splits}, notes=loaded.notes + more.notes)
 
 

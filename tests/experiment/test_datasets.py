@@ -1,0 +1,64 @@
+"""The table of readers: what a dataset of one's own needs to be trained on and scored."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from catpose.data import examples
+from catpose.errors import InputError
+from catpose.experiment import config, datasets
+
+
+def read_squares(data, show_progress):
+    """A dataset of one's own: a color an object, three objects a split."""
+    color = np.arange(6) * 40
+
+    def read_fn(i):
+        file = io.BytesIO()
+        Image.new("RGB", (9, 7), (int(color[i]), 0, 0)).save(file, "PNG")
+        return file.getvalue()
+
+    return examples.Examples(
+        id=np.array([f"{data.root}{i}" for i in range(6)]),
+        category=np.arange(6, dtype=np.int32) % 2,
+        rotation=np.broadcast_to(np.eye(3, dtype=np.float32), (6, 3, 3)),
+        categories=("ant", "bee"),
+        split=np.array(["train", "test"]).repeat(3),
+        digest="squares",
+        box=np.full((6, 4), np.nan),
+        read_fn=read_fn,
+    )
+
+
+@pytest.fixture(autouse=True)
+def squares(monkeypatch):
+    monkeypatch.setitem(datasets.READERS, "squares", read_squares)
+
+
+def test_a_reader_is_enough_to_load_and_to_score(tmp_path):
+    data = config.Data(kind="squares", root="s", resolution=4, cache_dir=str(tmp_path))
+    loaded = datasets.load_dataset(config.Config(data=data), show_progress=False)
+    assert loaded.categories == ("ant", "bee")
+    assert loaded.splits["test"].id.tolist() == ["s3", "s4", "s5"]
+    assert loaded.splits["test"].image[:, 0, 0, 0].tolist() == [120, 160, 200]
+    truth = datasets.read_labels("squares:s", "test")
+    assert truth.id.tolist() == ["s3", "s4", "s5"]
+    assert truth.origin == "squares:s, test"
+
+
+def test_the_categories_of_the_config_choose_and_order(tmp_path):
+    data = config.Data(kind="squares", categories=("bee",), resolution=4, cache_dir=str(tmp_path))
+    loaded = datasets.load_dataset(config.Config(data=data), show_progress=False)
+    assert loaded.splits["train"].id.tolist() == ["1"]
+    assert loaded.splits["train"].category.tolist() == [0]
+    with pytest.raises(InputError, match="unknown category 'cat' .*; known: ant, bee$"):
+        datasets.read(config.Data(kind="squares", categories=("cat",)))
+
+
+def test_unknown_kinds_and_labels_without_files():
+    with pytest.raises(InputError, match="kind is 'cubes'; it can be shapes, manifest, .*squares$"):
+        datasets.read(config.Data(kind="cubes"))
+    with pytest.raises(InputError, match="^no labels at cubes:x"):
+        datasets.read_labels("cubes:x", "test")
