@@ -1,6 +1,6 @@
 """Named ways in which poses of objects have been scored, as plain data.
 
-Published figures differ in which objects count, in the norm of the error, in how categories are
+Published results differ in which objects count, in the norm of the error, in how categories are
 averaged and in who names the category: the same predictions give 10.2 degrees under one protocol
 and 14.4 under another. A protocol fixes all of it. A variant of one is its `_replace`:
 
@@ -25,9 +25,9 @@ TEST_LISTS = {
 # sqrt(2) |w| and its 2-norm is |w|; both have been divided by sqrt(2) and called the angle.
 NORMS = {"frobenius": 1.0, "two_norm": math.sqrt(0.5)}
 
-# "category": the mean over categories of each category's figure.
+# "category": the mean over categories of each category's value.
 # "weighted": that mean with each category weighing as many as it has objects.
-# "instance": one figure over all objects, as if of one category.
+# "instance": one value over all objects, as if of one category.
 AVERAGES = ("category", "weighted", "instance")
 
 # "oracle": the category is given. Of a run, the pose network of the true category answers.
@@ -151,7 +151,7 @@ PROTOCOLS = {
         **_EASY,
     ),
     "nemo": Protocol(
-        description="NeMo family: ImageNet-val, first object, category figures weighted by images",
+        description="NeMo family: ImageNet-val, first object, category values weighted by images",
         source="Angtian/NeMo, CreatePascal3DNeMo.py (objects[0], no flag is read) and "
         "CalAccuracy.py (the mean, of medians too, is weighted by the number of images); NOVUM "
         "2024 scores the pose alike. Their code does not look for coarse labels; here they are "

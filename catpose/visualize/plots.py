@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int, Num
 
+from catpose import metrics
+from catpose.metrics import METRICS
 from catpose.visualize import style
 
 NUM_READABLE = 20  # up to this many categories get numbers and a panel each
@@ -82,16 +84,8 @@ def category_bars(
     height = 1.4 + (0.17 if many else 0.2 + 0.15 * max(1, len(fusions))) * len(rows)
     with style.sheet(path, 9.0, height, "Every category", where) as figure:
         panels = figure.subplots(1, 2, sharey=True)
-        for panel, key, text, form in zip(
-            panels,
-            ("pose_err_deg", "cat_acc"),
-            (
-                "pose-err: median error in degrees, lower is better",
-                "cat-acc: recall, higher is better",
-            ),
-            ("{:.1f}", "{:.2f}"),
-            strict=True,
-        ):
+        for panel, key in zip(panels, ("pose_err_deg", "cat_acc"), strict=True):
+            metric = METRICS[key]
             series = _series(summary, fusions, key, len(names))
             thick = min(0.82 / max(1, len(series)), 0.41)
             for index, (fusion, color, values) in enumerate(series):
@@ -102,10 +96,12 @@ def category_bars(
                 bars = panel.barh(
                     places, np.nan_to_num(values), thick * 0.9, color=color, label=fusion
                 )
-                text_of = ["no image" if np.isnan(v) else form.format(v) for v in values]
+                text_of = [
+                    "no image" if np.isnan(v) else f"{v:.{metric.digits // 2}f}" for v in values
+                ]
                 panel.bar_label(bars, text_of, padding=2, fontsize=7, color=style.INK)
             panel.axhline(len(names) - 0.5, color=style.INK, lw=0.8)
-            panel.set_title(text, fontsize=9)
+            panel.set_title(metrics.explanation(metric), fontsize=9)
             panel.set_xlim(left=0)
             panel.grid(visible=many, axis="y")
             panel.margins(x=0.12)

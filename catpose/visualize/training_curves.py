@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import ticker
 
+from catpose import metrics
+from catpose.metrics import METRICS
 from catpose.visualize import style
 
 
@@ -14,7 +16,7 @@ def loss_curves(
     path: style.Path,
     where: str = "",
 ) -> None:
-    """Draw the training losses and, where there are several, the validation figures by step.
+    """Draw the training losses and, where there are several, the validation metrics by step.
 
     Args:
       records: lines of metrics.jsonl. A training line has step, phase, loss and optionally
@@ -30,7 +32,7 @@ def loss_curves(
     last = max(
         [stop for _, _, stop in phases] + [r["step"] for r in train + [*evaluations.values()]] + [1]
     )
-    several = len(evaluations) > 1  # one alone is no curve: the report has its figures
+    several = len(evaluations) > 1  # one alone is no curve: the report has its metrics
     with style.sheet(path, 9.0, 6.2 if several else 3.6, "Training", where) as figure:
         panels = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
         _draw_losses(panels[0], train)
@@ -44,17 +46,18 @@ def loss_curves(
 def _draw_validation(panel, records):
     steps = [r["step"] for r in records]
     fusions = [f for f in style.FUSION_COLORS if any(f in r for r in records)]
+    pose_err, cat_acc = METRICS["pose_err_deg"], METRICS["cat_acc"]
     for index, fusion in enumerate(fusions):
         values = style.floats(r.get(fusion, {}).get("pose_err_deg") for r in records)
         color = style.color_of(fusion, index)
-        panel.plot(steps, values, "o-", color=color, ms=3, label=f"pose-err, {fusion}")
+        panel.plot(steps, values, "o-", color=color, ms=3, label=f"{pose_err.label}, {fusion}")
     right = panel.twinx()
     # The category comes from the category network alone, whatever the fusion.
     values = style.floats(r.get(fusions[0], {}).get("cat_acc") for r in records)
-    right.plot(steps, values, "s--", color=style.INK, ms=3, label="cat-acc (right axis)")
-    right.set(ylim=(0, 1.02), ylabel="cat-acc")
+    right.plot(steps, values, "s--", color=style.INK, ms=3, label=f"{cat_acc.label} (right axis)")
+    right.set(ylim=(0, 1.02), ylabel=cat_acc.label)
     right.grid(visible=False)
-    panel.set(ylabel="pose-err (degrees)", title="Validation")
+    panel.set(ylabel=metrics.heading(pose_err), title="Validation")
     panel.set_ylim(bottom=0)
     handles = [*panel.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
     panel.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.5, -0.2))
