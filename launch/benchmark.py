@@ -162,11 +162,9 @@ def _latency(run):
 
     from catpose import predict
     from catpose.bench import programs
-    from catpose.train import run_setup
+    from catpose.train import phase_run
 
-    at = run_setup.initial_state(run)
-    variables = {"params": at.params, "batch_stats": at.batch_stats}
-    predictor = predict.from_variables(run.model, variables)
+    predictor = predict.from_variables(run.model, phase_run.initial_state(run).variables)
     photo = np.resize(run.dataset.splits["train"].image[0], (480, 640, 3))
     return programs.whole(lambda: predictor(photo, box=(100, 60, 500, 400)).rotation, 1)
 

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 import catpose
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, workdir
-from catpose.train import state
+from catpose.train import step as train_step
 from catpose.visualize import axes, category_models, overlay
 from tests.support import tiny
 from tests.support.paths import ROOT
@@ -58,7 +58,7 @@ def save_run(folder, config, scored):
         workdir.write_categories(folder, CATEGORIES)
         with checkpoint.open_manager(folder / "checkpoints") as manager:
             for step, score, variables in scored:
-                saved = state.create(jax.random.key(0), variables)
+                saved = train_step.create_state(jax.random.key(0), variables)
                 checkpoint.save(manager, step, saved._replace(step=jnp.int32(step)), score)
             manager.wait_until_finished()
     return folder

@@ -19,7 +19,8 @@ from catpose.data import examples, online_rendering
 from catpose.experiment import config as config_lib
 from catpose.experiment import datasets, phases
 from catpose.synthetic.objects import catalogue
-from catpose.train import input_pipeline, run_setup, state, step
+from catpose.train import input_pipeline, phase_run, run_setup, step
+from catpose.train.step import TrainState
 
 
 class Program(NamedTuple):
@@ -83,39 +84,39 @@ def parts(run: run_setup.Run, phase: phases.Phase) -> dict[str, Program]:
     "input" makes the batch, "forward" is the loss alone, "gradient" the loss and its gradient. What
     "step" takes beyond "gradient" is the update.
     """
-    tx, at, cache = _entered(run, phase)
+    state, steps = _entered(run, phase)
     records = devices.place(input_pipeline.whole_batch(run, phase, 0), run.config.parallel)
-    prepare = functools.partial(run_setup.prepare_fn(run, phase), jax.random.key(0))
-    made = jax.block_until_ready(jax.jit(prepare)(records, cache))
-    bound = run_setup.objective_fns(run, phase)
+    prepare = functools.partial(phase_run.prepare_fn(run, phase), jax.random.key(0))
+    made = jax.block_until_ready(jax.jit(prepare)(records, steps.cache))
+    bound = phase_run.objective_fns(run, phase)
     key = jax.random.key(0)
 
-    def forward(at: state.TrainState, batch: batches.Batch) -> Any:
-        trained = phases.trainable(at.params, phase)
-        total, (sums, _, batch_stats) = step.objective(trained, at, batch, key, **bound)
+    def forward(state: TrainState, batch: batches.Batch) -> Any:
+        trained = phases.trainable(state.params, phase)
+        total, (sums, _, batch_stats) = step.objective(trained, state, batch, key, **bound)
         return total, sums, batch_stats
 
-    def gradient(at: state.TrainState, batch: batches.Batch) -> Any:
-        trained = phases.trainable(at.params, phase)
-        return jax.grad(step.objective, has_aux=True)(trained, at, batch, key, **bound)
+    def gradient(state: TrainState, batch: batches.Batch) -> Any:
+        trained = phases.trainable(state.params, phase)
+        return jax.grad(step.objective, has_aux=True)(trained, state, batch, key, **bound)
 
     images = phase.batch_size
     found = {
-        "input": _program(prepare, (records, cache), images),
-        "forward": _program(forward, (at, made), images),
-        "gradient": _program(gradient, (at, made), images),
+        "input": _program(prepare, (records, steps.cache), images),
+        "forward": _program(forward, (state, made), images),
+        "gradient": _program(gradient, (state, made), images),
     }
     update = functools.partial(
-        step.train_step, prepare_fn=lambda key, records, cache: cache["made"], tx=tx, **bound
+        step.train_step, prepare_fn=lambda key, records, cache: cache["made"], tx=steps.tx, **bound
     )
-    found["step"] = _stepping(jax.jit(update, donate_argnums=0), at, ({}, {"made": made}), images)
+    update = jax.jit(update, donate_argnums=0)
+    found["step"] = _stepping(update, state, ({}, {"made": made}), images)
     return found
 
 
 def inference(run: run_setup.Run, count: int) -> dict[str, Program]:
     """The network alone on images in memory, and evaluation with all its fusions."""
-    at = run_setup.initial_state(run)
-    variables = devices.replicate({"params": at.params, "batch_stats": at.batch_stats})
+    variables = devices.replicate(phase_run.initial_state(run).variables)
     side = run.model.input_spec.resolution
     image = jnp.zeros((count, side, side, 3), jnp.float32)
 
@@ -141,27 +142,21 @@ def whole(call: Callable[[], Any], images: int) -> Program:
     return Program(call, images, seconds, np.nan, np.nan, 0)
 
 
-def _entered(run: run_setup.Run, phase: phases.Phase) -> tuple[Any, state.TrainState, Any]:
-    """What the phase's first step takes: optimiser, state and caches."""
-    at = run_setup.initial_state(run)
-    tx = run_setup.make_tx(run, phase, at.params)
-    at = devices.replicate(state.enter_phase(at, phase, tx))
-    cache = {name: input_pipeline.cache(run, name, phase, at) for name in phase.sources}
-    return tx, at, cache
+def _entered(run: run_setup.Run, phase: phases.Phase) -> tuple[TrainState, phase_run.PhaseRun]:
+    state = phase_run.enter(run, phase, phase_run.initial_state(run))
+    return state, phase_run.begin(run, phase, state)
 
 
 def _whole(run: run_setup.Run, phase: phases.Phase) -> Program:
-    tx, at, cache = _entered(run, phase)
-    step_fn = run_setup.compile_phase(run, phase, tx)
-    records = next(input_pipeline.batches(run, phase, 0))
+    state, steps = _entered(run, phase)
     images = phase.batch_size * run.config.steps_per_call
-    return _stepping(step_fn, at, (records, cache), images)
+    return _stepping(steps.step_fn, state, (next(steps.records), steps.cache), images)
 
 
-def _stepping(step_fn: Any, at: state.TrainState, others: tuple, images: int) -> Program:
+def _stepping(step_fn: Any, state: TrainState, others: tuple, images: int) -> Program:
     """A step that takes the state of the step before, whose buffers it may use again."""
-    box = [jax.tree.map(jnp.copy, at)]
-    compiled, seconds = _compiled(step_fn, (at, *others))
+    box = [jax.tree.map(jnp.copy, state)]
+    compiled, seconds = _compiled(step_fn, (state, *others))
 
     def call() -> Any:
         box[0], sums = compiled(box[0], *others)

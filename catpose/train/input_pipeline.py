@@ -15,48 +15,48 @@ from catpose import devices, inference, progress
 from catpose.data import augment, batch, disk_cache, online_rendering, sampling
 from catpose.data.predictions import Predictions
 from catpose.experiment import phases
-from catpose.train import run_setup, signals, state
+from catpose.train import run_setup, signals
+from catpose.train.step import TrainState
 
 # What stored features depend on, beside the weights and the images.
 FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
 
 
 def batches(
-    run: run_setup.Run, phase: phases.Phase, start: int
+    run: run_setup.Run, phase: phases.Phase, first_step: int
 ) -> Iterator[dict[str, batch.Records]]:
-    """This process's rows for the phase's calls from step `start` on, placed, without end."""
-    at_step = _reader(run, phase, whole=False)
+    """This process's part of the phase's batches from a step on, on its devices, without end."""
+    read = _reader(run, phase, whole=False)
     count, mode = run.config.steps_per_call, run.config.parallel
 
-    def at_call(at: int) -> dict[str, batch.Records]:
+    def read_call(step: int) -> dict[str, batch.Records]:
         if count == 1:
-            return devices.place(at_step(at), mode)
-        steps = [at_step(at + i) for i in range(count)]
+            return devices.place(read(step), mode)
+        steps = [read(step + i) for i in range(count)]
         return devices.place(jax.tree.map(lambda *rows: np.stack(rows), *steps), mode, axis=1)
 
     # The next batch is read from disk, and put on the device, while that works on this one.
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(at_call, start)
-        for at in itertools.count(start + count, count):
-            ready, coming = coming, pool.submit(at_call, at)
+        coming = pool.submit(read_call, first_step)
+        for step in itertools.count(first_step + count, count):
+            ready, coming = coming, pool.submit(read_call, step)
             yield ready.result()
 
 
-def whole_batch(run: run_setup.Run, phase: phases.Phase, at: int) -> dict[str, batch.Records]:
-    """All processes' rows of the phase's batch at step `at`, on the host."""
-    return _reader(run, phase, whole=True)(at)
+def whole_batch(run: run_setup.Run, phase: phases.Phase, step: int) -> dict[str, batch.Records]:
+    """The batch of a step of the phase, of all processes together, on the host."""
+    return _reader(run, phase, whole=True)(step)
 
 
 def _reader(
     run: run_setup.Run, phase: phases.Phase, *, whole: bool
 ) -> Callable[[int], dict[str, batch.Records]]:
-    pools = {name: run_setup.pools(run, name) for name in phase.sources}
     streamed = {name: not phase.cached_features and streams(run, name) for name in phase.sources}
 
-    def at_step(at: int) -> dict[str, batch.Records]:
-        records, position = {}, 0
+    def read(step: int) -> dict[str, batch.Records]:
+        records, position, seed = {}, 0, run.config.seed
         for name, count in phase.sources.items():
-            index = sampling.balanced(pools[name], batch_size=count, step=at, seed=run.config.seed)
+            index = sampling.balanced(run.pools[name], batch_size=count, step=step, seed=seed)
             own = slice(0, count) if whole else devices.own_rows(count)
             records[name] = batch.records(
                 run.dataset.splits[name],
@@ -68,7 +68,7 @@ def _reader(
             position += count
         return records
 
-    return at_step
+    return read
 
 
 def streams(run: run_setup.Run, split: str) -> bool:
@@ -78,33 +78,27 @@ def streams(run: run_setup.Run, split: str) -> bool:
     return run.dataset.splits[split].image.nbytes > room
 
 
-def cache(
-    run: run_setup.Run, split: str, phase: phases.Phase, current: state.TrainState
-) -> batch.Cache:
+def cache(run: run_setup.Run, split: str, phase: phases.Phase, state: TrainState) -> batch.Cache:
     """A split's images in device memory, or the features of the phase's views of them."""
-    if split == online_rendering.NAME:
-        if split not in run.memo:
-            run.memo[split] = batch.Cache(assets=devices.replicate(run.dataset.engine.assets))
-        return run.memo[split]
-    if not phase.cached_features:
-        if split not in run.memo:
-            images = None if streams(run, split) else run.dataset.splits[split].image
-            run.memo[split] = batch.Cache(
-                image=images if images is None else devices.replicate(images),
-                points=_points(run, split),
-            )
-        return run.memo[split]
-    weights = feature_digest(run, current)
+    held, key, digest = run.caches.data, split, ""
     strengths = phase.augment
-    key = (split, phase.views, strengths, weights)
-    if key not in run.memo:
-        views = [
-            _view_features(run, split, view, strengths, current, weights) for view in phase.views
-        ]
-        run.memo[key] = batch.Cache(
-            features=devices.replicate(np.stack(views, axis=1)), points=_points(run, split)
-        )
-    return run.memo[key]
+    if phase.cached_features:
+        digest = feature_digest(run, state)
+        key = (split, phase.views, strengths, digest)
+    if key in held:
+        return held[key]
+    if split == online_rendering.NAME:
+        held[key] = batch.Cache(assets=devices.replicate(run.dataset.engine.assets))
+    elif phase.cached_features:
+        views = [_view_features(run, split, view, strengths, state, digest) for view in phase.views]
+        features = devices.replicate(np.stack(views, axis=1))
+        held[key] = batch.Cache(features=features, points=_points(run, split))
+    else:
+        image = None
+        if not streams(run, split):
+            image = devices.replicate(run.dataset.splits[split].image)
+        held[key] = batch.Cache(image=image, points=_points(run, split))
+    return held[key]
 
 
 def _points(run: run_setup.Run, split: str) -> jax.Array | None:
@@ -112,11 +106,11 @@ def _points(run: run_setup.Run, split: str) -> jax.Array | None:
     return None if seen is None else devices.replicate(seen.points)
 
 
-def feature_digest(run: run_setup.Run, current: state.TrainState) -> str:
+def feature_digest(run: run_setup.Run, state: TrainState) -> str:
     """Hash of the weights and statistics that make features."""
     leaves = [
         leaf
-        for tree in (current.params, current.batch_stats)
+        for tree in (state.params, state.batch_stats)
         for path, leaf in phases.by_path(tree).items()
         if path.startswith(tuple(f"{start}/" for start in run.model.network.feature_paths))
     ]
@@ -128,7 +122,7 @@ def _view_features(
     name: str,
     view: str,
     strengths: augment.Augment,
-    current: state.TrainState,
+    state: TrainState,
     weights: str,
 ) -> np.ndarray:
     """Features of one view of a split, (N, ...), computed once for these weights and images."""
@@ -144,7 +138,6 @@ def _view_features(
         *model.input_spec[:3],  # not the frame, which changes no image
         reads,
     )
-    variables = {"params": current.params, "batch_stats": current.batch_stats}
 
     def advance(bar: tqdm, count: int) -> None:
         bar.update(count)
@@ -160,7 +153,7 @@ def _view_features(
         ) as bar:
             features = batch.feature_cache(
                 model.network.feature_fn,
-                jax.device_get(variables),
+                jax.device_get(state.variables),
                 split,
                 (view,),
                 input_spec=model.input_spec,
@@ -175,7 +168,7 @@ def _view_features(
 
 
 def evaluate_split(
-    run: run_setup.Run, split: str, phase: phases.Phase, current: state.TrainState
+    run: run_setup.Run, split: str, phase: phases.Phase, state: TrainState
 ) -> Predictions:
     """Predictions for a whole split with the state's weights, without augmentation.
 
@@ -183,11 +176,11 @@ def evaluate_split(
       run: the run.
       split: a name of `run.dataset.splits`.
       phase: says whether the pose networks are tied and whether features are cached.
-      current: the state.
+      state: whose weights predict.
     """
-    last, evaluated = ("evaluated", split), (phase, current.params)
-    if last in run.memo and all(map(operator.is_, run.memo[last][0], evaluated)):
-        return run.memo[last][1]
+    held, evaluated = run.caches.evaluations, (phase, state.params)
+    if split in held and all(map(operator.is_, held[split][0], evaluated)):
+        return held[split][1]
     plain = dataclasses.replace(phase, views=("identity",))
     predict_fn = compile_predict(run, split, tied=phase.tied)
     with progress.bar(
@@ -199,23 +192,23 @@ def evaluate_split(
     ) as bar:
         evaluation = inference.evaluate(
             run.model,
-            {"params": current.params, "batch_stats": current.batch_stats},
+            state.variables,
             run.dataset.splits[split],
             batch_size=run.config.eval.batch_size,
-            cache=cache(run, split, plain, current),
+            cache=cache(run, split, plain, state),
             predict_fn=predict_fn,
             progress_fn=bar.update,
         )
     # The end of training and the report ask for the same.
-    run.memo[last] = evaluated, evaluation
+    held[split] = evaluated, evaluation
     return evaluation
 
 
 def compile_predict(run: run_setup.Run, split: str, *, tied: bool) -> Callable:
     """What predicts batches of a split, see `inference.compile_predict`; compiled once."""
     margin = run.dataset.splits[split].margin
-    key = ("predict", tied, margin)
-    if key not in run.programs:
+    key, programs = ("predict", tied, margin), run.caches.programs
+    if key not in programs:
         model = run.model._replace(tied=tied)
-        run.programs[key] = inference.compile_predict(model, margin)
-    return run.programs[key]
+        programs[key] = inference.compile_predict(model, margin)
+    return programs[key]

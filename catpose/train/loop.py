@@ -10,7 +10,6 @@ Of several processes all do the same; the first one alone reads and writes the r
 """
 
 import contextlib
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -25,11 +24,12 @@ from catpose.train import (
     input_pipeline,
     metrics_log,
     nonfinite,
+    phase_run,
     run_setup,
     signals,
-    state,
     throughput,
 )
+from catpose.train.step import TrainState
 
 
 class Result(NamedTuple):
@@ -40,8 +40,8 @@ class Result(NamedTuple):
       best: the state with the lowest validation pose-err, and its step; None without validation.
     """
 
-    last: state.TrainState
-    best: tuple[int, state.TrainState] | None
+    last: TrainState
+    best: tuple[int, TrainState] | None
 
 
 class Session(NamedTuple):
@@ -52,7 +52,7 @@ class Session(NamedTuple):
       manager: of its checkpoints; None in all processes but the first.
       write_fn: adds a record to its log.
       saved: the step whose checkpoint it began from; None for a fresh start.
-      streak: of batches that were no good.
+      streak: of skipped batches.
     """
 
     run: run_setup.Run
@@ -66,38 +66,38 @@ def train(run: run_setup.Run) -> Result:
     """Trains from the workdir's latest checkpoint, or from the beginning, to the last step.
 
     Raises:
-      Stopped: a signal asked for it (see `stopping`); the latest state is saved.
-      InputError: no room for checkpoints, or `config.max_skipped` batches in a row were no good.
+      Stopped: a signal asked for it (see `signals`); the latest state is saved.
+      InputError: no room for checkpoints, or `config.max_skipped` batches in a row had a NaN or an
+        infinity.
     """
+    last_step = phases.total_steps(run.phases)
     # A signal waits from before the manager's threads begin until they have ended.
-    with signals.deferred(), _opened(run) as manager:
-        saved = _first_knows(manager and manager.latest_step())
-        current = (
-            run_setup.initial_state(run)
-            if saved is None
-            else run_setup.restore_state(run, manager, saved)
-        )
-        if manager and saved != phases.total_steps(run.phases):
-            checkpoint.check_room(run.workdir, run_setup.largest_state(run, current))
+    with signals.deferred(), _checkpoints(run) as manager:
+        saved = _from_first(manager and manager.latest_step())
+        if saved is None:
+            state = phase_run.initial_state(run)
+        else:
+            state = phase_run.restore_state(run, manager, saved)
+        if manager and saved != last_step:
+            checkpoint.check_room(run.workdir, phase_run.largest_state(run))
         with _log(run, saved) as write_fn:
             streak = throughput.Streak(run.config.max_skipped)
             session = Session(run, manager, write_fn, saved, streak)
             for phase, start, stop in phases.spans(run.phases):
-                if int(current.step) < stop:
-                    current = _train_phase(session, phase, start, current)
-            if saved != phases.total_steps(run.phases):
-                _score_and_save(session, run.phases[-1], current, evaluates=True)
+                if int(state.step) < stop:
+                    state = _train_phase(session, phase, start, state)
+            if saved != last_step:
+                _evaluate_and_save(session, run.phases[-1], state, evaluates=True)
         if manager:
             manager.wait_until_finished()
-        step = _first_knows(manager and manager.best_step())
-        best = None
+        step, best = _from_first(manager and manager.best_step()), None
         if step is not None:
-            is_last = step == int(current.step)
-            best = (step, current if is_last else run_setup.restore_state(run, manager, step))
-    return Result(current, best)
+            is_last = step == int(state.step)
+            best = (step, state if is_last else phase_run.restore_state(run, manager, step))
+    return Result(state, best)
 
 
-def _opened(run: run_setup.Run) -> contextlib.AbstractContextManager[Any]:
+def _checkpoints(run: run_setup.Run) -> contextlib.AbstractContextManager[Any]:
     if devices.is_first():
         return checkpoint.open_manager(run.workdir / "checkpoints")
     return contextlib.nullcontext()
@@ -109,99 +109,83 @@ def _log(run: run_setup.Run, saved: int | None) -> contextlib.AbstractContextMan
     return contextlib.nullcontext(lambda record: None)
 
 
-def _first_knows(step: int | None) -> int | None:
-    """A step that the first process knows, or that there is none."""
+def _from_first(step: int | None) -> int | None:
+    """A step, or None, that the first process alone knows, in all of them."""
     found = int(devices.from_first(np.int32(-1 if step is None else step)))
     return None if found < 0 else found
 
 
 def _train_phase(
-    session: Session, phase: phases.Phase, start: int, current: state.TrainState
-) -> state.TrainState:
+    session: Session, phase: phases.Phase, start: int, state: TrainState
+) -> TrainState:
     """Updates from the state's own step to the phase's end."""
     run, config = session.run, session.run.config
-    began = time.monotonic()
-    at, stop = int(current.step), start + phase.steps
-    tx = run_setup.make_tx(run, phase, current.params)
-    if at == start and session.saved != start:
-        current = state.enter_phase(current, phase, tx)
-    clock = throughput.Clock()
+    begin, stop, count = int(state.step), start + phase.steps, config.steps_per_call
     log = throughput.Log(session.write_fn, phase, start, config.log_steps)
-
-    def worked() -> None:
-        clock.pause()
-        seconds = round(time.monotonic() - began, 2)
-        record = {"step": at, "phase": phase.name, "phase_seconds": seconds}
-        session.write_fn({**record, "images_per_second": log.speed(clock)})
-
-    current = devices.replicate(current)
+    state = phase_run.enter(run, phase, state, resumed=begin > start or session.saved == start)
     try:
-        # Stored features can take long to compute: they do not make a signal wait.
-        cache = {name: input_pipeline.cache(run, name, phase, current) for name in phase.sources}
+        # Cached features can take long to compute: they do not make a signal wait.
+        steps = phase_run.begin(run, phase, state)
     except signals.Stopped:
-        worked()
-        _save_and_stop(session, phase, current)
-    step_fn = run_setup.compile_phase(run, phase, tx)
-    records = input_pipeline.batches(run, phase, at)
-    began_at = at
-
-    def told(line: dict[str, Any] | None) -> None:
-        bad = session.streak.add(line["skipped"] if line else [])
-        if bad:
-            raise InputError(nonfinite.message(run, phase, start, current, bad))
-        if line and "loss" in line:
-            bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
-
+        _stop(session, phase, state, log)
     with progress.bar(
         total=phase.steps,
-        initial=at - start,
+        initial=begin - start,
         desc=phase.name,
         unit="step",
         show=run.show_progress,
     ) as bar:
-        while at < stop:
-            evaluates = bool(config.eval.every_steps) and at % config.eval.every_steps == 0
-            saves = at == start or at % config.checkpoint_steps == 0
-            if (saves or evaluates) and at != session.saved:
-                told(log.due(clock))
-                clock.pause()
-                _score_and_save(session, phase, current, evaluates=evaluates)
-            done = range(at - config.steps_per_call + 1, at + 1)
-            if devices.preempted(done) or signals.asked():
-                told(log.due(clock))
-                worked()
-                _save_and_stop(session, phase, current)
+
+        def check(line: dict[str, Any] | None) -> None:
+            bad = session.streak.add(line["skipped"] if line else [])
+            if bad:
+                raise InputError(nonfinite.message(run, phase, start, state, bad))
+            if line and "loss" in line:
+                bar.set_postfix(loss=f"{line['loss']:.3f}", img_s=line["images_per_second"])
+
+        for step in range(begin, stop, count):
+            evaluates = bool(config.eval.every_steps) and step % config.eval.every_steps == 0
+            saves = step == start or step % config.checkpoint_steps == 0
+            if (saves or evaluates) and step != session.saved:
+                check(log.due())
+                log.clock.pause()
+                _evaluate_and_save(session, phase, state, evaluates=evaluates)
+            if devices.preempted(range(step - count + 1, step + 1)) or signals.asked():
+                check(log.due())
+                _stop(session, phase, state, log)
             # After the first call, which compiles, nothing goes to the device or back unasked.
-            with jax.transfer_guard("allow" if at == began_at else "disallow"):
-                current, sums = step_fn(current, next(records), cache)
-            at += config.steps_per_call
-            clock.tick(sums, config.steps_per_call)
-            bar.update(config.steps_per_call)
-            told(log.add(at, sums, clock))
-        told(log.due(clock, last=True))
-    worked()
-    return current
+            with jax.transfer_guard("allow" if step == begin else "disallow"):
+                state, sums = steps.take(state)
+            bar.update(count)
+            check(log.add(step + count, sums, count))
+        check(log.due(last=True))
+    log.end(stop)
+    return state
 
 
-def _save_and_stop(session: Session, phase: phases.Phase, current: state.TrainState) -> NoReturn:
+def _stop(
+    session: Session, phase: phases.Phase, state: TrainState, log: throughput.Log
+) -> NoReturn:
+    step = int(state.step)
+    log.end(step)
     if session.manager:
-        if int(current.step) not in (session.saved, session.manager.latest_step()):
-            _score_and_save(session, phase, current, evaluates=False)
+        if step not in (session.saved, session.manager.latest_step()):
+            _evaluate_and_save(session, phase, state, evaluates=False)
         session.manager.wait_until_finished()
     signals.stop()
 
 
-def _score_and_save(
-    session: Session, phase: phases.Phase, current: state.TrainState, *, evaluates: bool
+def _evaluate_and_save(
+    session: Session, phase: phases.Phase, state: TrainState, *, evaluates: bool
 ) -> None:
     """Saves the state; with its validation metrics, written to the log too, where asked."""
-    run, at, pose_err = session.run, int(current.step), None
+    run, step, pose_err = session.run, int(state.step), None
     if evaluates and "validation" in run.dataset.splits:
-        found = input_pipeline.evaluate_split(run, "validation", phase, current)
+        found = input_pipeline.evaluate_split(run, "validation", phase, state)
         truth = run.dataset.splits["validation"]
         summaries = score.summaries(truth, found, run.model.symmetry)
-        session.write_fn({"step": at, "phase": phase.name, "split": "validation", **summaries})
+        session.write_fn({"step": step, "phase": phase.name, "split": "validation", **summaries})
         # One metric for the whole run, so that states of different phases can be compared.
         pose_err = summaries[run.phases[-1].fusion]["pose_err_deg"]
     if session.manager:
-        checkpoint.save(session.manager, at, current, pose_err)
+        checkpoint.save(session.manager, step, state, pose_err)

@@ -6,13 +6,14 @@ import jax
 import numpy as np
 
 from catpose.experiment import phases
-from catpose.train import input_pipeline, run_setup, state
+from catpose.train import input_pipeline, phase_run, run_setup
+from catpose.train.step import TrainState
 
 _MOST = 5  # examples that a message names
 
 
 def message(
-    run: run_setup.Run, phase: phases.Phase, start: int, current: state.TrainState, steps: list[int]
+    run: run_setup.Run, phase: phases.Phase, start: int, state: TrainState, steps: list[int]
 ) -> str:
     """What to tell of a run that skipped these batches in a row.
 
@@ -20,10 +21,10 @@ def message(
       run: the run.
       phase: the one that skipped the last of them; examples are named of its batches.
       start: the updates before it.
-      current: any state of the phase.
+      state: any state of the phase.
       steps: numbers of the updates that were left out, counted from the run's first, 1.
     """
-    names = _broken(run, phase, current, [step - 1 for step in steps if step > start])
+    names = _broken(run, phase, state, [step - 1 for step in steps if step > start])
     found = (
         f"{len(steps)} batches in a row (steps {steps[0]} to {steps[-1]}, phase '{phase.name}') "
         "had a loss or a gradient that is no number; they changed nothing, and the last "
@@ -41,15 +42,15 @@ def message(
 
 
 def _broken(
-    run: run_setup.Run, phase: phases.Phase, current: state.TrainState, updates: list[int]
+    run: run_setup.Run, phase: phases.Phase, state: TrainState, updates: list[int]
 ) -> list[str]:
     """Names, each once, of the examples in the batches of these updates that have no numbers."""
-    cache = {name: input_pipeline.cache(run, name, phase, current) for name in phase.sources}
-    prepare_fn = jax.jit(run_setup.prepare_fn(run, phase))
+    cache = {name: input_pipeline.cache(run, name, phase, state) for name in phase.sources}
+    prepare_fn = jax.jit(phase_run.prepare_fn(run, phase))
     found: list[str] = []
-    for at in updates:
-        records = input_pipeline.whole_batch(run, phase, at)
-        key = jax.random.fold_in(jax.random.wrap_key_data(np.asarray(current.key)), at)
+    for step in updates:
+        records = input_pipeline.whole_batch(run, phase, step)
+        key = jax.random.fold_in(jax.random.wrap_key_data(np.asarray(state.key)), step)
         made = prepare_fn(jax.random.split(key)[0], records, cache)
         good = np.ones(phase.batch_size, bool)
         for leaf in jax.tree.leaves(made):

@@ -1,4 +1,4 @@
-"""The optimiser of a phase: schedule, clipping and the mask that freezes."""
+"""The optimizer of a phase: schedule, clipping and the mask that freezes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,12 +44,11 @@ def make(
     weight_decay: float,
     clip_norm: float,
 ) -> optax.GradientTransformationExtraArgs:
-    """The phase's optimiser over its trainable sub-tree (`phases.trainable`).
+    """The phase's optimizer over its trainable sub-tree (`phases.trainable`).
 
-    Gradients are only ever taken with respect to that sub-tree; the partition is the second lock.
-    Everything that looks across leaves, the clip first of all, is inside the trained part, so a
-    frozen leaf neither moves, decays nor counts. Its `update` takes the norm of the gradient as a
-    further keyword, `norm`.
+    Gradients are only ever taken with respect to that sub-tree. The partition is the second lock:
+    should a frozen leaf come among them, its update is zero, and it neither decays nor counts. Its
+    `update` takes the norm of the gradient as a further keyword, `norm`.
 
     Args:
       phase: says what trains and how fast.
@@ -69,8 +68,11 @@ def make(
     decay = optax.add_decayed_weights(weight_decay, mask=_kernels) if weight_decay else None
     rate = optax.scale_by_learning_rate(schedule(phase.learning_rate, phase.steps))
     chain = [moments, decay, rate] if decay else [moments, rate]
-    marks = {path: mark for path, mark in phases.labels(params, phase).items() if mark == "train"}
-    return optax.partition({"train": optax.chain(*chain), "freeze": optax.set_to_zero()}, marks)
+    marks = phases.labels(params, phase)
+    return optax.partition(
+        {"train": optax.chain(*chain), "freeze": optax.set_to_zero()},
+        lambda tree: {path: marks[path] for path in tree},
+    )
 
 
 def _clip(largest: float) -> optax.GradientTransformationExtraArgs:
@@ -96,8 +98,9 @@ def _packed(inner: optax.GradientTransformationExtraArgs) -> optax.GradientTrans
     """
 
     def pack(tree: Mapping[str, Any]) -> tuple[Any, Any]:
-        long = {path: leaf for path, leaf in tree.items() if leaf.size > _LONG}
-        short = {path: leaf for path, leaf in tree.items() if leaf.size <= _LONG}
+        own = phases.by_path(tree)  # not what the partition has masked
+        long = {path: leaf for path, leaf in own.items() if leaf.size > _LONG}
+        short = {path: leaf for path, leaf in own.items() if leaf.size <= _LONG}
         vector, unravel = jax.flatten_util.ravel_pytree(short)
         return (long, vector), unravel
 
@@ -108,7 +111,7 @@ def _packed(inner: optax.GradientTransformationExtraArgs) -> optax.GradientTrans
         packed, unravel = pack(updates)
         packed_params = None if params is None else pack(params)[0]
         (long, vector), state = inner.update(packed, state, packed_params, **extra)
-        return long | unravel(vector), state
+        return dict(updates) | long | unravel(vector), state
 
     return optax.GradientTransformationExtraArgs(init, update)
 

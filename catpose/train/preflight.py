@@ -12,7 +12,8 @@ from catpose import devices
 from catpose.data import batch, examples, online_rendering
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, phases
-from catpose.train import input_pipeline, nonfinite, run_setup, state
+from catpose.train import input_pipeline, nonfinite, phase_run, run_setup
+from catpose.train.step import TrainState
 
 _CALLS = 2  # timed, after the first one, which compiles
 
@@ -42,41 +43,36 @@ def findings(run: run_setup.Run) -> Iterator[Finding]:
     }
     counted = ", ".join(f"{name} {len(split.category)}" for name, split in splits.items())
     yield Finding(f"images of {len(run.dataset.categories)} categories: {counted}")
-    at, stored = run_setup.initial_state(run), set()
+    state, timed = phase_run.initial_state(run), set()
     if devices.is_first():
-        checkpoint.check_room(run.workdir, run_setup.largest_state(run, at))
+        checkpoint.check_room(run.workdir, phase_run.largest_state(run))
     for phase in run.phases:
-        entered = state.enter_phase(at, phase, run_setup.make_tx(run, phase, at.params))
-        if phase.cached_features and (tuple(phase.sources), phase.views) not in stored:
-            stored.add((tuple(phase.sources), phase.views))
-            yield from _features(run, phase, at)
-        yield _steps(run, phase, entered)
+        if phase.cached_features and (tuple(phase.sources), phase.views) not in timed:
+            timed.add((tuple(phase.sources), phase.views))
+            yield from _features(run, phase, state)
+        yield _steps(run, phase, state)
     every = run.config.eval.every_steps
     during = -(-phases.total_steps(run.phases) // every) if every else 0
     for name in splits:
         # The last state's are in the report, whatever was validated on the way.
         times = (name in run.config.eval.splits) + (during if name == "validation" else 0)
         if times:
-            yield _evaluation(run, name, at, times)
+            yield _evaluation(run, name, state, times)
 
 
-def _steps(run: run_setup.Run, phase: phases.Phase, current: state.TrainState) -> Finding:
-    tx = run_setup.make_tx(run, phase, current.params)
-    current = devices.replicate(current)
-    cache = {name: _cache(run, name, phase, current) for name in phase.sources}
-    step_fn = run_setup.compile_phase(run, phase, tx)
-    records = input_pipeline.batches(run, phase, 0)
+def _steps(run: run_setup.Run, phase: phases.Phase, state: TrainState) -> Finding:
+    state = phase_run.enter(run, phase, state)
+    steps = phase_run.begin(run, phase, state, cache_fn=_cache)
     spent = []
     each = run.config.steps_per_call
     for call in range(_CALLS + 1):
         begin = time.monotonic()
-        current, sums = jax.block_until_ready(step_fn(current, next(records), cache))
+        state, sums = jax.block_until_ready(steps.take(state))
         spent.append((time.monotonic() - begin) / each)
         bad = np.flatnonzero(sums["skipped"])
         if bad.size and not phase.cached_features:
-            raise InputError(
-                nonfinite.message(run, phase, 0, current, [call * each + 1 + int(bad[0])])
-            )
+            step = call * each + 1 + int(bad[0])
+            raise InputError(nonfinite.message(run, phase, 0, state, [step]))
     seconds = min(spent[1:])
     return Finding(
         f"phase '{phase.name}': {phase.steps} steps of {phase.batch_size} images, "
@@ -85,27 +81,21 @@ def _steps(run: run_setup.Run, phase: phases.Phase, current: state.TrainState) -
     )
 
 
-def _cache(
-    run: run_setup.Run, name: str, phase: phases.Phase, current: state.TrainState
-) -> batch.Cache:
-    """As in training; stored features, which take long to compute, are noughts."""
+def _cache(run: run_setup.Run, name: str, phase: phases.Phase, state: TrainState) -> batch.Cache:
+    """As in training, but with zeros in place of cached features, which take long to compute."""
     if not phase.cached_features:
-        return input_pipeline.cache(run, name, phase, current)
+        return input_pipeline.cache(run, name, phase, state)
     network, image = run.model.network, run.model.input_spec.image
-    variables = jax.eval_shape(network.init_fn, jax.random.key(0), image)
-    shape = jax.eval_shape(network.feature_fn, variables, image).shape
+    shape = jax.eval_shape(network.feature_fn, state.variables, image).shape
     size = len(run.dataset.splits[name].category), len(phase.views)
     return batch.Cache(features=devices.replicate(np.zeros((*size, *shape[1:]), np.float32)))
 
 
-def _features(
-    run: run_setup.Run, phase: phases.Phase, current: state.TrainState
-) -> Iterator[Finding]:
-    variables = {"params": current.params, "batch_stats": current.batch_stats}
+def _features(run: run_setup.Run, phase: phases.Phase, state: TrainState) -> Iterator[Finding]:
     size, side = run.config.eval.feature_batch_size, run.model.input_spec.resolution
     image = jax.numpy.zeros((size, side, side, 3))
     compute = jax.jit(run.model.network.feature_fn)
-    seconds = _seconds(lambda: compute(variables, image)) / size
+    seconds = _seconds(lambda: compute(state.variables, image)) / size
     for name in phase.sources:
         images = len(run.dataset.splits[name].category) * len(phase.views)
         yield Finding(
@@ -115,7 +105,7 @@ def _features(
         )
 
 
-def _evaluation(run: run_setup.Run, name: str, current: state.TrainState, times: int) -> Finding:
+def _evaluation(run: run_setup.Run, name: str, state: TrainState, times: int) -> Finding:
     split, size = run.dataset.splits[name], run.config.eval.batch_size
     phase = run.phases[-1]
     if phase.cached_features:
@@ -125,7 +115,8 @@ def _evaluation(run: run_setup.Run, name: str, current: state.TrainState, times:
     small = run._replace(dataset=run.dataset._replace(splits={name: few}))
 
     def predict() -> Any:
-        return input_pipeline.evaluate_split(small._replace(memo={}), name, phase, current)
+        caches = run_setup.Caches(programs=run.caches.programs)
+        return input_pipeline.evaluate_split(small._replace(caches=caches), name, phase, state)
 
     seconds = _seconds(predict)
     batches = -(-len(split.category) // size) * times

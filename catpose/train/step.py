@@ -2,19 +2,19 @@
 
 With `axis_name` the function is one device's part of a data-parallel step. What keeps the parts
 equal to the whole: each loss is a sum of weighted terms over the weight of the global batch (never
-a mean of means), gradients are summed over devices, BatchNorm in training mode is synchronised,
+a mean of means), gradients are summed over devices, BatchNorm in training mode is synchronized,
 and every example draws its own random numbers from its number in the global batch.
 """
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt32
 
 from catpose import losses
 from catpose.data.batch import Batch, Records
@@ -23,31 +23,64 @@ from catpose.geometry import symmetry
 from catpose.models import fusion
 from catpose.models.architectures import Outputs
 from catpose.poses.base import Pose
-from catpose.train.state import TrainState
 
 
-def phase_apply(network_apply: Callable, phase: phases.Phase, num_categories: int) -> Callable:
-    """The network as the phase runs it: `apply_fn(variables, batch, key, axis_name)`."""
+class TrainState(NamedTuple):
+    """Everything a step reads and writes; a pytree of arrays.
 
-    def apply_fn(
+    Attributes:
+      step: () int32, updates done so far.
+      key: data of the run's random key; never changes, each step folds its number in.
+      params: nested dict; the top level are the parameter groups.
+      batch_stats: running statistics of BatchNorm, same groups.
+      opt_state: of the current phase's optimizer.
+    """
+
+    step: Int[Array, ""]
+    key: UInt32[Array, "..."]
+    params: dict[str, Any]
+    batch_stats: dict[str, Any]
+    opt_state: Any
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Of the network."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+
+def create_state(key: Array, variables: Mapping[str, Any]) -> TrainState:
+    """The state before the first phase is entered; it has no optimizer yet."""
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        key=jax.random.key_data(key),
+        params=variables["params"],
+        batch_stats=variables["batch_stats"],
+        opt_state=(),
+    )
+
+
+def phase_forward(network_apply: Callable, phase: phases.Phase, num_categories: int) -> Callable:
+    """The network as the phase runs it: `forward_fn(variables, batch, key, axis_name)`."""
+
+    def forward_fn(
         variables: Mapping[str, Any], batch: Batch, key: Array, axis_name: str | None
     ) -> tuple[Outputs, Mapping[str, Any]]:
-        rows = None
+        weights = None
         if phase.fusion == "oracle" and phase.pose_bn == "own" and not phase.tied:
             own = jax.nn.one_hot(batch.category, num_categories)
-            rows = own * batch.pose_weight[:, None]
+            weights = own * batch.pose_weight[:, None]
         return network_apply(
             variables,
             batch.image,
             jax.vmap(jax.random.fold_in, (None, 0))(key, batch.position),
             features=batch.features,
             batch_norm_train=frozenset(phase.batch_norm),
-            pose_rows=rows,
+            pose_rows=weights,
             tied=phase.tied,
             axis_name=axis_name,
         )
 
-    return apply_fn
+    return forward_fn
 
 
 def phase_loss(
@@ -84,7 +117,7 @@ def train_step(
     *,
     phase: phases.Phase,
     prepare_fn: Callable[[Array, Mapping[str, Records], Mapping[str, Any]], Batch],
-    apply_fn: Callable,
+    forward_fn: Callable,
     loss_fn: Callable,
     tx: optax.GradientTransformation,
     axis_name: str | None = None,
@@ -97,9 +130,9 @@ def train_step(
       cache: where each source's images or features are.
       phase: which losses count and what trains.
       prepare_fn: (key, records, cache) -> batch; augmentation happens here.
-      apply_fn: see `phase_apply`.
+      forward_fn: see `phase_forward`.
       loss_fn: see `phase_loss`.
-      tx: the phase's optimiser.
+      tx: the phase's optimizer.
       axis_name: of the mapped axis over devices; None on one device or under jit's shardings.
 
     Returns:
@@ -117,7 +150,7 @@ def train_step(
         batch,
         network_key,
         phase=phase,
-        apply_fn=apply_fn,
+        forward_fn=forward_fn,
         loss_fn=loss_fn,
         axis_name=axis_name,
     )
@@ -174,11 +207,11 @@ def objective(
     key: Array,
     *,
     phase: phases.Phase,
-    apply_fn: Callable,
+    forward_fn: Callable,
     loss_fn: Callable,
     axis_name: str | None = None,
 ) -> tuple[Float[Array, ""], tuple[dict[str, Array], dict[str, Array], Any]]:
-    """What the phase minimises on a batch; on one of many devices, that device's summand of it.
+    """What the phase minimizes on a batch; on one of many devices, that device's summand of it.
 
     Args:
       trained: the parameters to differentiate by, see `phases.trainable`.
@@ -186,7 +219,7 @@ def objective(
       batch: what the network and the losses see.
       key: of the network's own random numbers.
       phase: see `train_step`, as for the others.
-      apply_fn: see `phase_apply`.
+      forward_fn: see `phase_forward`.
       loss_fn: see `phase_loss`.
       axis_name: of the mapped axis over devices, or None.
 
@@ -197,7 +230,7 @@ def objective(
         (batch.pose_weight.sum(), batch.category_weight.sum()), axis_name
     )
     variables = {"params": phases.seen(state.params, trained), "batch_stats": state.batch_stats}
-    outputs, batch_stats = apply_fn(variables, batch, key, axis_name)
+    outputs, batch_stats = forward_fn(variables, batch, key, axis_name)
     pose, category = loss_fn(outputs, batch)
     pose_mean = category_mean = jnp.zeros(())
     sums = {}

@@ -59,47 +59,56 @@ class Log:
         start: int,
         every_steps: int,
     ) -> None:
+        self.clock, self._began = Clock(), time.monotonic()
         self._write, self._phase, self._start, self._every = write_fn, phase, start, every_steps
         self._rate = optimizer.schedule(phase.learning_rate, phase.steps)
         self._pending: list[Any] = []
-        self._at = start
+        self._step = start
 
-    def speed(self, clock: Clock) -> float | None:
-        """Images per second so far."""
-        steps = clock.steps_per_second()
-        return steps and round(steps * self._phase.batch_size, 1)
-
-    def add(self, at: int, sums: Any, clock: Clock) -> dict[str, Any] | None:
-        """Adds the sums of the call that leads to step `at`; the line that was due before it."""
-        line = self.due(clock)
+    def add(self, step: int, sums: Any, count: int) -> dict[str, Any] | None:
+        """Adds the sums of a call of `count` steps that leads to `step`; the line due before it."""
+        self.clock.tick(sums, count)
+        line = self.due()
         self._pending.append(sums)
-        self._at = at
+        self._step = step
         return line
 
-    def due(self, clock: Clock, *, last: bool = False) -> dict[str, Any] | None:
+    def due(self, *, last: bool = False) -> dict[str, Any] | None:
         """The line of the steps so far, where one is due, or these are the phase's last."""
-        if not self._pending or (self._at % self._every and not last):
+        if not self._pending or (self._step % self._every and not last):
             return None
         pending, self._pending = jax.device_get(self._pending), []
-        clock.lap()
-        # One number of each, or a row of them, is what a call gives.
-        rows = {name: np.hstack([sums[name] for sums in pending]) for name in pending[0]}
-        skipped = rows["skipped"] > 0
-        first = self._at + 1 - len(skipped)
+        self.clock.lap()
+        # A call gives one number of each, or one for each of its steps.
+        by_step = {name: np.hstack([sums[name] for sums in pending]) for name in pending[0]}
+        skipped = by_step["skipped"] > 0
+        first = self._step + 1 - len(skipped)
         line = {
-            "step": self._at,
+            "step": self._step,
             "phase": self._phase.name,
-            **_means({name: row[~skipped] for name, row in rows.items()}, self._phase),
+            **_means({name: each[~skipped] for name, each in by_step.items()}, self._phase),
             "skipped": [first + int(i) for i in np.flatnonzero(skipped)],
-            "learning_rate": float(self._rate(self._at - 1 - self._start)),
-            "images_per_second": self.speed(clock),
+            "learning_rate": float(self._rate(self._step - 1 - self._start)),
+            "images_per_second": self._speed(),
         }
         self._write(line)
         return line
 
+    def end(self, step: int) -> None:
+        """Writes how long this process worked on the phase, up to this step, and how fast."""
+        self.clock.pause()
+        seconds = round(time.monotonic() - self._began, 2)
+        record = {"step": step, "phase": self._phase.name, "phase_seconds": seconds}
+        self._write({**record, "images_per_second": self._speed()})
+
+    def _speed(self) -> float | None:
+        """Images per second so far."""
+        steps = self.clock.steps_per_second()
+        return steps and round(steps * self._phase.batch_size, 1)
+
 
 class Streak:
-    """Notices when too many batches in a row were no good."""
+    """Notices when too many batches in a row were skipped."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._row = limit, []
@@ -121,7 +130,7 @@ def _means(sums: dict[str, np.ndarray], phase: phases.Phase) -> dict[str, float]
     """
     if not len(sums["skipped"]):
         return {}
-    total = {name: float(np.sum(row)) for name, row in sums.items()}
+    total = {name: float(np.sum(each)) for name, each in sums.items()}
     means = {"grad_norm": total["grad_norm"] / len(sums["skipped"])}
     if "pose_loss" in total:
         means["pose_loss"] = total["pose_loss"] / max(total["pose_count"], 1e-6)

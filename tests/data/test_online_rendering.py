@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catpose import devices, fields
+from catpose import fields
 from catpose.data import examples, manifest, online_rendering, shapes
 from catpose.data.render_for_cnn import read as rendered
 from catpose.data.render_for_cnn import write as render_files
@@ -24,7 +24,7 @@ from catpose.synthetic import (
     view_density,
 )
 from catpose.synthetic.objects.catalogue import make
-from catpose.train import input_pipeline, run_setup, state
+from catpose.train import phase_run, run_setup
 from tests.support import tiny
 
 SIZE = 32
@@ -238,13 +238,10 @@ def test_a_phase_trains_on_drawn_images_alike_under_pmap_and_jit(tmp_path):
         config.parallel = mode
         run = drawn_run(config, tmp_path, made)
         (phase,) = run.phases
-        current = run_setup.initial_state(run)
-        tx = run_setup.make_tx(run, phase, current.params)
-        current = devices.replicate(state.enter_phase(current, phase, tx))
-        cache = {name: input_pipeline.cache(run, name, phase, current) for name in phase.sources}
-        assert cache["drawn"].assets is not None
-        records = next(input_pipeline.batches(run, phase, 0))
-        after, sums = run_setup.compile_phase(run, phase, tx)(current, records, cache)
+        state = phase_run.enter(run, phase, phase_run.initial_state(run))
+        steps = phase_run.begin(run, phase, state)
+        assert steps.cache["drawn"].assets is not None
+        after, sums = steps.take(state)
         kernels.append(np.asarray(after.params["feature_network"]["stem"]["conv"]["kernel"]))
         losses.append(float(sums["pose_loss"]))
         assert sums["pose_count"] == 48

@@ -13,7 +13,7 @@ from catpose.experiment import build, phases
 from catpose.experiment import config as config_lib
 from catpose.experiment import datasets as sources_of
 from catpose.synthetic.objects.catalogue import CATEGORIES
-from catpose.train import input_pipeline, run_setup, state
+from catpose.train import input_pipeline, phase_run, run_setup
 from tests.support import tiny
 from tests.support.paths import ROOT
 
@@ -117,12 +117,7 @@ def test_steps_fit_together(name, tmp_path):
             if set(phase.train) <= set(base.ALL):
                 assert mark == ("train" if path.split("/")[0] in phase.train else "freeze"), path
         trained |= {path for path, mark in marks.items() if mark == "train"}
-
-        def entered(variables, phase=phase):
-            fresh = state.create(jax.random.key(0), variables)
-            return state.enter_phase(fresh, phase, run_setup.make_tx(run, phase, fresh.params))
-
-        before = jax.eval_shape(entered, variables)
+        before = phase_run.state_shapes(run, phase)
         if phase.cached_features:
             shape = (num, len(phase.views), *feature.shape[1:])
             cache = batch.Cache(features=jax.ShapeDtypeStruct(shape, np.float32))
@@ -136,7 +131,7 @@ def test_steps_fit_together(name, tmp_path):
         records = next(input_pipeline.batches(run, phase, start))
         assert sum(len(rows.index) for rows in records.values()) == phase.batch_size
         tx = run_setup.make_tx(run, phase, variables["params"])
-        step_fn = run_setup.compile_phase(run, phase, tx)
+        step_fn = phase_run.compile_phase(run, phase, tx)
         after, sums = jax.eval_shape(step_fn, before, records, caches)
         assert jax.tree.map(form, after) == jax.tree.map(form, before)
         assert bool(phase.pose_weight) == ("pose_loss" in sums)

@@ -11,7 +11,7 @@ from catpose.errors import InputError
 from catpose.experiment import checkpoint, initial_weights, phases, workdir
 from catpose.models import architectures, parameters, pretrained
 from catpose.poses import axis_angle
-from catpose.train import run_setup
+from catpose.train import phase_run
 from tests.support import tiny
 
 K = 12
@@ -172,7 +172,7 @@ def test_a_second_resnet_whose_features_are_stored_does_not_train(tmp_path):
     head = "category_network/(?!own_features)[^/]+"
     config = tiny.config([tiny.phase(train=(head,), **cached)], architecture="sequential")
     run = tiny.run(config, tmp_path)
-    state = run_setup.initial_state(run)
+    state = phase_run.initial_state(run)
     trained = set(phases.trainable(state.params, run.phases[0]))
     assert trained
     assert not any("own_features" in path for path in trained)
@@ -193,7 +193,7 @@ def test_a_run_begins_with_the_stages_of_another_wherever_they_are(tmp_path):
     donor = tiny.config([tiny.phase(steps=1)], split_stage=4, **stages)
     donor.eval.splits = ()
     with workdir.opened(first, tiny.read(donor)):
-        trained = run_setup.initial_state(tiny.run(donor, first))
+        trained = phase_run.initial_state(tiny.run(donor, first))
     with checkpoint.open_manager(first / "checkpoints") as manager:
         checkpoint.save(manager, 1, trained, None)
         manager.wait_until_finished()

@@ -16,9 +16,9 @@ def main(output, num_devices, coordinator, count, index):
         devices.start(coordinator, int(count), int(index))
     found = {}
     for mode in devices.MODES:
-        gradient, current, _ = test_devices.trained(mode, **test_devices.SGD, num_steps=1)
+        gradient, state, _ = test_devices.trained(mode, **test_devices.SGD, num_steps=1)
         found |= {f"{mode} gradient {path}": leaf for path, leaf in gradient.items()}
-        leaves = test_devices.leaves(current)
+        leaves = test_devices.leaves(state)
         found |= {f"{mode} state {path}": np.asarray(leaf) for path, leaf in leaves.items()}
     if devices.is_first():
         np.savez(output, **found)

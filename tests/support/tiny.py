@@ -7,7 +7,7 @@ from catpose.configs import base
 from catpose.data import examples
 from catpose.experiment.config import read
 from catpose.experiment.phases import Phase
-from catpose.train import input_pipeline, run_setup, state
+from catpose.train import phase_run, run_setup
 
 CATEGORIES = ("ant", "bee", "cat", "dog")
 RESOLUTION = 32
@@ -82,16 +82,10 @@ def run(
 def take_two_steps(run: run_setup.Run) -> None:
     """Two real updates of a run's only phase; its pose loss and gradient must be finite."""
     (phase,) = run.phases
-    current = run_setup.initial_state(run)
-    tx = run_setup.make_tx(run, phase, current.params)
-    current = state.enter_phase(current, phase, tx)
-    step_fn, records = (
-        run_setup.compile_phase(run, phase, tx),
-        input_pipeline.batches(run, phase, 0),
-    )
-    cache = {source: input_pipeline.cache(run, source, phase, current) for source in phase.sources}
+    state = phase_run.enter(run, phase, phase_run.initial_state(run))
+    steps = phase_run.begin(run, phase, state)
     for _ in range(2):
-        current, sums = step_fn(current, next(records), cache)
+        state, sums = steps.take(state)
         assert np.isfinite(sums["pose_loss"])
         assert 0 < sums["grad_norm"] < np.inf
-    assert int(current.step) == 2
+    assert int(state.step) == 2

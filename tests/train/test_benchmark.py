@@ -7,11 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from catpose import devices
 from catpose.bench import limits, peer, programs, summary, timing
 from catpose.configs import benchmark
 from catpose.errors import InputError
-from catpose.train import input_pipeline, run_setup, state
+from catpose.train import phase_run
 from tests.support import tiny
 
 PEER = """
@@ -60,12 +59,9 @@ def test_a_step_does_not_grow_with_the_categories():
         settings.parallel = "jit"
         made = programs.assemble(settings, num_categories, 32)
         (phase,) = made.phases
-        at = run_setup.initial_state(made)
-        tx = run_setup.make_tx(made, phase, at.params)
-        at = devices.replicate(state.enter_phase(at, phase, tx))
-        cache = {"train": input_pipeline.cache(made, "train", phase, at)}
-        records = next(input_pipeline.batches(made, phase, 0))
-        lowered = run_setup.compile_phase(made, phase, tx).lower(at, records, cache)
+        state = phase_run.enter(made, phase, phase_run.initial_state(made))
+        steps = phase_run.begin(made, phase, state)
+        lowered = steps.step_fn.lower(state, next(steps.records), steps.cache)
         return len(lowered.as_text().splitlines())
 
     assert operations(16) < 1.01 * operations(2)

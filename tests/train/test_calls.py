@@ -28,7 +28,7 @@ PROGRAMS = {}  # of `settings()`
 def one(tmp_path_factory):
     """The last state and the log of a run with a call for each step."""
     folder = tmp_path_factory.mktemp("one")
-    run = tiny.run(settings(), folder)._replace(programs=PROGRAMS)
+    run = tiny.run(settings(), folder)._replace(caches=run_setup.Caches(programs=PROGRAMS))
     return loop.train(run).last, metrics_log.read(folder)
 
 
@@ -78,7 +78,7 @@ def test_processes_agree_on_one_of_the_steps_between_two_questions(monkeypatch):
 
 def test_nothing_goes_to_the_device_unasked(one, tmp_path, monkeypatch):
     monkeypatch.setattr(devices, "place", lambda records, mode: records)
-    run = tiny.run(settings(), tmp_path)._replace(programs=PROGRAMS)
+    run = tiny.run(settings(), tmp_path)._replace(caches=run_setup.Caches(programs=PROGRAMS))
     with pytest.raises(jax.errors.JaxRuntimeError, match="Disallowed host-to-device"):
         loop.train(run)
 

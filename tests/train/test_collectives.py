@@ -6,7 +6,7 @@ import re
 import jax
 import pytest
 
-from catpose.train import input_pipeline, run_setup, state
+from catpose.train import phase_run
 from tests.support import tiny
 
 CROSSING = r"\b(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("
@@ -19,12 +19,10 @@ def collectives(folder, mode, train):
     settings.parallel = mode
     run = tiny.run(settings, folder)
     (phase,) = run.phases
-    at = run_setup.initial_state(run)
-    tx = run_setup.make_tx(run, phase, at.params)
-    at = state.enter_phase(at, phase, tx)
-    cache = {name: input_pipeline.cache(run, name, phase, at) for name in phase.sources}
-    step_fn = run_setup.compile_phase(run, phase, tx)
-    text = step_fn.lower(at, next(input_pipeline.batches(run, phase, 0)), cache).compile().as_text()
+    state = phase_run.enter(run, phase, phase_run.initial_state(run))
+    steps = phase_run.begin(run, phase, state)
+    lowered = steps.step_fn.lower(state, next(steps.records), steps.cache)
+    text = lowered.compile().as_text()
     found = []
     for line in text.splitlines():
         kind = re.search(CROSSING, line)
@@ -32,12 +30,12 @@ def collectives(folder, mode, train):
             shapes = re.findall(r"\w+\[([\d,]*)\]", line[: kind.start()].split(" = ")[1])
             sizes = [math.prod(int(n) for n in shape.split(",") if n) for shape in shapes]
             found.append((kind[1], sum(sizes)))
-    trained = [leaf for group in train for leaf in jax.tree.leaves(at.params[group])]
+    trained = [leaf for group in train for leaf in jax.tree.leaves(state.params[group])]
     moved = [
         leaf["mean"]
         for group in train
         for leaf in jax.tree.leaves(
-            at.batch_stats.get(group, {}), is_leaf=lambda node: "mean" in node
+            state.batch_stats.get(group, {}), is_leaf=lambda node: "mean" in node
         )
     ]
     return found, sum(leaf.size for leaf in trained), moved

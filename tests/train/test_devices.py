@@ -15,7 +15,7 @@ from catpose.data import augment, batch
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import build, phases
-from catpose.train import optimizer, state, step
+from catpose.train import optimizer, step
 from tests.support import tiny
 
 # What BatchNorm in training mode subtracts again: in exact arithmetic their gradient is zero, and
@@ -82,12 +82,13 @@ def trained(mode, *, name, dtype, rate, num_steps=3, dropout=0.0, **changes):
     tx = recording(
         optimizer.make(phase, variables["params"], name=name, weight_decay=1e-2, clip_norm=5.0)
     )
-    current = state.enter_phase(state.create(jax.random.key(2), variables), phase, tx)
+    state = step.create_state(jax.random.key(2), variables)
+    state = state._replace(opt_state=tx.init(phases.trainable(state.params, phase)))
     step_fn = functools.partial(
         step.train_step,
         phase=phase,
         prepare_fn=prepare_fn,
-        apply_fn=step.phase_apply(model.network.apply_fn, phase, len(tiny.CATEGORIES)),
+        forward_fn=step.phase_forward(model.network.apply_fn, phase, len(tiny.CATEGORIES)),
         loss_fn=step.phase_loss(model.pose, phase),
         tx=tx,
     )
@@ -101,17 +102,17 @@ def trained(mode, *, name, dtype, rate, num_steps=3, dropout=0.0, **changes):
         compiled = jax.jit(step_fn)
     else:
         compiled = devices.compile_step(step_fn, mode)
-        current, cache = devices.replicate(current), devices.replicate(cache)
+        state, cache = devices.replicate(state), devices.replicate(cache)
     gradient = None
     for at in range(num_steps):
-        current, sums = compiled(current, placed(at), cache)
+        state, sums = compiled(state, placed(at), cache)
         if gradient is None:
-            gradient = jax.device_get(current.opt_state[0])
-    return gradient, current, jax.device_get(sums)
+            gradient = jax.device_get(state.opt_state[0])
+    return gradient, state, jax.device_get(sums)
 
 
-def leaves(current):
-    return phases.by_path({"params": current.params, "batch_stats": current.batch_stats})
+def leaves(state):
+    return phases.by_path(state.variables)
 
 
 # Plain SGD, batch statistics per category, dropout.
@@ -128,7 +129,7 @@ def one():
 
 @pytest.mark.parametrize("mode", devices.MODES)
 def test_sgd_equals_one_device(mode, one):
-    gradient, current, sums = trained(mode, **SGD)
+    gradient, state, sums = trained(mode, **SGD)
     wanted_gradient, wanted, wanted_sums = one
     bound = 1e-5 * max(np.abs(leaf).max() for leaf in wanted_gradient.values())
     for path, leaf in wanted_gradient.items():
@@ -136,10 +137,10 @@ def test_sgd_equals_one_device(mode, one):
     for path, leaf in leaves(wanted).items():
         # Variances of unscaled images are in the thousands.
         bound = 1e-5 * max(1.0, np.abs(leaf).max())
-        np.testing.assert_allclose(leaves(current)[path], leaf, rtol=0, atol=bound, err_msg=path)
+        np.testing.assert_allclose(leaves(state)[path], leaf, rtol=0, atol=bound, err_msg=path)
     for name, value in wanted_sums.items():
         np.testing.assert_allclose(sums[name], value, rtol=1e-5, err_msg=name)
-    for path, leaf in phases.by_path(current._asdict()).items():
+    for path, leaf in phases.by_path(state._asdict()).items():
         copies = [np.asarray(shard.data) for shard in leaf.addressable_shards]
         assert len(copies) == jax.device_count() == 8
         for copy in copies[1:]:
@@ -151,7 +152,7 @@ def test_adam_in_float64_equals_one_device():
     with jax.enable_x64():
         wanted_gradient, wanted, _ = trained("one", **ADAM)
         for mode in devices.MODES:
-            gradient, current, _ = trained(mode, **ADAM)
+            gradient, state, _ = trained(mode, **ADAM)
             for path, leaf in wanted_gradient.items():
                 # Leaf by leaf, where rounding is out of the way.
                 bound = 1e-9 * (1.0 if path in ZERO_GRADIENT else np.abs(leaf).max())
@@ -160,7 +161,7 @@ def test_adam_in_float64_equals_one_device():
                 assert leaf.dtype == np.float64
                 if not path.endswith(ZERO_GRADIENT):
                     np.testing.assert_allclose(
-                        leaves(current)[path], leaf, rtol=0, atol=1e-6, err_msg=f"{mode} {path}"
+                        leaves(state)[path], leaf, rtol=0, atol=1e-6, err_msg=f"{mode} {path}"
                     )
 
 

@@ -12,7 +12,7 @@ from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.evaluation import run_report
 from catpose.experiment import checkpoint, phases, workdir
-from catpose.train import loop, metrics_log, run_setup
+from catpose.train import loop, metrics_log, phase_run, run_setup
 from tests.support import tiny
 
 STEPS = (8, 4, 7)
@@ -65,10 +65,10 @@ def train(folder, cache_dir, *, kill_before=None, reports=False):
     """A run to its end, or until the step `kill_before` is about to be taken."""
     config = settings(cache_dir)
     with workdir.opened(folder, tiny.read(config)) as clock:
-        run = tiny.run(config, folder)._replace(programs=PROGRAMS)
+        run = tiny.run(config, folder)._replace(caches=run_setup.Caches(programs=PROGRAMS))
         workdir.write_categories(folder, run.model.categories)
         with pytest.MonkeyPatch.context() as patch:
-            compile_phase = run_setup.compile_phase
+            compile_phase = phase_run.compile_phase
 
             def compile_and_watch(*args):
                 step_fn = compile_phase(*args)
@@ -90,7 +90,7 @@ def train(folder, cache_dir, *, kill_before=None, reports=False):
                     compiled.append(duration)
 
             jax.monitoring.register_event_duration_secs_listener(listen)
-            patch.setattr(run_setup, "compile_phase", compile_and_watch)
+            patch.setattr(phase_run, "compile_phase", compile_and_watch)
             try:
                 result = loop.train(run)
             finally:
@@ -132,8 +132,8 @@ def test_a_killed_run_goes_on_bit_for_bit(kill_before, whole, cache_dir, tmp_pat
 def test_the_broadcast_happens_once_at_its_phase(whole):
     _, result, seen, _ = whole
 
-    def spread(current):
-        kernel = np.asarray(current.params["pose_networks"]["output"]["kernel"])
+    def spread(state):
+        kernel = np.asarray(state.params["pose_networks"]["output"]["kernel"])
         return np.abs(kernel - kernel[:1]).max()
 
     assert spread(seen[STEPS[0] - 1]) > 0

@@ -27,15 +27,16 @@ def rate(steps=10, **changes):
     return optimizer.schedule(phase.learning_rate, steps)
 
 
-def update(gradient=GRADIENT, *, name="sgd", weight_decay=0.0, clip_norm=0.0):
+def update(gradient=GRADIENT, *, name="sgd", weight_decay=0.0, clip_norm=0.0, norm=None):
     phase = tiny.only_phase(
         train=("pose_networks",),
         batch_norm=(),
         learning_rate={"peak": PEAK, "schedule": "constant"},
     )
     tx = optimizer.make(phase, PARAMS, name=name, weight_decay=weight_decay, clip_norm=clip_norm)
-    trained = phases.trainable(PARAMS, phase)
-    norm = optax.tree.norm(gradient)
+    every = phases.by_path(PARAMS)
+    trained = {path: every[path] for path in gradient}
+    norm = optax.tree.norm(gradient) if norm is None else norm
     return tx.update(gradient, tx.init(trained), trained, norm=norm)[0]
 
 
@@ -94,6 +95,17 @@ def test_clip_bounds_the_norm_over_all_trained_leaves():
         np.testing.assert_allclose(value, -PEAK * GRADIENT[path] / 2, rtol=1e-6)
     for path, value in update(clip_norm=14.0).items():
         np.testing.assert_allclose(value, -PEAK * GRADIENT[path], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_a_frozen_leaf_among_the_gradients_does_not_move(name):
+    """And what is trained moves as without it."""
+    frozen = "feature_network/kernel"
+    options = {"name": name, "weight_decay": 0.01, "clip_norm": 6.5}
+    found = update({**GRADIENT, frozen: jnp.array([5.0, 6.0])}, norm=jnp.float32(13.0), **options)
+    np.testing.assert_array_equal(found[frozen], [0.0, 0.0])
+    for path, value in update(norm=jnp.float32(13.0), **options).items():
+        np.testing.assert_array_equal(found[path], value)
 
 
 def test_unknown_names_are_told():

@@ -15,7 +15,7 @@ import pytest
 from catpose import devices
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, workdir
-from catpose.train import input_pipeline, loop, metrics_log, run_setup, signals, state
+from catpose.train import input_pipeline, loop, metrics_log, phase_run, run_setup, signals
 from tests.support import tiny
 
 
@@ -80,7 +80,7 @@ PROGRAMS = {}  # all runs of `settings()` have the same
 
 
 def made(config, folder, splits=None):
-    return tiny.run(config, folder, splits)._replace(programs=PROGRAMS)
+    return tiny.run(config, folder, splits)._replace(caches=run_setup.Caches(programs=PROGRAMS))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
         config.eval.every_steps = 4
     run = made(config, tmp_path)
     compiled, evaluated, given, taken = (
-        run_setup.compile_phase,
+        phase_run.compile_phase,
         input_pipeline.evaluate_split,
         input_pipeline.batches,
         [],
@@ -123,11 +123,11 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
     def compile_phase(*arguments):
         step_fn = compiled(*arguments)
 
-        def step(current, records, cache):
-            if moment not in ("data", "evaluation") and int(current.step) == at:
+        def step(state, records, cache):
+            if moment not in ("data", "evaluation") and int(state.step) == at:
                 send(signal.SIGTERM)
-            taken.append(int(current.step))
-            return step_fn(current, records, cache)
+            taken.append(int(state.step))
+            return step_fn(state, records, cache)
 
         return step
 
@@ -143,7 +143,7 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
             yield records
 
     monkeypatch.setattr(checkpoint, "open_manager", open_manager)
-    monkeypatch.setattr(run_setup, "compile_phase", compile_phase)
+    monkeypatch.setattr(phase_run, "compile_phase", compile_phase)
     monkeypatch.setattr(input_pipeline, "evaluate_split", evaluate)
     monkeypatch.setattr(input_pipeline, "batches", batches)
     with signals.handled(), pytest.raises(signals.Stopped):
@@ -186,38 +186,36 @@ def test_features_being_stored_do_not_make_it_wait(tmp_path, monkeypatch):
     assert not list((tmp_path / "cache").iterdir())
     with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:
         assert manager.latest_step() == 4
-    assert int(loop.train(run._replace(memo={})).last.step) == 7
+    assert int(loop.train(run._replace(caches=run_setup.Caches())).last.step) == 7
 
 
 @pytest.fixture(scope="module")
 def phase_with_a_bad_example(tmp_path_factory):
     run = tiny.run(settings(), tmp_path_factory.mktemp("bad"))
     phase = run.phases[0]
-    at = run_setup.initial_state(run)
-    tx = run_setup.make_tx(run, phase, at.params)
-    at = state.enter_phase(at, phase, tx)
-    cache = {name: input_pipeline.cache(run, name, phase, at) for name in phase.sources}
-    return run, phase, tx, at, cache
+    state = phase_run.enter(run, phase, phase_run.initial_state(run))
+    return run, phase, state, phase_run.begin(run, phase, state)
 
 
 @pytest.mark.parametrize("mode", ["pmap", "jit"])
 def test_a_batch_without_numbers_changes_nothing(mode, phase_with_a_bad_example):
-    run, phase, tx, at, cache = phase_with_a_bad_example
+    run, phase, state, steps = phase_with_a_bad_example
     run = run._replace(config=dataclasses.replace(run.config, parallel=mode))
-    step_fn = run_setup.compile_phase(run._replace(programs={}), phase, tx)
+    fresh = run._replace(caches=run_setup.Caches())
+    step_fn = phase_run.compile_phase(fresh, phase, steps.tx)
     rows = input_pipeline.whole_batch(run, phase, 0)
     rotation = np.array(rows["train"].rotation)
     rotation[3] = np.nan
     bad = {"train": rows["train"]._replace(rotation=rotation)}
     records, bad = devices.place(rows, mode), devices.place(bad, mode)
 
-    before = jax.device_get(at)
-    after, sums = step_fn(devices.replicate(before), bad, cache)
+    before = jax.device_get(state)
+    after, sums = step_fn(devices.replicate(before), bad, steps.cache)
     assert sums["skipped"] == 1
     assert all(np.isfinite(value) for value in sums.values())
     same(jax.device_get(after)._replace(step=0), before._replace(step=0))
     assert after.step == 1
-    moved, sums = step_fn(devices.replicate(before), records, cache)
+    moved, sums = step_fn(devices.replicate(before), records, steps.cache)
     assert sums["skipped"] == 0
     assert sums["grad_norm"] > 0
     changed = [not np.array_equal(a, b) for a, b in zip(

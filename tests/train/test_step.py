@@ -8,7 +8,7 @@ import pytest
 from catpose.data import augment, batch
 from catpose.data.input_spec import InputSpec
 from catpose.experiment import phases
-from catpose.train import input_pipeline, run_setup, state, step
+from catpose.train import input_pipeline, phase_run, step
 from tests.support import tiny
 
 NUM_STEPS = 3
@@ -20,34 +20,28 @@ def after(folder, settings):
     run = tiny.run(settings, folder)
     settings.data.cache_dir = str(folder)
     (phase,) = run.phases
-    current = run_setup.initial_state(run)
+    state = phase_run.initial_state(run)
     # Statistics and pose networks that differ, so that a mix-up shows.
     noise = np.random.default_rng(0)
 
     def shaken(leaf):
         return leaf + noise.uniform(-0.1, 0.1, leaf.shape).astype(np.float32)
 
-    current = current._replace(
-        params=jax.tree.map(shaken, current.params),
-        batch_stats=jax.tree.map(shaken, current.batch_stats),
+    state = state._replace(
+        params=jax.tree.map(shaken, state.params),
+        batch_stats=jax.tree.map(shaken, state.batch_stats),
     )
-    before = flat(current)
-    tx = run_setup.make_tx(run, phase, current.params)
-    current = state.enter_phase(current, phase, tx)
-    step_fn, records = (
-        run_setup.compile_phase(run, phase, tx),
-        input_pipeline.batches(run, phase, 0),
-    )
-    cache = {name: input_pipeline.cache(run, name, phase, current) for name in phase.sources}
+    before = flat(state)
+    state = phase_run.enter(run, phase, state)
+    steps = phase_run.begin(run, phase, state)
     for _ in range(NUM_STEPS):
-        current, sums = step_fn(current, next(records), cache)
-    assert int(current.step) == NUM_STEPS
-    return before, flat(current), jax.device_get(sums)
+        state, sums = steps.take(state)
+    assert int(state.step) == NUM_STEPS
+    return before, flat(state), jax.device_get(sums)
 
 
-def flat(current):
-    tree = {"params": current.params, "batch_stats": current.batch_stats}
-    return phases.by_path(jax.device_get(tree))
+def flat(state):
+    return phases.by_path(jax.device_get(state.variables))
 
 
 def check(before, now, moves):
@@ -155,7 +149,7 @@ def test_random_views_are_stored_with_what_changed_them(tmp_path):
         ]
         run = tiny.run(settings, tmp_path)
         found = input_pipeline.cache(
-            run, "train", run.phases[0], run_setup.initial_state(run)
+            run, "train", run.phases[0], phase_run.initial_state(run)
         ).features
         return np.asarray(found), len(list((tmp_path / "cache").iterdir()))
 

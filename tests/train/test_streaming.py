@@ -28,7 +28,7 @@ def test_streamed_and_resident_runs_are_equal(tmp_path):
         run = tiny.run(settings(limit), folder, splits)
         assert input_pipeline.streams(run, "train") == streamed
         final = loop.train(run).last
-        assert (run.memo["train"].image is None) == streamed
+        assert (run.caches.data["train"].image is None) == streamed
         found = input_pipeline.evaluate_split(run, "validation", run.phases[-1], final)
         figures.append(score.summaries(splits["validation"], found))
         finals.append(disk_cache.sha256(final.params))

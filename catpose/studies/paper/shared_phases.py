@@ -19,7 +19,7 @@ from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.experiment import build, phases, workdir
 from catpose.experiment import config as config_lib
-from catpose.train import input_pipeline, loop, run_setup, state
+from catpose.train import input_pipeline, loop, run_setup, step
 
 _HELD = ("validation", "test")  # splits that no training reads
 # Of no effect on what is learned.
@@ -144,7 +144,7 @@ def assemble(
     code = dataclasses.replace(link.config, seed=0, model=from_nothing, phases=())
     parts = [data.engine is not None, *([] if run.model.keys is None else [run.model.keys])]
     shared = programs.setdefault(disk_cache.digest(identity(code), *parts), {})
-    return run._replace(programs=shared)
+    return run._replace(caches=run_setup.Caches(programs=shared))
 
 
 def file_of(link: Link, split: str, name: str = "predictions") -> pathlib.Path:
@@ -171,8 +171,8 @@ def predict(
     """
     run = assemble(link, data, programs=programs, show_progress=show_progress)
     _, variables = build.read_variables(link.folder, run.model)
-    trained = state.create(jax.random.key(0), variables)
-    found = input_pipeline.evaluate_split(run, split, run.phases[-1], trained)
+    state = step.create_state(jax.random.key(0), variables)
+    found = input_pipeline.evaluate_split(run, split, run.phases[-1], state)
     own = data.splits[split]
     truth = Predictions(
         id=own.id,
