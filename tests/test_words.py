@@ -61,7 +61,7 @@ BRITISH = (
     (r"neighbour", "neighbor"),
     (r"behaviour", "behavior"),
     (r"favour", "favor"),
-    (r"(?<![A-Za-z])grey", "gray"),
+    (r"(?<![A-Za-z\"'`])grey(?![:=`])", "gray"),
     (r"label(led|ling)", "labeled, labeling"),
     (r"model(led|ling)(?![A-Za-z])", "modeled, modeling"),
     (r"cancel(led|ling)(?![A-Za-z])", "canceled"),
@@ -72,7 +72,7 @@ BRITISH = (
 )
 # Names of functions, which are verbs that say what a function does.
 FUNCTIONS = {"told", "said", "shows", "worked", "asked", "joined"}
-# Keys of configs, which users have: they keep their names.
+# Keys of configs, which users have: they keep their names. In prose they are American.
 KEYS = {"grey"}
 # By type, what its parameters are called; `other_state` is one too.
 PARAMETERS = {
@@ -138,9 +138,7 @@ def violations(found, patterns):
         for pattern, instead in patterns:
             for match in re.finditer(pattern.replace(" ", r"\s+"), text, flags=re.IGNORECASE):
                 number = line + text.count("\n", 0, match.start())
-                words = " ".join(match[0].split())
-                if words not in KEYS:
-                    yield f"{number}: '{words}', say '{instead}'"
+                yield f"{number}: '{' '.join(match[0].split())}', say '{instead}'"
 
 
 def _functions(path):
