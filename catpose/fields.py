@@ -98,7 +98,7 @@ def read(cls: type[Settings], values: Any, where: str) -> Settings:
 
     Args:
       cls: the class of settings.
-      values: a dict or a ConfigDict; JSON's lists may stand for tuples.
+      values: a dict or a ConfigDict; lists, as JSON has them, count as tuples.
       where: what the mapping is called in messages, such as "config.data".
 
     Raises:

@@ -2,7 +2,8 @@
 
     CATPOSE_DATA=DIR python -m launch.train --config=configs/cars3d.py
 
-DIR has cars3d/ (manifest.csv, images/) and weights/ (ResNet-50 up to stage 4).
+DIR has cars3d/ (manifest.csv, images/) and weights/ (ResNet-50 up to stage 4); docs/data.md says
+where they come from. For other photos and weights see docs/training.md.
 """
 
 import os
@@ -15,7 +16,7 @@ BATCH = 144
 
 
 def get_config() -> ConfigDict:
-    """Everything runs on stored features; one tied pose network starts the nine."""
+    """Everything trains on cached features; one tied pose network starts the nine."""
     config = base.get_config()
     config.name = "cars3d"
     config.data.root = os.path.join(os.environ.get("CATPOSE_DATA", "data"), "cars3d")

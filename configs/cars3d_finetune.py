@@ -3,7 +3,7 @@
     CATPOSE_DATA=DIR python -m launch.train --config=configs/cars3d_finetune.py
 
 DIR has cars3d/ (manifest.csv, images/) and weights/ (ResNet-50 up to stage 4; stage 5 starts from
-random weights).
+random weights); docs/data.md says where they come from.
 """
 
 import os

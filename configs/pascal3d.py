@@ -3,9 +3,10 @@
     CATPOSE_DATA=DIR python -m launch.train --config=configs/pascal3d.py
 
 DIR has pascal3d/ (the --output_dir of `launch.prepare --dataset=pascal3d`), rendered/ (a folder of
-rendered images) and weights/resnet50_keras_imagenet.h5 (all of ResNet-50). Without rendered images:
---config=configs/pascal3d.py:real. Expected are the paper's 13.6 degrees and 0.92 (16.1 and 0.89
-without rendered images); not measured yet. About a day on one H100.
+rendered images) and weights/resnet50_keras_imagenet.h5 (all of ResNet-50); docs/data.md says where
+they come from. Without rendered images: --config=configs/pascal3d.py:real. Expected are the paper's
+13.6 degrees and 0.92 (16.1 and 0.89 without rendered images); nobody has run it to the end yet. By
+estimate it takes a day on one H100.
 
 Lengths and learning rates are those of catpose/studies/paper/budgets.py. The rows of the paper's
 tables (`launch.tables --data=pascal3d --preset=full`) have the last three phases too, but

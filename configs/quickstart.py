@@ -35,7 +35,7 @@ def _rate(peak: float) -> dict:
 
 
 def _from_mini() -> list[ConfigDict]:
-    """The heads alone, on stored features."""
+    """The heads alone, on cached features."""
     _, category, pose = base.ALL
 
     def heads(name: str, steps: int, **changes: object) -> ConfigDict:
@@ -61,7 +61,7 @@ def _from_mini() -> list[ConfigDict]:
 
 
 def _from_nothing() -> list[ConfigDict]:
-    """A category pre-training stands for ImageNet, then pose-first."""
+    """A category pre-training in the place of ImageNet's, then pose-first."""
     features, category, pose = base.ALL
 
     def phase(name: str, steps: int, *train: str, **changes: object) -> ConfigDict:

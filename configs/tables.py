@@ -2,7 +2,7 @@
 
     python -m launch.tables --table=all --data=shapes --preset=small --workdir=runs/tables
 
-One row alone, beside the phase 0 that stands for ImageNet where there is none:
+One row alone, after the phase 0 that replaces ImageNet weights where there are none:
 
     python -m launch.train --config=configs/tables.py:shapes,small,phase0 --workdir=runs/phase0
     python -m launch.train --config=configs/tables.py:shapes,small,balanced_top1 \\

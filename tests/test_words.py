@@ -29,7 +29,6 @@ NOT_YET = (
     "catpose/train/",
     "catpose/visualize/",
     "colab/",
-    "configs/",
     "launch/",
 )
 
