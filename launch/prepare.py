@@ -30,7 +30,7 @@ SHOW = OPTIONS.bool("show", False, "draw examples, before and after augmentation
 
 
 def main() -> None:
-    """Prepares, says what there is, and draws."""
+    """Prepares the dataset, prints its counts and draws sheets."""
     name, source, output = DATASET.value, MANUAL_DIR.value, pathlib.Path(OUTPUT_DIR.value)
     output = output.expanduser()
     try:

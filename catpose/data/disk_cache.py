@@ -1,7 +1,7 @@
 """Arrays that are expensive to make, kept on disk under the hash of what made them.
 
 A stored entry is a folder of `.npy` files, opened memory-mapped. It is written beside its final
-place and renamed when whole, so a killed writer never leaves half an entry to be taken for one.
+place and renamed when complete, so a killed writer never leaves half an entry.
 """
 
 import contextlib

@@ -14,7 +14,7 @@ def open_image(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
     """A photo in RGB, upright, as viewers and annotation tools in a browser show it.
 
     The orientation in its EXIF data is applied, so boxes and angles refer to the turned picture.
-    Grey of 16 bits keeps its upper 8; of an animation the first frame counts; transparency is
+    Gray of 16 bits keeps its upper 8; of an animation the first frame counts; transparency is
     dropped.
 
     Args:
@@ -66,7 +66,7 @@ def crop(
       box: x0, y0, x1, y1 in pixels, x1 and y1 exclusive; None for the whole image.
       size: side of the box's content in the result, in pixels.
       margin: further pixels on each side.
-      context: the box is widened by this factor, about its centre, before all else.
+      context: the box is widened by this factor, about its center, before all else.
 
     Raises:
       InputError: the box is smaller than a pixel, does not touch the image, or reaches further

@@ -140,10 +140,10 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
 
 
 def number(row: Row, name: str) -> float:
-    """The finite number called `name`.
+    """The finite number in the column `name`.
 
     Raises:
-      InputError: there is none.
+      InputError: it is missing or not a finite number.
     """
     try:
         value = float(row.values.get(name, ""))

@@ -128,11 +128,11 @@ def _with_engine(config: config_lib.Config, loaded: examples.Dataset) -> example
 
 
 def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_rendering.Engine:
-    """What `config.engine` says of images that are drawn in the step.
+    """Models, backgrounds and views for images rendered online, as `config.engine` says.
 
     Raises:
-      InputError: no models of a category, ranges or strengths that are none, no backgrounds, or
-        views like those of a split that is not there.
+      InputError: no models of a category, invalid ranges or strengths, no backgrounds, or views
+        like those of a split that does not exist.
     """
     made, names = config.engine, config.engine.names
     resolution = config.data.resolution

@@ -61,11 +61,11 @@ def test_a_box_of_the_results_size_is_taken_as_it_is():
 
 
 def test_boxes_may_have_fractions():
-    # A ramp along x: the value at the centre of each output pixel is known.
+    # A ramp along x: the value at the center of each output pixel is known.
     ramp = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (50, 1, 3)))
     row = images.crop(ramp, (20.5, 10, 84.5, 40), 32, 0)[16, :, 0]
-    centres = 20.5 + (np.arange(32) + 0.5) * 2 - 0.5
-    np.testing.assert_allclose(row, centres, atol=0.51)
+    centers = 20.5 + (np.arange(32) + 0.5) * 2 - 0.5
+    np.testing.assert_allclose(row, centers, atol=0.51)
 
 
 @pytest.mark.parametrize("box", [(40, 30, 104, 78), (41.3, 29.6, 97.2, 83.1)])
@@ -74,7 +74,7 @@ def test_the_margin_shows_what_lies_around_the_box(box):
         plain = images.crop(picture, box, 32, 0)
         wide = images.crop(picture, box, 32, 6)
         assert wide.shape == (44, 44, 3)
-        # The same centres and the same filter: equal, up to how rounding falls.
+        # The same centers and the same filter: equal, up to how rounding falls.
         assert levels(augment.without_margin(wide[None], 6)[0], plain) <= 1
         x0, y0, x1, y1 = box
         dx, dy = (x1 - x0) * 6 / 32, (y1 - y0) * 6 / 32
@@ -132,10 +132,10 @@ def test_the_preprocessing_of_the_pretrained_weights(data_dir):
 
 def halves(mode):
     """Left dark, right light; upper half of each a little lighter; in a mode of Pillow."""
-    grey = np.empty((40, 60), np.uint8)
-    grey[:, :30], grey[:, 30:] = 40, 200
-    grey[:20] += 20
-    return Image.fromarray(grey).convert(mode)
+    gray = np.empty((40, 60), np.uint8)
+    gray[:, :30], gray[:, 30:] = 40, 200
+    gray[:20] += 20
+    return Image.fromarray(gray).convert(mode)
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def test_sixteen_bits_of_grey_keep_their_shades():
 
 
 def test_transparency_is_dropped_without_a_warning():
-    colours = np.zeros((8, 8, 4), np.uint8)
-    colours[:4] = (200, 10, 30, 255)
-    colours[4:] = (20, 150, 60, 0)
-    picture = Image.fromarray(colours)
-    assert levels(images.open_image(encoded(picture, "PNG")), colours[..., :3]) == 0
-    # A palette with a transparency for each of its colours makes Pillow warn.
+    colors = np.zeros((8, 8, 4), np.uint8)
+    colors[:4] = (200, 10, 30, 255)
+    colors[4:] = (20, 150, 60, 0)
+    picture = Image.fromarray(colors)
+    assert levels(images.open_image(encoded(picture, "PNG")), colors[..., :3]) == 0
+    # A palette with a transparency for each of its colors makes Pillow warn.
     palette = images.open_image(encoded(picture.quantize(4), "PNG"))
-    assert levels(np.asarray(palette)[:4], colours[:4, :, :3]) == 0
+    assert levels(np.asarray(palette)[:4], colors[:4, :, :3]) == 0
 
 
 # What the values of EXIF's Orientation mean: where the stored row 0 and column 0 belong on view.

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import labels, manifest, pose_table
-from catpose.evaluation import prediction_files
+from catpose.data import labels, manifest, pose_table, predictions
 from catpose.geometry import viewpoint
 
 VIEWPOINTS = {
@@ -27,9 +26,9 @@ def read_as(reader, folder, angles):
         return manifest.read(folder).rotation
     if reader == "labels":
         return labels.read(folder / "manifest.csv").rotation
-    found = prediction_files.read(folder / "manifest.csv")
+    found = predictions.read(folder / "manifest.csv")
     assert found.frame.tolist() == ["camera"]
-    return found.rotation
+    return found.rotation[predictions.GIVEN]
 
 
 @pytest.mark.parametrize("reader", ["manifest", "predictions", "labels"])

@@ -142,12 +142,12 @@ def _odd_boxes(writer):
 
 
 def _odd_photographs(writer):
-    """Photographs that are missing, damaged, grey or turned."""
+    """Photographs that are missing, damaged, gray or turned."""
     for name, quirk, options in (
         ("no_image", "missing_image", {"keep": 0, "usable": "no photograph"}),
         ("cut", "unreadable_image", {"keep": 900, "usable": "no photograph"}),
-        ("grey", "grayscale", {"mode": "L"}),
-        ("cmyk", "other_colours", {"mode": "CMYK"}),
+        ("gray", "grayscale", {"mode": "L"}),
+        ("cmyk", "other_colors", {"mode": "CMYK"}),
         ("turned", "exif_turned", {"exif": 6}),
     ):
         where = writer.add("imagenet", "train", "bus", name, [writer.seen("bus")], **options)

@@ -1,7 +1,7 @@
 """Annotated pictures of cuboids in the files and folders of PASCAL3D+ and ObjectNet3D.
 
 The pictures are cuboids seen as the annotations say. Boxes are those of the projected CAD vertices,
-by the formula of the releases' own toolbox, in its coordinates: the centre of the top left pixel is
+by the formula of the releases' own toolbox, in its coordinates: the center of the top left pixel is
 (1, 1), so what spans the edges 0..10 in catpose has the box [1, 10].
 """
 
@@ -28,11 +28,11 @@ def half_sizes(category, model):
 def project(points, azimuth, elevation, theta, distance, principal, viewport=3000.0):
     """Pixels (MATLAB's) of points, angles in degrees: the toolbox's projection, step by step."""
     a, e, t = np.radians((azimuth, elevation, theta))
-    centre = distance * np.array([np.cos(e) * np.sin(a), -np.cos(e) * np.cos(a), np.sin(e)])
+    center = distance * np.array([np.cos(e) * np.sin(a), -np.cos(e) * np.cos(a), np.sin(e)])
     a, e = -a, -(np.pi / 2 - e)
     rz = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
     rx = np.array([[1, 0, 0], [0, np.cos(e), -np.sin(e)], [0, np.sin(e), np.cos(e)]])
-    seen = (points - centre) @ (rx @ rz).T * [viewport, viewport, -1]
+    seen = (points - center) @ (rx @ rz).T * [viewport, viewport, -1]
     plane = seen[:, :2] / seen[:, 2:]
     turn = np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]])
     return plane @ turn.T * [1, -1] + principal

@@ -4,7 +4,7 @@ The files were written by hand-operated tools over years, so nothing in them is 
 fields are absent, empty, of another type or one level deeper than usual. What is found is turned
 into plain values, NaN where unknown, and every oddity is named in `Record.quirks`.
 
-Annotated coordinates are MATLAB's: the centre of the top left pixel is (1, 1). Here, as everywhere
+Annotated coordinates are MATLAB's: the center of the top left pixel is (1, 1). Here, as everywhere
 in catpose, that pixel covers 0..1: a box becomes x1 - 1, y1 - 1, x2, y2 and a point loses 0.5.
 Angles are in degrees, as annotated, and mean what `catpose.geometry.viewpoint` says.
 """
@@ -30,17 +30,17 @@ class AnnotatedObject(NamedTuple):
         clipped; None where there is no such thing.
       truncated: part of it lies outside the image.
       occluded: part of it is hidden.
-      difficult: marked as hard to recognise.
+      difficult: marked as hard to recognize.
       cad_index: the most similar CAD model of its category, from 1; 0 where unknown.
       azimuth_deg: of the alignment with the CAD model; NaN where there is none.
       elevation_deg: likewise.
       theta_deg: the in-plane angle; NaN where unknown.
       azimuth_coarse_deg: as an annotator estimated it, before any alignment.
       elevation_coarse_deg: likewise.
-      distance: camera centre to object centre in units of the CAD model; 0 where only the coarse
+      distance: camera center to object center in units of the CAD model; 0 where only the coarse
         label was made, NaN where unknown.
       focal: focal length in pixels; NaN where unknown.
-      center: where the object's centre is seen, x and y in pixels (0-based); NaN where unknown.
+      center: where the object's center is seen, x and y in pixels (0-based); NaN where unknown.
     """
 
     number: int

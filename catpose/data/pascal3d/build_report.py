@@ -42,8 +42,8 @@ QUIRKS = {
     "box_nowhere": ("less than a pixel of the box is in the photograph", "left out"),
     "other_scale": ("the box was drawn on a copy of other size", "brought to this one's"),
     "stated_size": ("the record states another size than the photograph has", "the file's counts"),
-    "grayscale": ("a photograph in grey", "stored as RGB"),
-    "other_colours": ("a photograph that is neither RGB nor grey", "stored as RGB"),
+    "grayscale": ("a photograph in gray", "stored as RGB"),
+    "other_colors": ("a photograph that is neither RGB nor gray", "stored as RGB"),
     "exif_turned": ("EXIF says turned", "not turned: boxes were drawn without"),
     "no_model": ("cad_index is empty or beyond the models", "no vertices for this object"),
 }
@@ -105,7 +105,7 @@ class Tally:
             self.examples[name].append(where)
 
 
-def summarise(
+def summarize(
     tally: Tally,
     dataset: str,
     variant: str,

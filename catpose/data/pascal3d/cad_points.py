@@ -78,7 +78,7 @@ def read_off(path: pathlib.Path) -> Float[np.ndarray, "N 3"]:
     """The vertices of an OFF file: the word OFF, three counts, then x y z of each vertex.
 
     Raises:
-      InputError: it is no such file, or cut short.
+      InputError: it is not such a file, or cut short.
     """
     try:
         text = path.read_text()
@@ -88,7 +88,7 @@ def read_off(path: pathlib.Path) -> Float[np.ndarray, "N 3"]:
     words = " ".join(line.split("#")[0] for line in text.splitlines())
     match = re.match(r"\s*OFF\s*(\d+)\s+\d+\s+\d+\s", words + " ")
     if not match:
-        raise InputError(f"{path} is no OFF file")
+        raise InputError(f"{path} is not an OFF file")
     count = int(match[1])
     try:
         numbers = np.array(words[match.end() - 1 :].split(None, 3 * count)[: 3 * count], np.float64)

@@ -42,7 +42,7 @@ class Placed(NamedTuple):
 
     Attributes:
       box: clipped to the photograph.
-      center: where the object's centre is seen; NaN where unknown.
+      center: where the object's center is seen; NaN where unknown.
       focal: focal lengths along x and y; NaN where unknown. Equal, but where a box had to be
         brought to the photograph's size.
       quirks: names of the oddities, explained in `catpose.data.pascal3d.build_report`.
@@ -76,7 +76,7 @@ def load(path: pathlib.Path) -> tuple[Image.Image, tuple[str, ...]]:
         with Image.open(path) as image:
             quirks = ["grayscale"] if image.mode in ("L", "1") else []
             if image.mode not in ("L", "1", "RGB"):
-                quirks.append("other_colours")
+                quirks.append("other_colors")
             if image.getexif().get(ORIENTATION, 1) not in (0, 1):
                 quirks.append("exif_turned")
             return image.convert("RGB"), tuple(quirks)
@@ -153,7 +153,7 @@ def cut(image: Image.Image, box: Box) -> Crop:
     # A side is a whole number of pixels, so the two scales differ a little.
     sx, sy = region.width / (right - left), region.height / (bottom - top)
     file = io.BytesIO()
-    # Colours at full resolution: photographs have theirs halved on another grid already.
+    # Colors at full resolution: photographs have theirs halved on another grid already.
     region.save(file, "JPEG", quality=QUALITY, subsampling=0)
     return Crop(
         file.getvalue(),

@@ -91,7 +91,7 @@ def _build(
     )
     builder.show_progress = show_progress
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it speaks of downloads
+        with contextlib.redirect_stdout(io.StringIO()):  # it prints about downloads
             builder.download_and_prepare(
                 download_dir=staged / "downloads",
                 download_config=tfds.download.DownloadConfig(
@@ -104,7 +104,7 @@ def _build(
         build_report.write(report, folder)
     except OSError as error:
         raise InputError(staging.no_room(output_dir, error)) from error
-    except RuntimeError as error:  # how array_record tells a full disk
+    except RuntimeError as error:  # array_record's way to report a full disk
         if "write() failed" not in str(error):
             raise
         raise InputError(staging.no_room(output_dir, error)) from error
@@ -113,7 +113,7 @@ def _build(
 
 
 def _verify(folder: pathlib.Path, plan: tfds_builder.Plan, show_progress: bool) -> None:
-    """Reads everything back: what a full disk swallowed is found here."""
+    """Reads everything back, because a full disk may lose data without an error."""
     digests = plan.columns["digest"]
     bad = 0
     try:
@@ -249,7 +249,7 @@ def _camera(columns: dict[str, np.ndarray], points: np.ndarray) -> Camera:
     size = box[:, 2:] - box[:, :2]
     middle = (box[:, 2:] + box[:, :2]) / 2
     center = (columns["principal_point"] - middle) / size
-    # An object's centre far outside its box: the annotation contradicts itself.
+    # An object's center far outside its box: the annotation contradicts itself.
     center[(np.abs(center) > 1).any(axis=1)] = np.nan
     return Camera(
         distance=columns["distance"].astype(np.float32),

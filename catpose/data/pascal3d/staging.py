@@ -1,4 +1,4 @@
-"""Reading a release image by image, on all cores, so that a killed build goes on where it was.
+"""Reads a release image by image, on all cores; a killed build resumes at the first missing chunk.
 
 The images are taken in chunks. What comes out of a chunk, the pictures to store and everything that
 the report counts, is one file under a name that hashes what went in: it is written beside its final
@@ -27,7 +27,7 @@ from catpose.errors import InputError
 VERSION = "1.0.0"
 CHUNK = 64
 
-# A row says what became of an object: `dropped` is "" where it is kept and otherwise one of these.
+# A row describes an object: `dropped` is "" where it is kept and otherwise one of these reasons.
 DROPPED = {
     "truncated": "truncated",
     "occluded": "occluded",
@@ -128,7 +128,7 @@ def _write(path: pathlib.Path, results: list[tuple[list[Row], list, list[bytes]]
 
 
 def no_room(folder: pathlib.Path, error: Exception) -> str:
-    """What to tell when writing below `folder` failed."""
+    """The message for a failure to write below `folder`."""
     reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or repr(error)
     return (
         f"cannot write to {folder}: {reason}; make room or give another --output_dir, then repeat "
@@ -244,8 +244,8 @@ def _cut_all(
     quirks: list[tuple[str, str]],
     where: str,
 ) -> list[bytes]:
-    """Cuts the kept rows' pictures out; writes into `rows` what that tells and who falls out."""
-    # A photograph that nobody needs is still missed, so that a partial tree is known for one.
+    """Crops the pictures of kept rows; updates `rows` with boxes, cameras and reasons to drop."""
+    # Report missing images even if unused, so that an incomplete download is detected.
     if not entry.image.is_file():
         quirks.append(("missing_image", where))
     kept = [row for row in rows if not row["dropped"]]

@@ -130,7 +130,7 @@ def plan(
             f"unpack {', '.join(release.archives)} completely"
         )
     columns = _columns(kept)
-    summary = build_report.summarise(tally, dataset, variant, listed)
+    summary = build_report.summarize(tally, dataset, variant, listed)
     parts = _parts(columns)
     summary |= {
         "parts": [part._asdict() for part in parts],

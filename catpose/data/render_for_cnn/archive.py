@@ -2,7 +2,8 @@
 
 A tar is not unpacked: the position of each of its files is noted, so any of them can be read at any
 time and from any thread. For that it must not be compressed. Its headers are read here and not by
-`tarfile`, which takes six times as long for the millions of files that a tar of renders may hold.
+`tarfile`, which takes 3.5 times as long (200,000 files: 7 s here, 26 s there), and a tar of renders
+may hold millions.
 """
 
 import array
@@ -17,7 +18,7 @@ from catpose import progress
 from catpose.errors import InputError
 
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
-MAX_DEPTH = 8  # of folders; links may go round in circles
+MAX_DEPTH = 8  # of folders; links may form circles
 BLOCK = 512  # of a tar
 # Kinds of entries; 1 to 6 are links, devices and folders.
 REGULAR, WITHOUT_CONTENT, LONG_NAME, EXTENDED, SPARSE = b"\x0007", b"123456", b"L", b"x", b"S"
@@ -54,8 +55,8 @@ class Files(NamedTuple):
             file.seek(offset)
             return file.read(size)
 
-    def look(self, indices: Sequence[int], num_bytes: int) -> tuple[np.ndarray, list[bytes]]:
-        """Where some files are and how they begin; may raise OSError.
+    def inspect(self, indices: Sequence[int], num_bytes: int) -> tuple[np.ndarray, list[bytes]]:
+        """Positions and first bytes of some files; may raise OSError.
 
         Returns:
           (N, 3) int64 of offset, size and time of change (of a tar in seconds, else nanoseconds),
@@ -138,7 +139,7 @@ def _tar(root: str) -> Iterator[tuple[str, int, int, int]]:
                 f"{root} is compressed; unpack it (tar -xf) and give the folder, or give it as a "
                 "plain .tar"
             )
-        position, count, said = 0, 0, {}
+        position, count, extended = 0, 0, {}
         while (header := os.pread(tar.fileno(), BLOCK, position)) != bytes(BLOCK):  # the end's mark
             start, kind = position + BLOCK, header[156:157]
             try:
@@ -146,12 +147,12 @@ def _tar(root: str) -> Iterator[tuple[str, int, int, int]]:
                 if kind in WITHOUT_CONTENT:
                     size = 0
                 elif kind in REGULAR:
-                    size = int(said.get("size", size))
+                    size = int(extended.get("size", size))
                 if not 0 <= size <= total:
-                    raise ValueError("no size")
+                    raise ValueError("invalid size")
                 if kind in ABOUT_THE_NEXT:
                     data = os.pread(tar.fileno(), size, start)
-                    said |= {"path": _text(data)} if kind == LONG_NAME else _records(data)
+                    extended |= {"path": _text(data)} if kind == LONG_NAME else _records(data)
                 position = start + -(-size // BLOCK) * BLOCK
             except ValueError as error:
                 if not count:
@@ -162,25 +163,25 @@ def _tar(root: str) -> Iterator[tuple[str, int, int, int]]:
                 ) from error
             if kind in REGULAR:
                 count += 1
-                yield said.get("path") or _path(header), start, size, time
+                yield extended.get("path") or _path(header), start, size, time
             elif kind == SPARSE:
                 raise InputError(f"{root} has sparse files; unpack it and give the folder")
             if kind not in ABOUT_THE_NEXT:
-                said = {}
+                extended = {}
 
 
 def _numbers(header: bytes) -> tuple[int, int]:
     """Size and time of an entry.
 
     Raises:
-      ValueError: the block is no header, or a damaged one.
+      ValueError: the block is not a header, or a damaged one.
     """
     size, time, checksum = map(_number, (header[124:136], header[136:148], header[148:156]))
     # The sum of all bytes, with blanks in its own place. The lower half of Adler's is one more than
     # the sum, modulo 65521, and takes a tenth of the time.
     expected = checksum - 8 * 32 + sum(header[148:156])
     if len(header) < BLOCK or (zlib.adler32(header) & 0xFFFF) != (expected + 1) % 65521:
-        raise ValueError("no header")
+        raise ValueError("not a header")
     return size, time
 
 
@@ -205,13 +206,13 @@ def _records(data: bytes) -> dict[str, str]:
     """The "length key=value" lines of an extended header.
 
     Raises:
-      ValueError: they are none.
+      ValueError: the data are something else.
     """
     records = {}
     while data:
         length = int(data.partition(b" ")[0])
         if not 0 < length <= len(data):
-            raise ValueError("no extended header")
+            raise ValueError("not an extended header")
         key, _, value = data[:length].partition(b" ")[2].rstrip(b"\n").partition(b"=")
         records[key.decode()] = value.decode("utf-8", "surrogateescape")
         data = data[length:]

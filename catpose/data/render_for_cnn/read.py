@@ -6,9 +6,9 @@ with azimuth, elevation and tilt in whole degrees, possibly negative (t-01), and
 is rounded to a whole number and therefore not used. The images lie in a folder, at any depth, or in
 a tar that is not compressed and is read in place.
 
-The tilt's sign differs between releases, and nothing in an image tells which it is: in the released
+The tilt's sign differs between releases, and nothing in an image shows which it is: in the released
 tar theta is minus the name's tilt ("released"), in fresh renders of the present script it is the
-tilt as written ("fresh"). So it is either given, or said by a file `rendered.json` beside the
+tilt as written ("fresh"). So it is either given, or stated in a file `rendered.json` beside the
 images, which may name further synsets too: {"tilt": "fresh", "synsets": {"03797390": "mug"}}.
 """
 
@@ -38,7 +38,7 @@ EXAMPLE = "<synset>_<md5>_a035_e009_t-01_d004.png"
 ENDINGS = (".png", ".jpg", ".jpeg")
 DESCRIPTION = "rendered.json"
 TILT_SIGNS = {"released": -1, "fresh": 1}
-BLOCK = 512  # images that a thread looks at in one go
+BLOCK = 512  # images that a thread inspects at a time
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # of PNG and JPEG
 
 
@@ -54,13 +54,13 @@ def read(
     """Lists rendered images; the split of all of them is "rendered".
 
     Empty files and files that do not begin as an image does are left out and counted; others that
-    are damaged show when they are decoded. Their `digest` is made from names, sizes and
+    are damaged are found when they are decoded. Their `digest` is made from names, sizes and
     times of change: to read every byte would take longer than to decode the images again.
 
     Args:
       path: the folder or the tar.
       categories: names in the order of their indices; images of others are skipped and counted.
-      tilt_sign: "released" or "fresh", see the module; empty where `rendered.json` says it.
+      tilt_sign: "released" or "fresh", see the module; empty where `rendered.json` states it.
       max_per_category: take at most so many of each category, evenly from all models; a smaller
         number takes a part of what a larger one takes. 0 takes all.
       synsets: names of further synsets, or other names for known ones.
@@ -68,25 +68,25 @@ def read(
 
     Raises:
       InputError: no such folder or tar, a compressed or incomplete tar, no sign for the tilt or
-        two, or not one image of the categories.
+        two, or no image of the categories.
     """
     root = os.path.expanduser(path)
     files = archive.find(root, _is_ours, show_progress)
-    said = _description(files)
-    sign = _sign(tilt_sign, str(said.get("tilt", "")), root)
-    names = SYNSETS | said.get("synsets", {}) | dict(synsets or {})
+    description = _description(files)
+    sign = _sign(tilt_sign, str(description.get("tilt", "")), root)
+    names = SYNSETS | description.get("synsets", {}) | dict(synsets or {})
 
     by_synset, num_other = _by_synset(files)
     chosen, notes = [], []
     for category in categories:
         known = [synset for synset, name in names.items() if name == category]
         indices = [i for synset in known for i in by_synset.pop(synset, ())]
-        indices, num_double = _without_doubles(files, indices)
+        indices, num_duplicate = _without_duplicates(files, indices)
         chosen += _spread(files, indices, max_per_category)
         if not indices:
             notes.append(f"no rendered images of {category}")
-        if num_double:
-            notes.append(f"{num_double} rendered images of {category} are there twice")
+        if num_duplicate:
+            notes.append(f"{num_duplicate} rendered images of {category} occur twice")
     num_skipped = sum(map(len, by_synset.values()))
     if not chosen:
         raise InputError(
@@ -99,13 +99,13 @@ def read(
     if num_other:
         notes.append(f"{num_other} images skipped whose names are not {EXAMPLE}")
 
-    where, whole = _look(files, chosen, show_progress)
+    where, whole = _inspect(files, chosen, show_progress)
     num_empty = int(np.sum(where[:, 1] == 0))
-    num_strange = int(np.sum(~whole)) - num_empty
+    num_foreign = int(np.sum(~whole)) - num_empty
     if num_empty:
         notes.append(f"{num_empty} empty rendered images left out")
-    if num_strange:
-        notes.append(f"{num_strange} rendered images left out that are neither PNG nor JPEG")
+    if num_foreign:
+        notes.append(f"{num_foreign} rendered images left out that are neither PNG nor JPEG")
     if not whole.any():
         raise InputError(f"not one of the {len(chosen)} rendered images in {root} can be read")
     index = [i for i, good in zip(chosen, whole, strict=True) if good]
@@ -153,21 +153,21 @@ def _is_ours(name: str) -> bool:
 
 
 def _description(files: archive.Files) -> Mapping[str, Any]:
-    """What `rendered.json` says, the outermost where there are several; empty without one."""
+    """The content of `rendered.json`, the outermost where there are several; empty without one."""
     found = [i for i in range(len(files.path)) if files.name(i) == DESCRIPTION]
     if not found:
         return {}
     chosen = min(found, key=lambda i: (files.path[i].count("/"), files.path[i]))
     try:
-        said = json.loads(files.read(chosen))
+        description = json.loads(files.read(chosen))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {DESCRIPTION} of {files.root} as JSON: {error}") from error
-    if not isinstance(said, dict) or not isinstance(said.get("synsets", {}), dict):
+    if not isinstance(description, dict) or not isinstance(description.get("synsets", {}), dict):
         raise InputError(
             f'{DESCRIPTION} of {files.root} is not of the form {{"tilt": "fresh", '
             '"synsets": {"03797390": "mug"}}'
         )
-    return said
+    return description
 
 
 def _sign(given: str, described: str, root: str) -> str:
@@ -200,7 +200,7 @@ def _by_synset(files: archive.Files) -> tuple[dict[str, list[int]], int]:
     return found, num_other
 
 
-def _without_doubles(files: archive.Files, indices: list[int]) -> tuple[list[int], int]:
+def _without_duplicates(files: archive.Files, indices: list[int]) -> tuple[list[int], int]:
     """By name, which is unique then; of equal names the first path stays."""
     by_name: dict[str, int] = {}
     for i in sorted(indices, key=files.path.__getitem__):
@@ -223,7 +223,7 @@ def _spread(files: archive.Files, indices: list[int], limit: int) -> list[int]:
     return [i for i in indices if i in taken]
 
 
-def _look(
+def _inspect(
     files: archive.Files, chosen: list[int], show_progress: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Offset, size and time of each image, and whether it begins as an image does."""
@@ -233,9 +233,9 @@ def _look(
         # Disks and networks answer several questions at once.
         with (
             concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool,
-            progress.bar(total=len(chosen), desc="look", unit="img", show=show_progress) as bar,
+            progress.bar(total=len(chosen), desc="inspect", unit="img", show=show_progress) as bar,
         ):
-            for places, begin in pool.map(lambda block: files.look(block, 8), blocks):
+            for places, begin in pool.map(lambda block: files.inspect(block, 8), blocks):
                 where.append(places)
                 whole += [data.startswith(MAGIC) for data in begin]
                 bar.update(len(begin))

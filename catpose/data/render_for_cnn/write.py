@@ -1,11 +1,11 @@
-"""Writes drawn images to a folder, named and laid out as those of Render for CNN.
+"""Renders images into a folder, named and laid out as those of Render for CNN.
 
     <synset>/<model>/<synset>_<model>_a%03d_e%03d_t%03d_d%03d.jpg
 
 Names have whole degrees; `manifest.csv` has the exact poses, so the folder can be read both as
-rendered images and as a dataset of its own. `rendered.json` says that tilts are written as they are
-("fresh"). A picture is a function of the seed, its category and its number: a folder that was left
-half full is filled up with what it would have had.
+rendered images and as a dataset of its own. `rendered.json` states that tilts are written as they
+are ("fresh"). A picture is a function of the seed, its category and its number: a folder that was
+left half full is filled up with what it would have had.
 """
 
 import functools
@@ -31,7 +31,7 @@ from catpose.synthetic import domain_randomization
 COLUMNS = ("file", "category", "split", "qw", "qx", "qy", "qz", "number")
 SPLIT = "train"
 _QUALITY = 92
-_ROUND = 4  # pictures of each category that are drawn together
+_ROUND = 4  # pictures of each category that are rendered together
 _MANIFEST = "manifest.csv"
 
 
@@ -45,13 +45,13 @@ def write(
     seed: int,
     show_progress: bool = True,
 ) -> int:
-    """Draws images into a folder, or the rest of them.
+    """Renders images into a folder, or the rest of them.
 
     Two pictures of a model whose poses round to the same whole degrees would have one name; the
     second is left out.
 
     Args:
-      made: what to draw.
+      made: what to render.
       categories: their names.
       folder: made where it does not exist.
       per_category: images of each category.
@@ -112,11 +112,11 @@ def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -
     synsets = {_synset(name): name for name in categories}
     if len(synsets) < len(categories) or "" in synsets:
         raise InputError(
-            "file names tell categories by their letters a to z and digits alone, and by these "
+            "file names have only the letters a to z and the digits of categories, and by these "
             f"{', '.join(categories)} are not all different"
         )
-    said = {"tilt": "fresh", "synsets": synsets}
-    said |= {"made_by": "catpose", "settings": settings}
+    description = {"tilt": "fresh", "synsets": synsets}
+    description |= {"made_by": "catpose", "settings": settings}
     if not path.exists() and (folder / _MANIFEST).exists():
         raise InputError(
             f"{folder} has a {_MANIFEST} that is not of launch.render; give another folder"
@@ -127,12 +127,12 @@ def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -
         except ValueError as error:
             raise InputError(f"cannot read {path} as JSON: {error}; empty the folder") from error
         before = before if isinstance(before, dict) else {}
-        for key, value in said.items():
+        for key, value in description.items():
             if before.get(key) != value:
                 raise InputError(
                     f"{folder} holds images of other {key}; give another folder, or empty it"
                 )
-    disk_cache.write_whole(path, (json.dumps(said, indent=2) + "\n").encode())
+    disk_cache.write_whole(path, (json.dumps(description, indent=2) + "\n").encode())
 
 
 def _finished(manifest: pathlib.Path) -> tuple[int, list[Mapping[str, str]]]:

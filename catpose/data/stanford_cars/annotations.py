@@ -1,4 +1,4 @@
-"""What the two downloads of Stanford Cars with 3D poses say of each photo.
+"""The annotations of each photo in the two downloads of Stanford Cars with 3D poses.
 
 Stanford Cars (Krause et al. 2013) has the photos and, in MATLAB files, boxes and 196 classes
 (make, model, body, year). The poses are those of Wang et al., *3D Pose Estimation for Fine-Grained
@@ -40,7 +40,7 @@ CATEGORIES = (
     "convertible", "coupe", "hatchback", "minivan", "pickup", "sedan", "suv", "van", "wagon",
 )  # fmt: skip
 BODIES = {name: name for name in CATEGORIES} | {"cab": "pickup", "supercab": "pickup"}
-# The classes whose names say no body.
+# The classes whose names name no body.
 UNNAMED_BODIES = {
     "Acura Integra Type R": "coupe",
     "Acura TL Type-S": "sedan",
@@ -83,7 +83,7 @@ def category_of(fine_category: str) -> str:
     """The body type of a class of Stanford Cars, one of CATEGORIES.
 
     Raises:
-      InputError: the name says no body, and is none of the fourteen that are known without.
+      InputError: the name names no body and is not one of the fourteen classes known without.
     """
     name = re.sub(r"\s+\d{4}$", "", fine_category.strip())
     if name in UNNAMED_BODIES:
@@ -179,8 +179,8 @@ def _load_mat(path: pathlib.Path, variable: str) -> np.ndarray:
     try:
         content = io.loadmat(path, squeeze_me=True)
     except Exception as error:  # a damaged file can make scipy raise anything
-        said = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise InputError(f"cannot read {path} as a MATLAB file: {said}") from error
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise InputError(f"cannot read {path} as a MATLAB file: {reason}") from error
     if variable not in content:
         raise InputError(f"{path} has no '{variable}': it is not of Stanford Cars' devkit")
     return np.atleast_1d(content[variable])
@@ -209,7 +209,7 @@ def _poses(path: pathlib.Path) -> dict[str, tuple[float, float, float]]:
     """Azimuth, elevation and theta in radians by file name, of the photos that have all three."""
     content: Any = safe_pickle.read(path)
     if not isinstance(content, dict) or not content:
-        raise InputError(f"{path} is no dictionary of poses by file name")
+        raise InputError(f"{path} is not a dictionary of poses by file name")
     poses = {}
     for name, entry in content.items():
         if not isinstance(entry, dict) or not {*ANGLES} <= {*entry}:
@@ -217,7 +217,7 @@ def _poses(path: pathlib.Path) -> dict[str, tuple[float, float, float]]:
         try:
             angles = tuple(float(entry[angle]) for angle in ANGLES)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{path}: an angle of '{name}' is no number") from error
+            raise InputError(f"{path}: an angle of '{name}' is not a number") from error
         if all(map(math.isfinite, angles)):
             poses[str(name)] = angles
     # The search for the best fit went a little beyond a turn, never far.

@@ -51,8 +51,8 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
     """Makes `output_dir` a manifest folder: `images/` and, once all of them are there, the CSV.
 
     Images are hard links to the download's where both lie on one disk, else copies. Each is decoded
-    before it is taken, so damage is told now. What an earlier, stopped preparation has taken is
-    not decoded again.
+    before it is taken, so that damage is found now. What an earlier, stopped preparation has taken
+    is not decoded again.
 
     Args:
       manual_dir: the folder with both downloads, unpacked.
@@ -128,7 +128,7 @@ def quotas(sizes: Mapping[str, int], total: int) -> dict[str, int]:
 
 
 def _check_is_ours(manifest: pathlib.Path) -> None:
-    """Nobody's own manifest is overwritten."""
+    """Raises InputError where the manifest is somebody's own."""
     if manifest.is_file():
         with manifest.open(encoding="utf-8", errors="replace") as file:
             header = file.readline().strip()
@@ -182,16 +182,16 @@ def _take(
         results = list(progress.bar(pool.map(take, photos), show=show_progress, **options))
     if damaged:
         path, error = min(damaged, key=lambda pair: pair[0])
-        said = (str(error).splitlines() or [""])[0]
+        reason = (str(error).splitlines() or [""])[0]
         raise InputError(
-            f"{len(damaged)} of {len(photos)} photos cannot be read, the first: {path} ({said}); "
+            f"{len(damaged)} of {len(photos)} photos cannot be read, the first: {path} ({reason}); "
             f"unpack {path.parent.name}.tgz again"
         )
     return results
 
 
 def _link_or_copy(source: pathlib.Path, target: pathlib.Path) -> None:
-    """Under another name first: what is in place is whole."""
+    """Under another name first, so that a file in its place is complete."""
     partial = target.with_name(f".{target.name}.partial")
     partial.unlink(missing_ok=True)
     try:

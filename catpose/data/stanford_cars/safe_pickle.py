@@ -40,8 +40,8 @@ def read(path: str | os.PathLike) -> Any:
     except FileNotFoundError as error:
         raise InputError(f"no pickle {path}") from error
     except Exception as error:  # damaged bytes can make the machine of pickles raise anything
-        said = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise InputError(f"cannot read {path} as a pickle of plain data: {said}") from error
+        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+        raise InputError(f"cannot read {path} as a pickle of plain data: {reason}") from error
 
 
 class _Maker:
@@ -60,7 +60,7 @@ class _Maker:
 
 
 class _DtypeHolder:
-    """Stands for a numpy.dtype: a type of numbers or text, whose byte order comes afterwards."""
+    """Replaces a numpy.dtype: a type of numbers or text, whose byte order comes afterwards."""
 
     __slots__ = ("dtype",)
 
@@ -77,7 +77,7 @@ class _DtypeHolder:
 
 
 class _ArrayHolder:
-    """Stands for an array until its content has come."""
+    """Replaces an array until its content has come."""
 
     __slots__ = ("array",)
 

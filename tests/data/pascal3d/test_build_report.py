@@ -108,7 +108,7 @@ def test_why_a_count_differs(monkeypatch, paper, why):
     rows = {split: [0] * 12 for split in build_report.SPLITS}
     rows["test"][column] = paper
     monkeypatch.setattr(build_report, "TABLE_2", rows)
-    report = build_report.summarise(tally, "pascal3d", "paper", listed)
+    report = build_report.summarize(tally, "pascal3d", "paper", listed)
     assert report["table_2"]["test"]["car"] == {"built": 2, "paper": paper, "why": why}
     assert ("Every row is the paper's." in build_report.markdown(report)) == (not why)
 

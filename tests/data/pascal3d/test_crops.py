@@ -120,7 +120,7 @@ def test_cut(size, box, stored, expected):
 
 
 @pytest.mark.parametrize(
-    ("mode", "quirks"), [("RGB", ()), ("L", ("grayscale",)), ("CMYK", ("other_colours",))]
+    ("mode", "quirks"), [("RGB", ()), ("L", ("grayscale",)), ("CMYK", ("other_colors",))]
 )
 def test_load(tmp_path, mode, quirks):
     path = tmp_path / "a.JPEG"
@@ -167,8 +167,8 @@ def test_off(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no OFF file"),
-        ("ply\n" + OFF, "is no OFF file"),
+        ("", "is not an OFF file"),
+        ("ply\n" + OFF, "is not an OFF file"),
         ("OFF\n3 1 0\n0 0 0.5\n1 2", "ends before its 3 vertices do"),
         ("OFF\n3 1 0\n0 0 0.5\n1 2 x\n1 2 3", "a vertex is not three numbers"),
         ("OFF\n0 0 0\n", "ends before its 0 vertices do"),

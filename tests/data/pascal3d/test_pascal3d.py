@@ -103,7 +103,7 @@ def test_counts_are_those_of_the_miniature(listing):
     """12 categories, one plain image per list, and what is planted and usable, by hand."""
     by_split = {s: int(np.sum(listing.split == s)) for s in ("train", "validation", "test")}
     # boat: empty_flag, no_model, twice; aeroplane: two redrawn, doubled, outside, far_outside,
-    # swapped; bus: grey, cmyk, turned; car: two of four objects in each of two images.
+    # swapped; bus: gray, cmyk, turned; car: two of four objects in each of two images.
     assert by_split["train"] == 24 + 3 + 6 + 3 + 4
     assert by_split["validation"] == 12 + 1 + 2  # the boat beside a person and a car
     assert by_split["test"] == 12 + 2 + 1  # difficult ones stay

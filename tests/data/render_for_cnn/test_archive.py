@@ -51,7 +51,7 @@ def check(files, prefix=""):
     expected = {prefix + name: CONTENT[name] for name in CONTENT if is_image(name)}
     assert sorted(files.path) == sorted(expected)
     indices = range(len(files.path))
-    where, begin = files.look(indices, 2)
+    where, begin = files.inspect(indices, 2)
     for i, path in enumerate(files.path):
         assert files.name(i) == path.rsplit("/", 1)[-1]
         assert where[i, 1] == len(expected[path])
@@ -102,12 +102,12 @@ def test_entries_of_other_kinds_are_passed_over(tmp_path, form):
     assert files.path == list(expected)
     for i, number in enumerate(expected.values()):
         assert files.read(i) == bytes([number]) * 1000
-        assert files.look([i], 1)[0][0, 2] == number
+        assert files.inspect([i], 1)[0][0, 2] == number
     # As Python's own module has it.
     with tarfile.open(path) as file:
         members = [m for m in file.getmembers() if m.isreg() and m.type != b"Z"]
     assert [(m.name, m.offset_data) for m in members] == list(
-        zip(files.path, files.look(range(4), 0)[0][:, 0].tolist(), strict=True)
+        zip(files.path, files.inspect(range(4), 0)[0][:, 0].tolist(), strict=True)
     )
 
 
@@ -150,9 +150,9 @@ def test_times_of_change(tmp_path):
     root = folder(tmp_path)
     os.utime(os.path.join(root, "top.png"), ns=(5, 1234567890123456789))
     files = archive.find(root, lambda name: name == "top.png", show_progress=False)
-    assert files.look([0], 1)[0][0, 2] == 1234567890123456789
+    assert files.inspect([0], 1)[0][0, 2] == 1234567890123456789
     files = archive.find(tar(tmp_path), is_image, show_progress=False)
-    assert files.look([0], 1)[0][0, 2] == 12345
+    assert files.inspect([0], 1)[0][0, 2] == 12345
 
 
 def test_links_in_a_circle_end(tmp_path):

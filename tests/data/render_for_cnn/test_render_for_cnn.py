@@ -225,7 +225,7 @@ def test_what_is_left_out_is_counted(tmp_path, source):
         "1 rendered images left out that are neither PNG nor JPEG",
         "3 images skipped whose names are not <synset>_<md5>_a035_e009_t-01_d004.png",
         f"1 rendered images of other categories skipped: {MUG} ...",
-        "1 rendered images of car are there twice",
+        "1 rendered images of car occur twice",
         "no rendered images of boat",
     }
     # Of doubles the first path is taken: digits come before letters.

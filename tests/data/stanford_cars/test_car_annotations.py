@@ -173,8 +173,8 @@ WRONG = {
         change_poses(lambda poses: poses | {"00001.jpg": Evil()}),
         r"train_anno_v2.pkl as a pickle of plain data: it asks for posix.system",
     ),
-    "a list": (change_poses(list), "is no dictionary of poses by file name$"),
-    "nothing": (change_poses(lambda poses: {}), "is no dictionary of poses by file name$"),
+    "a list": (change_poses(list), "is not a dictionary of poses by file name$"),
+    "nothing": (change_poses(lambda poses: {}), "is not a dictionary of poses by file name$"),
     "another pickle": (
         change_poses(lambda poses: {"a.jpg": {"label": 1}}), "'a.jpg' has no azimuth, elevation, t"
     ),
@@ -184,7 +184,7 @@ WRONG = {
     ),
     "no number": (
         change_poses(lambda poses: poses | {"00004.jpg": dict.fromkeys(ANGLES, "x")}),
-        "an angle of '00004.jpg' is no number$",
+        "an angle of '00004.jpg' is not a number$",
     ),
     "degrees": (
         change_poses(lambda p: {n: {a: v[a] * 57.3 for a in ANGLES} for n, v in p.items()}),
