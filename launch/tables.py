@@ -15,7 +15,7 @@ import pathlib
 
 from catpose.errors import InputError
 from catpose.launch import command
-from catpose.studies.paper import budgets, recipes, table_rows
+from catpose.studies.paper import budgets, recipes
 
 OPTIONS = command.Options()
 TABLE = OPTIONS.list("table", ["all"], "3 to 13, several with commas, all, representations")
@@ -32,7 +32,7 @@ def main() -> None:
     if preset == "smoke":
         # Two steps of a program: compiling it fast matters more than what it runs like.
         command.set_xla_flag("xla_backend_optimization_level", "0")
-    chosen = table_rows.recipes_of(names)
+    chosen = recipes.chosen(names)
     absent = {r.name: why for r in chosen if (why := recipes.why_not(r, data, preset))}
     chosen = [recipe for recipe in chosen if recipe.name not in absent]
     if not chosen:
@@ -55,7 +55,7 @@ def main() -> None:
     sweep.train(own)
     options = f"--table={','.join(names)} --data={data} --preset={preset} --seeds={seeds}"
     made_by = f"python -m launch.tables {options}"
-    print(sweep.write(own, names, data, folder, absent=absent, command=made_by))
+    print(sweep.write(own, names, folder, absent=absent, command=made_by))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from catpose.data.predictions import Predictions
 from catpose.evaluation import run_report_text, score
 from catpose.experiment import phases, workdir
 from catpose.geometry import symmetry, viewpoint
-from catpose.models import parameters
+from catpose.models import architectures
 from catpose.train import input_pipeline, loop, metrics_log, run_setup
 from catpose.visualize import category_models, example_sheet, plots, training_curves
 
@@ -55,7 +55,7 @@ def write(
         "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
         "wall_seconds": 0.0,
         "device": _device(),
-        "num_params": parameters.count(result.last.params)["total"],
+        "num_params": architectures.param_counts({"params": result.last.params})["total"],
         "params_sha256": disk_cache.sha256(result.last.params),
         "versions": json.loads((run.workdir / "config.json").read_text())["versions"],
         "commit": workdir.commit(),

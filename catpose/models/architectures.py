@@ -14,6 +14,7 @@ Reference: Mahendran, Ali and Vidal, sections 3.1 to 3.3 and figure 2.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -307,3 +308,12 @@ def _start(key, modules, shape, image_dtype, stored):
     )
     drawn = {"params": init.draw(key, params), "batch_stats": batch_stats}
     return jax.tree.map(lambda leaf: leaf.astype(stored), drawn)
+
+
+def param_counts(variables: dict) -> dict[str, int]:
+    """Number of parameters (not of statistics) in each top-level group, and in "total"."""
+    counts = {
+        group: sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+        for group, tree in variables["params"].items()
+    }
+    return counts | {"total": sum(counts.values())}

@@ -9,8 +9,9 @@ from jax import numpy as jnp
 
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, initial_weights, phases, workdir
-from catpose.models import architectures, parameters, pretrained
+from catpose.models import architectures, pretrained
 from catpose.poses import axis_angle
+from catpose.studies.paper import published
 from catpose.train import phase_run
 from tests.support import tiny
 
@@ -29,11 +30,40 @@ SMALL = {
 # Keras' ResNet50 without its classifier has 23,587,712 weights, 53,120 of them moving statistics.
 RESNET50 = 23_587_712 - 53_120
 
+# Those that the paper compares, by what differs from its own.
+NETWORKS = {
+    "integrated": {},
+    "integrated, split after stage 3": {"split_stage": 3},
+    "integrated, split after stage 5": {"split_stage": 5},
+    "shared": {"architecture": "shared"},
+    "shared, one pose network of 5000 units": {
+        "architecture": "shared",
+        "pose_hidden": (5000, 500),
+    },
+    "shared, one pose network of 12000 units": {
+        "architecture": "shared",
+        "pose_hidden": (12000, 500),
+    },
+    "sequential": {"architecture": "sequential"},
+    "independent": {"architecture": "independent"},
+    "VGG-M": {"trunk": "vgg_m", "width": 96, "category_head": "pooled"},
+}
+
 
 @pytest.fixture(scope="module")
 def counted():
     """Parameters by network, at the paper's sizes."""
-    return parameters.count_paper()
+    image = jax.ShapeDtypeStruct((1, 224, 224, 3), np.float32)
+    found = {}
+    for name, changes in NETWORKS.items():
+        network = architectures.build(num_categories=K, pose=axis_angle.AXIS_ANGLE, **changes)
+        shapes = jax.eval_shape(network.init_fn, jax.random.key(0), image)
+        found[name] = architectures.param_counts(shapes)
+    return found
+
+
+def test_the_parameters_that_pages_print_are_those_of_the_networks(counted):
+    assert published.PARAMETERS == counted
 
 
 def perceptron(inputs, *hidden):
@@ -201,7 +231,9 @@ def test_a_run_begins_with_the_stages_of_another_wherever_they_are(tmp_path):
         config = tiny.config([tiny.phase()], split_stage=split, architecture=name, **stages)
         config.model.pretrained = str(first)
         run = tiny.run(config, tmp_path)
-        found, line = initial_weights.initial_variables(config, run.model, jax.random.key(1))
+        found, line = initial_weights.initial_variables(
+            tiny.read(config), run.model, jax.random.key(1)
+        )
         assert "arrays loaded" in line
         for kind, tree in (("params", trained.params), ("batch_stats", trained.batch_stats)):
             given = {p.split("/", 1)[1]: leaf for p, leaf in phases.by_path(tree).items()}
@@ -213,7 +245,7 @@ def test_a_run_begins_with_the_stages_of_another_wherever_they_are(tmp_path):
     config.model.width = 5
     run = tiny.run(config, tmp_path)
     with pytest.raises(InputError, match="of shape"):
-        initial_weights.initial_variables(config, run.model, jax.random.key(1))
+        initial_weights.initial_variables(tiny.read(config), run.model, jax.random.key(1))
 
 
 def test_a_file_of_weights_fills_both_resnets(tmp_path):

@@ -8,7 +8,7 @@ from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from catpose.models import architectures, fusion, heads, parameters
+from catpose.models import architectures, fusion, heads
 from catpose.poses import axis_angle
 
 K = 3
@@ -77,7 +77,7 @@ def test_published_parameter_counts(name):
     )
     channels = 512 if block == "basic" else 2048
     logits = (channels + 1) * 12
-    counts = parameters.count(shapes["params"])
+    counts = architectures.param_counts(shapes)
     assert counts["feature_network"] + counts["category_network"] - logits == expected
     features = channels // 2
     pose = features * 1000 + 2 * 1000 + 1000 * 500 + 2 * 500 + 500 * 3 + 3

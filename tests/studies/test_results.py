@@ -28,7 +28,7 @@ REPRESENTATIONS = (
     "multibin", "bin_delta", "bin_delta_fitted",
 )  # fmt: skip
 K, N, SEEDS = 12, 240, 3
-ROWS = sorted(recipe.name for recipe in table_rows.recipes_of(["all"]))
+ROWS = sorted(recipe.name for recipe in recipes.chosen(["all"]))
 
 
 def why_not(data, preset, row):
@@ -227,11 +227,24 @@ def test_the_page_has_every_table_and_its_pictures(found, tmp_path, monkeypatch)
     for number in table_rows.TABLES:
         assert f"## Table {number}:" in text
         assert (tmp_path / "figures" / "results" / f"table{number}.png").stat().st_size > 5000
-    assert "section 4.3" not in text
+    assert "0.9985 times" in text
     assert "3D-pose-regression [6]: no such weights." in text
     assert "1,234,567" in text
     assert re.search(r"ours +\|.*±", text)
     assert "16.07" in text  # the paper's
+
+
+def test_the_mean_stands_first_and_lines_name_their_data(found):
+    for data, ours in (("pascal3d", "ours"), ("shapes", "ours, shapes")):
+        text = results.block_markdown(found._replace(data=data), 3, "pose-err").splitlines()
+        heads, first, second = (
+            [cell.strip() for cell in text[i].strip("|").split("|")] for i in (0, 2, 3)
+        )
+        assert heads[:4] == ["Features", "", "mean", "aero"]
+        assert first[1] == ours
+        assert " ± " in first[2]
+        assert second[2:4] == ["26.51", "25.3"]
+        assert ("PASCAL3D+" in second[1]) == (data != "pascal3d")
 
 
 def test_other_categories_leave_the_papers_columns_empty(found):
@@ -294,10 +307,10 @@ def test_a_sweep_trains_rows_and_reads_them(tmp_path, monkeypatch):
 
 def test_an_unknown_table_is_refused():
     with pytest.raises(InputError, match="--table=2"):
-        table_rows.numbers(["2"])
+        recipes.numbers(["2"])
     others = [number for number in table_rows.TABLES if number != 5]
-    assert table_rows.numbers(["5", "all", "3", "representations"]) == [5, *others]
-    chosen = table_rows.recipes_of(["representations"])
+    assert recipes.numbers(["5", "all", "3", "representations"]) == [5, *others]
+    chosen = recipes.chosen(["representations"])
     assert [recipe.name for recipe in chosen] == [f"frozen_{pose}" for pose in REPRESENTATIONS]
 
 

@@ -33,19 +33,21 @@ def draw(found: results.Results, number: int, path: pathlib.Path) -> bool:
     with style.sheet(path, *size, heading, "") as figure:
         panels = figure.subplots(1, len(blocks), squeeze=False)[0]
         for panel, (metric, lines) in zip(panels, blocks.items(), strict=True):
-            _draw_block(panel, _marks(number, metric, lines), metric)
+            _draw_block(panel, found, _marks(number, metric, lines), metric)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower right", ncols=2)
     return True
 
 
-def _draw_block(panel: Axes, marks: list[tuple[str, float, float, float]], metric: str) -> None:
+def _draw_block(
+    panel: Axes, found: results.Results, marks: list[tuple[str, float, float, float]], metric: str
+) -> None:
     where = np.arange(len(marks))[::-1]
     labels, ours, deviations, published = zip(*marks, strict=True)
-    panel.plot(published, where, "D", color=style.FAINT, label="paper")
+    panel.plot(published, where, "D", color=style.FAINT, label=found.papers)
     panel.errorbar(
         ours, where, xerr=deviations, fmt="o", color=style.PALETTE[0], capsize=3,
-        label="ours, ± standard deviation over seeds",
+        label=f"{found.ours}, ± standard deviation over seeds",
     )  # fmt: skip
     panel.set_yticks(where, labels)
     panel.set_ylim(-0.6, len(marks) - 0.4)

@@ -15,6 +15,14 @@ _BLOCKS = {
     "full rotation": "error of the full rotation (fractions, higher is better)",
     "azimuth": "error of the azimuth (fractions, higher is better)",
 }
+# Verdicts of `significance.verdict`, in the words for several claims.
+_COUNTED = {
+    "holds": "hold",
+    "not shown": "are not shown",
+    "contradicted": "are contradicted",
+    "no difference": "make no difference",
+    "not tested": "are not tested",
+}
 REPRESENTATIONS = "Pose representations on the same frozen features, given the category"
 # How what is trained on each dataset differs from the paper's.
 _ABOUT: Mapping[str, str] = {
@@ -109,12 +117,14 @@ def overview_markdown(judged: Sequence[results.Judged]) -> str:
     """How many of the paper's claims hold, and which do not."""
     if not judged:
         return ""
-    verdicts = ("holds", "not shown", "contradicted", "no difference", "not tested")
-    counts = {v: sum(j.verdict == v for j in judged) for v in verdicts}
-    said = ", ".join(f"{verdict} {count}" for verdict, count in counts.items() if count)
+    counts = {
+        plural: sum(one.verdict == verdict for one in judged)
+        for verdict, plural in _COUNTED.items()
+    }
+    said = ", ".join(f"{count} {plural}" for plural, count in counts.items() if count)
     parts = [
         "## What holds of the paper's claims here",
-        f"Of {len(judged)} claims: {said}. Each is tested by itself; of so many, one or the other "
+        f"Of {len(judged)} claims, {said}. Each is tested by itself; of so many, one or the other "
         "can come out wrongly by chance.",
     ]
     for verdict in ("contradicted", "not shown", "no difference"):
@@ -165,16 +175,36 @@ def write(
     return page
 
 
-def parameters_markdown(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """Exact numbers of parameters.
+def parameters_markdown(ours: Mapping[str, Mapping[str, int]]) -> str:
+    """Exact numbers of parameters: of the paper's networks, then of those trained here.
 
     Args:
-      counts: by network, what `catpose.models.parameters.count` returns.
+      ours: by network, what `catpose.models.architectures.param_counts` returns.
     """
     heads = ["network", "feature network", "category network", "pose networks", "total"]
     groups = ("feature_network", "category_network", "pose_networks", "total")
-    rows = [[name, *(f"{own.get(g, 0):,}" for g in groups)] for name, own in counts.items()]
-    return text_tables.markdown(heads, rows, 1)
+    tables = [
+        text_tables.markdown(
+            heads,
+            [[name, *(f"{own.get(g, 0):,}" for g in groups)] for name, own in counts.items()],
+            1,
+        )
+        for counts in (published.PARAMETERS, ours)
+    ]
+    one, twelve = (
+        published.PARAMETERS[name]["pose_networks"]
+        for name in (published.AGNOSTIC_12K, published.INTEGRATED)
+    )
+    return "\n\n".join(
+        [
+            "Of the paper's networks, with twelve categories:",
+            tables[0],
+            f"The category-independent pose network of 12000 units has {one / twelve:.4f} times "
+            "the parameters of the twelve of 1000, as the paper has it (section 4.3).",
+            "Of the networks above:",
+            tables[1],
+        ]
+    )
 
 
 def terminal(found: results.Results, numbers: Sequence[int]) -> str:
@@ -190,4 +220,4 @@ def terminal(found: results.Results, numbers: Sequence[int]) -> str:
                 own = results.spread([seed[at] for seed in line.ours], digits) if line.ours else "–"
                 theirs = text_tables.number(line.published[at], digits)
                 rows.append([str(number), metric, " ".join(line.labels), own, theirs])
-    return text_tables.plain(["table", "metric", "row", "ours", "paper"], rows, 3)
+    return text_tables.plain(["table", "metric", "row", found.ours, found.papers], rows, 3)

@@ -1,4 +1,4 @@
-"""The figures that the paper published, Tables 3 to 13, as plain data.
+"""What the paper published: the numbers of its Tables 3 to 13, and the sizes of its networks.
 
 Source: S. Mahendran, H. Ali, R. Vidal, "Convolutional Networks for Object Category and 3D Pose
 Estimation from 2D Images" (2018). Methods in brackets are numbered as in its references; "[8]*"
@@ -248,4 +248,27 @@ TABLES: Mapping[int, Table] = {
             "pose-err": _rows("16.29 14.08 13.15 15.28"),
         },
     ),
+}
+
+# Parameters of the networks that it compares, at their full size and for twelve categories. The
+# paper prints none of them; these are of catpose's networks, which its tests build and count.
+INTEGRATED, AGNOSTIC_12K = "integrated", "shared, one pose network of 12000 units"
+PARAMETERS: Mapping[str, Mapping[str, int]] = {
+    name: {
+        "feature_network": features,
+        "category_network": category,
+        "pose_networks": pose,
+        "total": features + category + pose,
+    }
+    for name, features, category, pose in (
+        (INTEGRATED, 8_558_592, 15_000_588, 18_342_036),
+        ("integrated, split after stage 3", 1_449_984, 22_109_196, 12_198_036),
+        ("integrated, split after stage 5", 23_534_592, 24_588, 30_630_036),
+        ("shared", 8_558_592, 15_000_588, 1_528_503),
+        ("shared, one pose network of 5000 units", 8_558_592, 15_000_588, 7_632_503),
+        (AGNOSTIC_12K, 8_558_592, 15_000_588, 18_314_503),
+        ("sequential", 8_558_592, 23_559_180, 18_342_036),
+        ("independent", 8_558_592, 23_559_180, 1_528_503),
+        ("VGG-M", 82_030_208, 57_356, 55_206_036),
+    )
 }

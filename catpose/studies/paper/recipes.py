@@ -1,11 +1,13 @@
-"""How a row of the paper's tables is trained: the steps of its Table 1 as phases of a config."""
+"""From a recipe of the paper's tables to a config: the steps of its Table 1 as phases."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from catpose.errors import InputError
 from catpose.studies.paper.budgets import BUDGETS, DATA, PRESETS, Budget
+from catpose.studies.paper.table_rows import REPRESENTATIONS, TABLES, Recipe
 
 FEATURES, CATEGORY, POSE = "feature_network", "category_network", "pose_networks"
 # A category network without the feature network that it has to itself.
@@ -20,26 +22,32 @@ LOSSES = {
 }
 
 
-class Recipe(NamedTuple):
-    """How a row is trained.
+def numbers(names: Sequence[str]) -> list[int]:
+    """The paper's tables among the names that a command was given, each once.
 
-    Attributes:
-      name: of the row, as in configs/tables.py:DATA,PRESET,ROW.
-      steps: of Table 1, by their names in `STEPS`.
-      model: what differs in `config.model`.
-      rendered: the pose networks learn from rendered images, too.
-      fusion: in the joint phase.
-      category_weight: lambda of the joint phase.
-      with_frozen: it also compares something where the feature network never trains.
+    Args:
+      names: numbers of tables, "all" of them, and "representations", which the paper does not have.
+
+    Raises:
+      InputError: another name.
     """
+    found = []
+    for name in names:
+        if name == "all":
+            found += TABLES
+        elif name.isdigit() and int(name) in TABLES:
+            found.append(int(name))
+        elif name != "representations":
+            raise InputError(f"--table={name}; it can be 3 to 13, all or representations")
+    return list(dict.fromkeys(found))
 
-    name: str
-    steps: tuple[str, ...]
-    model: Mapping[str, Any] = {}
-    rendered: bool = False
-    fusion: str = "weighted"
-    category_weight: float = 0.1
-    with_frozen: bool = False
+
+def chosen(names: Sequence[str]) -> list[Recipe]:
+    """What must be trained for these tables, in their order, each once; names as for `numbers`."""
+    rows = [row for number in numbers(names) for row in TABLES[number].rows.values()]
+    if "representations" in names:
+        rows += REPRESENTATIONS.values()
+    return list({row.recipe.name: row.recipe for row in rows}.values())
 
 
 def why_not(recipe: Recipe, data: str, preset: str) -> str:

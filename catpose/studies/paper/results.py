@@ -34,12 +34,24 @@ class Results(NamedTuple):
       predictions: by table row, one for each seed.
       absent: by table row, why there is none.
       orders: (K,) symmetries that errors respect; None for plain errors.
+      data: what has been trained on, a name in `catpose.studies.paper.budgets.DATA`.
     """
 
     truth: Examples
     predictions: Mapping[str, Sequence[Predictions]]
     absent: Mapping[str, str]
     orders: np.ndarray | None = None
+    data: str = "pascal3d"
+
+    @property
+    def ours(self) -> str:
+        """What our lines are called."""
+        return "ours" if self.data == "pascal3d" else f"ours, {self.data}"
+
+    @property
+    def papers(self) -> str:
+        """What the paper's lines are called."""
+        return "paper" if self.data == "pascal3d" else "paper, PASCAL3D+"
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -63,34 +75,34 @@ class Line(NamedTuple):
     absent: str
 
 
-def scores(results: Results, reading: table_rows.TableRow) -> list[score.Score]:
-    """A reading's score of each seed."""
+def scores(results: Results, table_row: table_rows.TableRow) -> list[score.Score]:
+    """A table row's score of each seed."""
     return [
-        score.by_fusion(results.truth, predictions.only(found, reading.fusion), results.orders)[
-            reading.fusion
+        score.by_fusion(results.truth, predictions.only(found, table_row.fusion), results.orders)[
+            table_row.fusion
         ]
-        for found in results.predictions[reading.recipe.name]
+        for found in results.predictions[table_row.recipe.name]
     ]
 
 
-def values(results: Results, reading: table_rows.TableRow, block: str) -> list[list[float]]:
-    """A reading's values, one list for each seed, a column each.
+def values(results: Results, table_row: table_rows.TableRow, block: str) -> list[list[float]]:
+    """A table row's values, one list for each seed, a column each.
 
     Args:
       results: what there is.
-      reading: of which table row.
+      table_row: of which table row.
       block: the label of a metric for one value a category and their mean, or a key of `BLOCKS`.
     """
-    found = [scored.metrics for scored in scores(results, reading)]
+    found = [scored.metrics for scored in scores(results, table_row)]
     if block in BLOCKS:
         return [[own[name]["value"] for name in BLOCKS[block]] for own in found]
     name = metrics.by_label(block)
     return [[*own[name]["per_category"], own[name]["value"]] for own in found]
 
 
-def _topk(results: Results, reading: table_rows.TableRow, block: str) -> list[list[float]]:
+def _topk(results: Results, table_row: table_rows.TableRow, block: str) -> list[list[float]]:
     name = metrics.by_label(block)
-    every = results.predictions[reading.recipe.name]
+    every = results.predictions[table_row.recipe.name]
     found = [score.topk(results.truth, own, results.orders) for own in every]
     return [[own[k][name] for k in ("top1", "top2", "top3", "gt")] for own in found]
 
@@ -108,11 +120,11 @@ def lines(results: Results, number: int, metric: str) -> list[Line]:
     read = _topk if number == 13 else values
     found = []
     for row in published.TABLES[number].blocks[metric]:
-        reading = table_rows.TABLES[number].rows.get(row.labels)
+        table_row = table_rows.TABLES[number].rows.get(row.labels)
         absent = "the paper's only"
-        if reading is not None:
-            absent = results.absent.get(reading.recipe.name, "")
-        ours = read(results, reading, metric) if reading is not None and not absent else []
+        if table_row is not None:
+            absent = results.absent.get(table_row.recipe.name, "")
+        ours = read(results, table_row, metric) if table_row is not None and not absent else []
         found.append(Line(row.labels, ours, row.figures, absent))
     return found
 
@@ -124,29 +136,30 @@ def columns(results: Results, number: int) -> tuple[str, ...]:
 
 
 def block_markdown(results: Results, number: int, metric: str) -> str:
-    """One block of a table: a line of ours and one of the paper's for each row."""
-    table, heads = published.TABLES[number], columns(results, number)
+    """One block of a table: a line of ours and one of the paper's for each row, the mean first."""
+    table, heads = published.TABLES[number], _short(columns(results, number))
     one, mean = digits(metric)
-    if number == 13:
-        one = mean
     # Other categories have nothing to stand beside.
-    same = table.columns[:-1] != published.CATEGORIES or _short(heads)[:-1] == [
-        *published.CATEGORIES
-    ]
+    same = number in SUMMARIES or heads[:-1] == [*published.CATEGORIES]
+
+    def mean_first(cells: list[str]) -> list[str]:
+        return cells if number in SUMMARIES else [cells[-1], *cells[:-1]]
+
     rows = []
     for line in lines(results, number, metric):
         labels = list(line.labels)
         if line.ours:
-            cells = _cells(line.ours, one, mean)
-            if number in SUMMARIES:
-                cells = [spread(column, mean) for column in zip(*line.ours, strict=True)]
-            rows.append([*labels, "ours", *cells])
+            every = list(zip(*line.ours, strict=True))
+            cells = [spread(column, mean) for column in every]
+            if number not in SUMMARIES:
+                cells[:-1] = [text_tables.number(statistics.fmean(c), one) for c in every[:-1]]
+            rows.append([*labels, results.ours, *mean_first(cells)])
             labels = [""] * len(labels)
         theirs = line.published if same else [math.nan] * (len(heads) - 1) + [line.published[-1]]
-        widths = [one] * (len(theirs) - 1) + [mean]
-        cells = [text_tables.number(v, d) for v, d in zip(theirs, widths, strict=True)]
-        rows.append([*labels, "paper", *cells])
-    return text_tables.markdown([*table.heads, "", *_short(heads)], rows, len(table.heads) + 1)
+        cells = [text_tables.number(v, mean if number in SUMMARIES else one) for v in theirs[:-1]]
+        cells.append(text_tables.number(theirs[-1], mean))
+        rows.append([*labels, results.papers, *mean_first(cells)])
+    return text_tables.markdown([*table.heads, "", *mean_first(heads)], rows, len(table.heads) + 1)
 
 
 def gaps_markdown(results: Results, number: int) -> str:
@@ -158,12 +171,6 @@ def gaps_markdown(results: Results, number: int) -> str:
 
 def _short(heads: Sequence[str]) -> list[str]:
     return [run_report_text.SHORT_NAMES.get(head, head) for head in heads]
-
-
-def _cells(ours: list[list[float]], one: int, mean: int) -> list[str]:
-    per_column = list(zip(*ours, strict=True))
-    cells = [text_tables.number(statistics.fmean(column), one) for column in per_column[:-1]]
-    return [*cells, spread(per_column[-1], mean)]
 
 
 def spread(values: Sequence[float], digits: int) -> str:
@@ -194,15 +201,14 @@ def judge(results: Results, number: int) -> list[Judged]:
     """The claims that a table makes, tested on our figures."""
     found = []
     for claim in table_rows.TABLES[number].claims:
-        readings = [
-            table_rows.TABLES[number].rows[labels] for labels in (claim.better, claim.worse)
-        ]
-        if any(reading.recipe.name in results.absent for reading in readings):
+        rows = table_rows.TABLES[number].rows
+        both = [rows[claim.better], rows[claim.worse]]
+        if any(table_row.recipe.name in results.absent for table_row in both):
             found.append(Judged(number, claim, None, "not tested"))
             continue
         name = metrics.by_label(claim.figure)
         difference = significance.compare(
-            *([scored.errors for scored in scores(results, reading)] for reading in readings),
+            *([scored.errors for scored in scores(results, table_row)] for table_row in both),
             name,
             num_categories=len(results.categories),
         )
@@ -240,12 +246,12 @@ def comparison_markdown(
       costs: by row: parameters of its pose networks, and seconds of training a seed.
     """
     found = []
-    for label, reading in rows.items():
-        if reading.recipe.name in results.absent:
+    for label, table_row in rows.items():
+        if table_row.recipe.name in results.absent:
             continue
-        every = scores(results, reading)
+        every = scores(results, table_row)
         columns = [[scored.metrics[name]["value"] for scored in every] for name in _COMPARED]
-        params, seconds = costs[reading.recipe.name]
+        params, seconds = costs[table_row.recipe.name]
         cells = [
             spread(column, METRICS[name].digits)
             for name, column in zip(_COMPARED, columns, strict=True)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 from ml_collections import ConfigDict
 
 from catpose.data import online_rendering, predictions
@@ -16,9 +17,9 @@ from catpose.errors import InputError
 from catpose.experiment import build, datasets, workdir
 from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry
-from catpose.models import parameters
+from catpose.models import architectures
 from catpose.studies.paper import page, recipes, results, shared_phases, table_rows
-from catpose.studies.paper.recipes import Recipe
+from catpose.studies.paper.table_rows import Recipe
 from catpose.train import metrics_log
 
 
@@ -26,6 +27,7 @@ class Sweep(NamedTuple):
     """Rows to be trained with the same seeds and evaluated on the same images.
 
     Attributes:
+      data: a name in `catpose.studies.paper.budgets.DATA`.
       rows: their names.
       seeds: how many, from 0 on.
       split: which images are evaluated.
@@ -34,6 +36,7 @@ class Sweep(NamedTuple):
         as there is one ImageNet.
     """
 
+    data: str
     rows: list[str]
     seeds: int
     split: str
@@ -74,7 +77,7 @@ def plan(
                     add(first, 0)
                 pretrained = str(chains[first, 0][-1].folder)
             add(recipe.name, seed, pretrained)
-    return Sweep([recipe.name for recipe in chosen], seeds, split, chains)
+    return Sweep(data, [recipe.name for recipe in chosen], seeds, split, chains)
 
 
 def train(sweep: Sweep) -> None:
@@ -123,13 +126,13 @@ def collect(sweep: Sweep, absent: Mapping[str, str]) -> results.Results:
     last = sweep.chains[sweep.rows[0], 0][-1]
     truth = shared_phases.read_truth(last, sweep.split)
     orders = symmetry.orders(dict(last.config.data.symmetry), truth.categories)
-    return results.Results(truth, found, absent, orders if (orders != 1).any() else None)
+    orders = orders if (orders != 1).any() else None
+    return results.Results(truth, found, absent, orders, sweep.data)
 
 
 def write(
     sweep: Sweep,
     names: Sequence[str],
-    data: str,
     folder: pathlib.Path,
     *,
     absent: Mapping[str, str],
@@ -139,8 +142,7 @@ def write(
 
     Args:
       sweep: what has been trained.
-      names: of tables, see `table_rows.numbers`.
-      data: a name in `catpose.studies.paper.budgets.DATA`.
+      names: of tables, see `recipes.numbers`.
       folder: of the page.
       absent: by row that these tables also have, why it is not trained.
       command: that made the page.
@@ -148,21 +150,21 @@ def write(
     Returns:
       The page's numbers in short, and where it is, for a terminal.
     """
-    found, numbers = collect(sweep, absent), table_rows.numbers(names)
+    found, numbers = collect(sweep, absent), recipes.numbers(names)
     sections, texts = {}, []
     if "representations" in names:
         sections[page.REPRESENTATIONS] = representations(sweep, found)
         texts.append(page.REPRESENTATIONS + "\n" + sections[page.REPRESENTATIONS])
-    sections["Parameters"] = parameters_markdown(sweep)
+    sections["Parameters"] = page.parameters_markdown(parameters(sweep))
     written = page.write(
         found,
         numbers,
         folder,
         # All tables make the page of results; some make one of their own.
         name="results" if "all" in names else "tables_" + "_".join(names),
-        title=f"The paper's tables on {data}",
+        title=f"The paper's tables on {sweep.data}",
         preface=page.preface(
-            data,
+            sweep.data,
             command=command,
             frame=sweep.chains[sweep.rows[0], 0][-1].config.frame,
             trained_at=commits(sweep),
@@ -217,34 +219,21 @@ def counts(sweep: Sweep, row: str) -> dict[str, int]:
     model = build.build_model(
         last.config, workdir.read_categories(last.folder), workdir.read_keys(last.folder)
     )
-    return parameters.count_network(model.network.init_fn, model.input_spec.resolution)
+    image = model.input_spec.image
+    return architectures.param_counts(
+        jax.eval_shape(model.network.init_fn, jax.random.key(0), image)
+    )
 
 
-def parameters_markdown(sweep: Sweep) -> str:
-    """The numbers of parameters: the paper's networks, then those trained here.
-
-    Rows of one network stand together.
-    """
+def parameters(sweep: Sweep) -> dict[str, dict[str, int]]:
+    """Numbers of parameters by rows of one network."""
     named: dict[str, list[str]] = {}
     for row in sweep.rows:
         named.setdefault(json.dumps(counts(sweep, row)), []).append(row)
-    ours = {
+    return {
         ", ".join(same[:3]) + ", ..." * (len(same) > 3): json.loads(found)
         for found, same in named.items()
     }
-    papers = parameters.count_paper()
-    twelve, one = (
-        papers[name]["pose_networks"] for name in (parameters.INTEGRATED, parameters.AGNOSTIC_12K)
-    )
-    parts = [
-        "Of the paper's networks, with twelve categories:",
-        page.parameters_markdown(papers),
-        f"The category-independent pose network of 12000 units has {one / twelve:.4f} times the "
-        "parameters of the twelve of 1000, as the paper has it (section 4.3).",
-        "Of the networks above:",
-        page.parameters_markdown(ours),
-    ]
-    return "\n\n".join(parts)
 
 
 def representations(sweep: Sweep, found: results.Results) -> str:

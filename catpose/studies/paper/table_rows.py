@@ -8,10 +8,29 @@ that begin alike are trained together up to where they part (`shared_phases`).
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from catpose.errors import InputError
-from catpose.studies.paper.recipes import Recipe
-
 Labels = tuple[str, ...]
+
+
+class Recipe(NamedTuple):
+    """How a row is trained.
+
+    Attributes:
+      name: of the row, as in configs/tables.py:DATA,PRESET,ROW.
+      steps: of Table 1, by their names in `catpose.studies.paper.recipes.STEPS`.
+      model: what differs in `config.model`.
+      rendered: the pose networks learn from rendered images, too.
+      fusion: in the joint phase.
+      category_weight: lambda of the joint phase.
+      with_frozen: it also compares something where the feature network never trains.
+    """
+
+    name: str
+    steps: tuple[str, ...]
+    model: Mapping[str, Any] = {}
+    rendered: bool = False
+    fusion: str = "weighted"
+    category_weight: float = 0.1
+    with_frozen: bool = False
 
 
 class TableRow(NamedTuple):
@@ -283,31 +302,3 @@ RECIPES: Mapping[str, Recipe] = {
         *(row.recipe for row in REPRESENTATIONS.values()),
     )
 }
-
-
-def numbers(names: Sequence[str]) -> list[int]:
-    """The paper's tables among the names that a command was given, each once.
-
-    Args:
-      names: numbers of tables, "all" of them, and "representations", which the paper does not have.
-
-    Raises:
-      InputError: another name.
-    """
-    found = []
-    for name in names:
-        if name == "all":
-            found += TABLES
-        elif name.isdigit() and int(name) in TABLES:
-            found.append(int(name))
-        elif name != "representations":
-            raise InputError(f"--table={name}; it can be 3 to 13, all or representations")
-    return list(dict.fromkeys(found))
-
-
-def recipes_of(names: Sequence[str]) -> list[Recipe]:
-    """What must be trained for these tables, in their order, each once; names as for `numbers`."""
-    rows = [row for number in numbers(names) for row in TABLES[number].rows.values()]
-    if "representations" in names:
-        rows += REPRESENTATIONS.values()
-    return list({row.recipe.name: row.recipe for row in rows}.values())
