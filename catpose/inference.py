@@ -61,7 +61,7 @@ def answer(
         weights = fusion.weights(name, outputs.category_logits, category)
         fused = model.pose.fuse(outputs.pose_outputs, weights)
         rotation[name] = model.pose.to_rotation(fused)
-        # The oracle is told the category, so it cannot say one.
+        # The oracle knows the category, so it cannot name one.
         joint = model.pose.choose is not None and name != "oracle"
         found[name] = (
             model.pose.choose(outputs.pose_outputs, weights) if joint else probabilities.argmax(-1)

@@ -7,9 +7,9 @@ category, `category`. Optional `frame`, and probabilities of the categories (col
 category of an object that names none. Other columns are ignored.
 """
 
-import csv
 import io
 import json
+import math
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ from catpose.data import disk_cache, pose_table
 from catpose.errors import InputError
 
 PROBABILITY = "probability_"
+_SUFFIXES = (".npz", ".csv", ".json", ".jsonl")
 GIVEN = "given"  # the fusion of predictions that do not say how they were made
 
 
@@ -194,10 +195,10 @@ def write(predictions: Predictions, path: pathlib.Path) -> None:
     Raises:
       InputError: another ending, or the file cannot be written.
     """
-    texts = {".npz": _arrays, ".csv": _csv, ".json": _json, ".jsonl": _json_lines}
-    if path.suffix.lower() not in texts:
-        raise InputError(f"{path} must end in {', '.join(texts)}")
-    content = texts[path.suffix.lower()](predictions)
+    suffix = path.suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise InputError(f"{path} must end in {', '.join(_SUFFIXES)}")
+    content = _arrays(predictions) if suffix == ".npz" else _text(only(predictions), suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         disk_cache.write_whole(path, content)
@@ -217,52 +218,24 @@ def _arrays(predictions: Predictions) -> bytes:
     return file.getvalue()
 
 
-def _given(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """The rotations and categories of the only fusion."""
-    one = only(predictions)
-    (rotation,), (category,) = one.rotation.values(), one.category.values()
-    return rotation, category
-
-
-def _known(predictions: Predictions, i: int) -> dict[str, float]:
-    if predictions.probabilities is None:
-        return {}
-    pairs = zip(predictions.categories, predictions.probabilities[i].tolist(), strict=True)
-    return {name: value for name, value in pairs if np.isfinite(value)}
-
-
-def _entries(predictions: Predictions) -> list[dict[str, object]]:
-    rotation, category = _given(predictions)
-    entries = []
-    for i, name in enumerate(predictions.id):
-        entry: dict[str, object] = {"id": str(name)}
-        if category[i]:
-            entry["category"] = str(category[i])
-        entry |= {"frame": str(predictions.frame[i]), "rotation": rotation[i].tolist()}
-        known = _known(predictions, i)
-        entries.append(entry | ({"probabilities": known} if known else {}))
-    return entries
-
-
-def _json(predictions: Predictions) -> bytes:
-    return (json.dumps(_entries(predictions), indent=1) + "\n").encode()
-
-
-def _json_lines(predictions: Predictions) -> bytes:
-    return "".join(json.dumps(entry) + "\n" for entry in _entries(predictions)).encode()
-
-
-def _csv(predictions: Predictions) -> bytes:
-    rotation, category = _given(predictions)
-    columns = [PROBABILITY + name for name in predictions.categories]
-    file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["id", "category", "frame", *pose_table.MATRIX, *columns])
-    for i in range(len(predictions.id)):
-        known = _known(predictions, i)
-        # repr is the shortest text that reads back as the same number.
-        numbers = [repr(value) for value in rotation[i].ravel().tolist()]
-        shares = [repr(known[name]) if name in known else "" for name in predictions.categories]
-        lead = [predictions.id[i], category[i], predictions.frame[i]]
-        writer.writerow([*lead, *numbers, *shares])
-    return file.getvalue().encode()
+def _text(predictions: Predictions, suffix: str) -> bytes:
+    (rotation,), (category,) = predictions.rotation.values(), predictions.category.values()
+    shares = predictions.probabilities
+    shares = np.zeros((len(category), 0)) if shares is None else shares
+    names = [PROBABILITY + name for name in predictions.categories]
+    columns = ["id", "category", "frame", *pose_table.MATRIX, *names]
+    lead = np.stack([predictions.id, category, predictions.frame], axis=-1).tolist()
+    numbers = np.concatenate([rotation.reshape(-1, 9), shares], axis=-1).tolist()
+    rows = [
+        [*words, *("" if math.isnan(value) else value for value in values)]
+        for words, values in zip(lead, numbers, strict=True)
+    ]
+    if suffix == ".csv":
+        return pose_table.csv_text([columns, *rows]).encode()
+    entries = [
+        {name: value for name, value in zip(columns, row, strict=True) if value != ""}
+        for row in rows
+    ]
+    if suffix == ".json":
+        return f"{json.dumps(entries, indent=1)}\n".encode()
+    return "".join(f"{json.dumps(entry)}\n" for entry in entries).encode()

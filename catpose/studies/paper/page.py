@@ -28,7 +28,7 @@ REPRESENTATIONS = "Pose representations on the same frozen features, given the c
 _ABOUT: Mapping[str, str] = {
     "shapes": "Objects of twelve built-in families, drawn at 48 pixels (32 of smoke, 64 of full), "
     "and a small residual network with its stages in the places of a ResNet-50's. It has been "
-    'trained on the categories of further drawn objects, which stands for ImageNet. "Real" '
+    'trained on the categories of further drawn objects, in the place of ImageNet. "Real" '
     'images have clutter behind the objects, "rendered" ones a plain color. Methods of others '
     "are their representation and loss on this network.",
     "cars3d": "Photographs of cars in nine categories (body types). But with the preset full, "

@@ -2,7 +2,7 @@
 
 A run is cut at its phases: a link is the training of one phase, in a folder named by the hash of
 what determines the state at its end. Runs whose configs agree up to a phase share its link. A link
-is a run of its own, goes on from the link before it with the same step numbers and keys, and is
+is a run of its own, resumes from the link before it with the same step numbers and keys, and is
 therefore what one uninterrupted run would have made of it, bit for bit on a CPU.
 """
 
@@ -103,7 +103,7 @@ def train(
       chain: of one run.
       load_fn: config -> its dataset; called for untrained links only.
       programs: see `assemble`.
-      begins_fn: told each link whose training begins.
+      begins_fn: receives each link whose training begins.
       show_progress: show bars on a terminal.
     """
     after = None
