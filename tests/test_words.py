@@ -19,7 +19,6 @@ NOT_YET = (
     "catpose/losses",
     "catpose/predict",
     "catpose/bench/programs",
-<<<<<<< HEAD
     "catpose/data/augment",
     "catpose/data/batch",
     "catpose/data/looks",
@@ -28,10 +27,6 @@ NOT_YET = (
     "catpose/data/predictions",
     "catpose/data/shapes",
     "catpose/data/warp",
-    "catpose/evaluation/",
-=======
-    "catpose/data/",
->>>>>>> 5819c60 (refactor: files of predictions are written in one way)
     "catpose/experiment/",
     "catpose/models/",
     "catpose/studies/",
