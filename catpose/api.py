@@ -3,12 +3,13 @@
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import ml_collections
 import numpy as np
 
 from catpose import devices
+from catpose import plugins as plugin_modules
 from catpose.evaluation import run_report
 from catpose.experiment import config as config_lib
 from catpose.experiment import config_files, workdir
@@ -19,6 +20,7 @@ def train(
     config: str | pathlib.Path | ml_collections.ConfigDict,
     folder: str | pathlib.Path | None = None,
     *,
+    plugins: Sequence[str] = (),
     show_progress: bool = True,
 ) -> pathlib.Path:
     """Trains the network that a config describes, evaluates it and writes the report.
@@ -29,6 +31,8 @@ def train(
       config: the name of a config that comes with catpose ("quickstart", "tables:shapes,small,
         phase0"), a file, or the ConfigDict that such a file's `get_config` returns.
       folder: the run's workdir; runs/<config name> unless given.
+      plugins: the user's modules that add to the tables of backbones, poses, losses and readers;
+        the run's config remembers their names.
       show_progress: whether to show bars (on a terminal).
 
     Returns:
@@ -37,7 +41,9 @@ def train(
     Raises:
       InputError: something that the config names is wrong, or the workdir is another config's.
     """
-    config = config_lib.read(config_files.load(config))
+    plugin_modules.load(plugins)
+    values = dict(config_files.load(config))
+    config = config_lib.read({**values, "plugins": tuple(plugins) or values["plugins"]})
     folder = pathlib.Path(folder or f"runs/{config.name}")
     with opened(config, folder) as clock:
         if not devices.from_first(np.array(workdir.is_finished(folder))):

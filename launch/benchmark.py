@@ -1,10 +1,10 @@
 """Measures how fast training and inference are here, part by part, and beside PyTorch.
 
-python -m launch.benchmark --network=resnet50 --resolution=64 --batch=32 --peer=torch
-python -m launch.benchmark --network=quickstart --json=speed.json
+catpose benchmark --network=resnet50 --resolution=64 --batch=32 --peer=torch
+catpose benchmark --network=quickstart --json=speed.json
 
-All programs are timed in turn, several times; figures are medians. The peer is the same network in
-PyTorch (catpose/bench/torch_network.py; pip install -e '.[peers]'), a process of its own; ratios
+All programs are timed in turn, several times; times are medians. The peer is the same network in
+PyTorch (catpose/bench/torch_network.py; pip install 'catpose[peers]'), a process of its own; ratios
 are ours over theirs, medians of neighbouring turns.
 """
 

@@ -58,6 +58,11 @@ class Options:
         return holder
 
 
+# Of the commands that build a network or read a dataset.
+PLUGINS = Options()
+PLUGINS.list("plugins", [], "your modules that add backbones, poses, losses or readers of datasets")
+
+
 def run(main: Callable[..., None], options: Options) -> NoReturn:
     """Parses the options and calls `main()`; wrong input ends in one line and exit status 1.
 
@@ -86,6 +91,8 @@ def run(main: Callable[..., None], options: Options) -> NoReturn:
             fail(f"unexpected argument '{argv[1 + allowed]}'; options begin with --")
         try:
             with signals.handled():
+                if "plugins" in options.values:
+                    _load_plugins(options.values)
                 main(*argv[1:])
         except InputError as error:
             fail(str(error))
@@ -102,7 +109,12 @@ def run(main: Callable[..., None], options: Options) -> NoReturn:
             )
 
     about = inspect.getdoc(sys.modules[main.__module__]) or ""
-    app.run(guarded, flags_parser=functools.partial(_parse, options=options.values, about=about))
+    try:
+        app.run(
+            guarded, flags_parser=functools.partial(_parse, options=options.values, about=about)
+        )
+    except BrokenPipeError:  # who reads the output has read enough
+        os._exit(0)
 
 
 def set_xla_flag(name: str, value: str) -> None:
@@ -171,6 +183,17 @@ def fail(message: str) -> NoReturn:
     """Prints one line to standard error and exits with status 1."""
     print(f"error: {message}", file=sys.stderr)
     sys.exit(1)
+
+
+def _load_plugins(options: flags.FlagValues) -> None:
+    """Imports the modules that --plugins names; a config remembers them for its run."""
+    names = tuple(options["plugins"].value)
+    if names:
+        from catpose import plugins
+
+        plugins.load(names)
+        if "config" in options:
+            options["config"].value.plugins = names
 
 
 def _is_own_process() -> bool:
@@ -246,7 +269,7 @@ def _unknown_key(argv: Sequence[str]) -> str | None:
     from catpose.experiment import config_files
 
     values = dict(argument[2:].partition("=")[::2] for argument in argv if argument[:2] == "--")
-    known = keys(config_files.load(values["config"]))
+    known = _keys(config_files.load(values["config"]))
     for name in values:
         key = name.removeprefix("config.")
         if key != name and key not in known:
@@ -259,7 +282,7 @@ def _unknown_key(argv: Sequence[str]) -> str | None:
     return None
 
 
-def keys(tree: Any, prefix: str = "") -> dict[str, Any]:
+def _keys(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Everything in a config by its name, such as "phases[0].steps"."""
     if hasattr(tree, "items"):
         inner = {f"{prefix}.{key}".strip("."): value for key, value in tree.items()}
@@ -269,5 +292,5 @@ def keys(tree: Any, prefix: str = "") -> dict[str, Any]:
         return {}
     found: dict[str, Any] = {}
     for name, value in inner.items():
-        found |= {name: value, **keys(value, name)}
+        found |= {name: value, **_keys(value, name)}
     return found

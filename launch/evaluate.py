@@ -1,8 +1,8 @@
 """Scores a trained run, or any system's predictions, under a named protocol.
 
-python -m launch.evaluate --workdir=DIR|mini [--protocol=NAME] [--split=test]
-python -m launch.evaluate --predictions=FILE --data=LABELS [--protocol=NAME] [--split=test]
-python -m launch.evaluate --protocol=list
+catpose evaluate --workdir=DIR|mini [--protocol=NAME] [--split=test]
+catpose evaluate --predictions=FILE --data=LABELS [--protocol=NAME] [--split=test]
+catpose evaluate --protocol=list
 """
 
 import pathlib
@@ -12,7 +12,7 @@ from typing import Any
 from catpose.errors import InputError
 from catpose.launch import command
 
-OPTIONS = command.Options()
+OPTIONS = command.Options(command.PLUGINS)
 WORKDIR = OPTIONS.string("workdir", None, "a training run's folder")
 PREDICTIONS = OPTIONS.string("predictions", None, "a file: .csv, .json, .jsonl or .npz")
 PROTOCOL = OPTIONS.list("protocol", ["catpose"], "name, several with commas, or list")

@@ -1,8 +1,8 @@
 """Makes a small folder of a trained run: weights, config, categories.
 
-python -m launch.export --workdir=runs/NAME --output_dir=DIR
+catpose export --workdir=runs/NAME --output_dir=DIR
 
-The folder can stand wherever a run's workdir is read: launch.predict, launch.evaluate,
+The folder can stand wherever a run's workdir is read: catpose predict, catpose evaluate,
 catpose.load. Kernels are rounded to float16.
 """
 
@@ -12,7 +12,7 @@ import shutil
 from catpose.errors import InputError
 from catpose.launch import command
 
-OPTIONS = command.Options()
+OPTIONS = command.Options(command.PLUGINS)
 WORKDIR = OPTIONS.string("workdir", None, "a training run's folder", required=True)
 OUTPUT_DIR = OPTIONS.string("output_dir", None, "where the result goes", required=True)
 BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not the last")

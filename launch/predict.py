@@ -1,12 +1,14 @@
-"""Says what is on a photo and how it is turned: one line of JSON a photo, and pictures.
+"""Predicts the category and pose of objects in photos: one line of JSON each, and pictures.
 
-python -m launch.predict --workdir=DIR --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png]
-                         [--draw=axes|model|both] [--models=FOLDER [--up=+y --front=+z]]
-python -m launch.predict --workdir=DIR --image=FOLDER --output=PICTURES
-python -m launch.predict --workdir=DIR --boxes=boxes.csv
+catpose predict --workdir=DIR|mini --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png]
+                [--draw=axes|model|both] [--models=FOLDER [--up=+y --front=+z]]
+catpose predict --workdir=DIR|mini --image=FOLDER --output=PICTURES
+catpose predict --workdir=DIR|mini --boxes=boxes.csv
+
+--workdir is the folder of a training run, or mini: a network that comes with catpose.
 
 An image may be a pattern ("photos/*.jpg") or a folder. A table of boxes has the columns file, x0,
-y0, x1, y1; files are relative to it, and an object without numbers is its whole image.
+y0, x1, y1; files are relative to it, and an object without these four is its whole image.
 """
 
 import glob
@@ -19,8 +21,8 @@ from typing import Any
 from catpose.errors import InputError
 from catpose.launch import command
 
-OPTIONS = command.Options()
-WORKDIR = OPTIONS.string("workdir", None, "a training run's folder", required=True)
+OPTIONS = command.Options(command.PLUGINS)
+WORKDIR = OPTIONS.string("workdir", None, "a training run's folder, or mini", required=True)
 IMAGE = OPTIONS.multi_string("image", [], "photo, pattern or folder; repeatable")
 BOXES = OPTIONS.string("boxes", None, "CSV with the columns file, x0, y0, x1, y1")
 BOX = OPTIONS.list("box", None, "x0,y0,x1,y1 in pixels; the whole image unless given")
@@ -77,9 +79,9 @@ def _listed() -> list[tuple[str, list[float] | None]]:
         raise InputError("give photos with --image, or a table of boxes with --boxes")
     if BOXES.value:
         if BOX.value:
-            raise InputError("--box is about --image; --boxes has the boxes")
+            raise InputError("--box goes with --image; a table of --boxes has its own boxes")
         return _read_boxes(pathlib.Path(BOXES.value))
-    from catpose.data import online_rendering  # imports jax, which takes a while
+    from catpose.data import online_rendering  # imports jax, which takes seconds
 
     box, files = _box(BOX.value), []
     for given in IMAGE.value:
@@ -143,12 +145,12 @@ def _drawing() -> tuple[str, Any]:
     from catpose.visualize import category_models
 
     if (DRAW.value or MODELS.value) and not OUTPUT.value:
-        raise InputError("--draw and --models are about the picture that --output names")
+        raise InputError("--draw and --models change the picture of --output; give --output=FILE")
     if MODELS.value:
         models = category_models.from_folder(MODELS.value, up=UP.value, front=FRONT.value)
         return DRAW.value or "model", models
     if UP.value or FRONT.value:
-        raise InputError("--up and --front are about the files in --models")
+        raise InputError("--up and --front are axes of the files in --models, which is missing")
     return DRAW.value or "axes", category_models.built_in
 
 

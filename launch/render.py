@@ -1,6 +1,6 @@
 """Renders images of 3D models to a folder, named and laid out as those of Render for CNN.
 
-python -m launch.render --output_dir=DIR [--per_category=N] [--size=S] [--config=FILE]
+catpose render --output_dir=DIR [--per_category=N] [--size=S] [--config=NAME|FILE]
 
 What is drawn is what a training phase with the source "drawn" sees: the config's models, views,
 light and backgrounds (`config.engine`; all its keys can be set here, as in
@@ -12,7 +12,7 @@ import pathlib
 
 from catpose.launch import command
 
-OPTIONS = command.Options()
+OPTIONS = command.Options(command.PLUGINS)
 CONFIG = OPTIONS.config("what to draw", default="mini")
 OUTPUT_DIR = OPTIONS.string("output_dir", None, "where the images go", required=True)
 PER_CATEGORY = OPTIONS.integer("per_category", 1000, "images of each category", lower_bound=1)

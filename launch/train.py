@@ -13,7 +13,7 @@ import pathlib
 
 from catpose.launch import command, processes
 
-OPTIONS = command.Options(processes.OPTIONS)
+OPTIONS = command.Options(processes.OPTIONS, command.PLUGINS)
 CONFIG = OPTIONS.config("the name of a config, such as quickstart, or a file")
 WORKDIR = OPTIONS.string("workdir", None, "where results go; runs/<config name> unless given")
 CHECK = OPTIONS.bool("check", False, "try everything in small and say how long it will take")

@@ -452,12 +452,12 @@ def test_the_commands_errors_are_one_line(runs, photo, tmp_path):
         ([run, f"--image={path}", "--box=1,2,x,4"], "error: --box is x0,y0,x1,y1 in pixels"),
         ([f"--workdir={tmp_path}", f"--image={path}"], f"error: no run in {tmp_path}"),
         ([run, f"--image={path}", f"--output={path}/x.png"], "error: cannot write "),
-        ([run, f"--image={path}", "--draw=model"], "error: --draw and --models are about the pic"),
+        ([run, f"--image={path}", "--draw=model"], "error: --draw and --models change the picture"),
         (
             [run, f"--image={path}", "--output=x.png", f"--models={tmp_path}"],
             f"error: there is no model in {tmp_path}",
         ),
-        ([run, f"--image={path}", "--up=+y"], "error: --up and --front are about the files in"),
+        ([run, f"--image={path}", "--up=+y"], "error: --up and --front are axes of the files in"),
     ):
         done = command(*arguments)
         assert done.returncode == 1

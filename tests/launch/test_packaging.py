@@ -29,6 +29,11 @@ def get_config():
     config.phases = [base.phase("joint", 2, sources={"train": 24})]
     return config
 """
+PLUGIN = """
+from catpose import poses
+
+poses.POSES["two_of_a_kind"] = poses.POSES["axis_angle"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +79,7 @@ def run(wheel, tmp_path_factory):
         assert result.returncode == status, result.stderr
         return result.stdout if status == 0 else result.stderr
 
+    (folder / "my.py").write_text(OWN_CONFIG)
     call.folder, call.installed = folder, installed
     return call
 
@@ -81,7 +87,6 @@ def run(wheel, tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(run):
     """The folder of a run on a config of the user's own."""
-    (run.folder / "my.py").write_text(OWN_CONFIG)
     out = run("train", "--config=my.py", "--workdir=run")
     assert "report: run/report.md" in out
     return "run"
@@ -162,7 +167,21 @@ def test_tables(run):
 
 
 def test_config(run):
-    assert "resolution" in run("config", "quickstart", "--grep=resolution")
+    out = run("config", "quickstart", "--grep=resolution")
+    assert out.startswith("data.resolution = 224; in quickstart: 64\n    ")
+    assert "phases[].steps = " in run("config")
+
+
+def test_plugins(run):
+    (run.folder / "plugin.py").write_text(PLUGIN)
+    arguments = ["--workdir=mini", "--image=absent.jpg", "--plugins=plugin"]
+    assert "no image absent.jpg" in run("predict", *arguments, status=1)
+    config = ["--config=my.py", "--config.model.pose=two_of_a_kind", "--workdir=plugged"]
+    assert "two_of_a_kind" in run("train", *config, status=1)
+    run("train", *config, "--plugins=plugin")
+    report = json.loads((run.folder / "plugged" / "config.json").read_text())
+    assert report["config"]["plugins"] == ["plugin"]
+    assert "--plugins=plugin" in run("evaluate", "--workdir=plugged", status=1)
 
 
 def test_the_help(run):
@@ -225,7 +244,10 @@ def test_configs_by_name(tmp_path):
     assert path.samefile(ROOT / "configs" / "quickstart.py")
     assert config_files.find("tables:shapes,small,phase0").endswith("tables.py:shapes,small,phase0")
     own = tmp_path / "my.py"
-    own.write_text("def get_config(which='a'):\n    return which\n")
-    assert config_files.load(own) == "a"
-    assert config_files.load(f"{own}:b") == "b"
+    code = (
+        "from ml_collections import ConfigDict\ndef get_config(which='a'):\n    return ConfigDict"
+    )
+    own.write_text(code + "({'which': which})\n")
+    assert config_files.load(own).which == "a"
+    assert config_files.load(f"{own}:b").which == "b"
     assert config_files.load("mini").name == "mini"
