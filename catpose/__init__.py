@@ -19,11 +19,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "load": "catpose.predict",
     "train": "catpose",
+    "evaluate": "catpose.api",
     "Predictor": "catpose.predict",
     "Prediction": "catpose.predict",
+    "Examples": "catpose.data.examples",
+    "Predictions": "catpose.data.predictions",
     "so3": "catpose.geometry",
     "viewpoint": "catpose.geometry",
     "POSES": "catpose.poses",
+    "READERS": "catpose.experiment.datasets",
 }
 __all__ = list(_HOMES)
 

@@ -10,7 +10,11 @@ import numpy as np
 
 from catpose import devices
 from catpose import plugins as plugin_modules
-from catpose.evaluation import run_report
+from catpose.data import labels, predictions
+from catpose.data.examples import Examples
+from catpose.data.predictions import Predictions
+from catpose.errors import InputError
+from catpose.evaluation import protocols, rerun, run_report, score
 from catpose.experiment import config as config_lib
 from catpose.experiment import config_files, workdir
 from catpose.train import loop, run_setup
@@ -51,6 +55,65 @@ def train(
             run = run_setup.prepare(config, folder, show_progress=show_progress)
             run_report.write(run, loop.train(run), clock)
     return folder
+
+
+def evaluate(
+    run: str | pathlib.Path | Predictions,
+    protocol: str = "catpose",
+    *,
+    data: str | pathlib.Path | Examples | None = None,
+    split: str = "test",
+    fusion: str = "",
+    best: bool = False,
+    plugins: Sequence[str] = (),
+    allow_missing: bool = False,
+    allow_surplus: bool = False,
+) -> score.Score:
+    """Scores a run, or any system's predictions, under a named protocol.
+
+    Args:
+      run: the folder of a run, the name of a network that comes with catpose ("mini"), a file of
+        predictions, or `Predictions`.
+      protocol: a name in `catpose.evaluation.protocols`.
+      data: for predictions, their labels: a table, a folder with manifest.csv, a built PASCAL3D+,
+        or `Examples`. For a run, another folder or seed than its own, see `rerun.predict`.
+      split: which of the labels; empty for all of a folder's.
+      fusion: "weighted", "top1" or "oracle"; as the run was trained, or the only one of the
+        predictions, unless given.
+      best: of a run, the weights with the lowest validation error instead of the last ones.
+      plugins: of a run, see `train`.
+      allow_missing: objects without a prediction are misses instead of an error.
+      allow_surplus: predictions of unknown objects are left out instead of an error.
+
+    Returns:
+      The score; `score.metrics["pose_err_deg"]["value"]` is the error over all categories.
+
+    Raises:
+      InputError: no such run, file, protocol or labels, or predictions that do not fit the labels.
+    """
+    applied = protocols.find(protocol)
+    if isinstance(run, Predictions) or pathlib.Path(run).is_file():
+        if data is None:
+            raise InputError(
+                "predictions need data=: a table of labels, a folder with manifest.csv or a built "
+                "PASCAL3D+"
+            )
+        found = run if isinstance(run, Predictions) else predictions.read(pathlib.Path(run))
+        truth = data if isinstance(data, Examples) else labels.read(data, split)
+    else:
+        plugin_modules.load(plugins)
+        folder = workdir.find(run)
+        fusion = fusion or rerun.default_fusion(folder, applied.category)
+        truth, found = rerun.predict(folder, split, fusion, best=best, root=str(data or ""))
+        fusion = ""  # the only one
+    return score.score(
+        truth,
+        found,
+        applied,
+        fusion=fusion,
+        allow_missing=allow_missing,
+        allow_surplus=allow_surplus,
+    )
 
 
 @contextlib.contextmanager

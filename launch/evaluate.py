@@ -39,7 +39,7 @@ def main() -> None:
         for name, protocol in protocols.PROTOCOLS.items():
             print(f"{name}: {protocol.description}\n    {protocol.source}")
         return
-    chosen = {name: protocols.find(name) for name in PROTOCOL.value}
+    chosen = {name: protocols.find(name) for name in PROTOCOL.value}  # a wrong name ends it here
     if (WORKDIR.value is None) == (PREDICTIONS.value is None):
         raise InputError("give either --workdir=DIR or --predictions=FILE")
     if PREDICTIONS.value is not None and DATA.value is None:
@@ -61,8 +61,8 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
     found = predictions.only(predictions.read(path), FUSION.value or "")
     truth = datasets.read_labels(DATA.value, SPLIT.value)
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
-    for name, protocol in chosen.items():
-        _report(truth, found, name, protocol, str(path), folder, f"{path.stem}-{name}")
+    for name in chosen:
+        _report(found, truth, name, str(path), folder, f"{path.stem}-{name}")
 
 
 def _score_run(chosen: Mapping[str, Any]) -> None:
@@ -88,19 +88,23 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
             predictions.write(done[fusion][1], path)
             print(f"predictions: {path}")
         what = f"{workdir}, {fusion} fusion"
-        _report(*done[fusion], name, protocol, what, folder, f"{stem}-{name}")
+        truth, found = done[fusion]
+        _report(found, truth, name, what, folder, f"{stem}-{name}")
 
 
-def _report(
-    truth: Any, found: Any, name: str, protocol: Any, what: str, folder: pathlib.Path, stem: str
-) -> None:
-    from catpose.evaluation import score, score_report
+def _report(found: Any, truth: Any, name: str, what: str, folder: pathlib.Path, stem: str) -> None:
+    from catpose import api
+    from catpose.evaluation import score_report
 
-    found_score = score.score(
-        truth, found, protocol, allow_missing=MISSING.value, allow_surplus=SURPLUS.value
+    scored = api.evaluate(
+        found,
+        name,
+        data=truth,
+        allow_missing=MISSING.value,
+        allow_surplus=SURPLUS.value,
     )
-    paths = score_report.write(found_score, name, what, folder, stem)
-    print(score_report.terminal(found_score, name))
+    paths = score_report.write(scored, name, what, folder, stem)
+    print(score_report.terminal(scored, name))
     print(f"results: {', '.join(map(str, paths))}\n")
 
 

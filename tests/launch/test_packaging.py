@@ -234,6 +234,7 @@ def test_the_public_names():
     for name in dir(catpose):
         assert getattr(catpose, name) is not None
     assert callable(catpose.train)
+    assert callable(catpose.evaluate)
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):
         catpose.trian  # noqa: B018
 
@@ -242,7 +243,9 @@ def test_configs_by_name(tmp_path):
     assert "quickstart" in config_files.shipped()
     path = pathlib.Path(config_files.find("quickstart"))
     assert path.samefile(ROOT / "configs" / "quickstart.py")
-    assert config_files.find("tables:shapes,small,phase0").endswith("tables.py:shapes,small,phase0")
+    assert config_files.find("tables:shapes,small,phase0") == (
+        f"{path.with_name('tables.py')}:shapes,small,phase0"
+    )
     own = tmp_path / "my.py"
     code = (
         "from ml_collections import ConfigDict\ndef get_config(which='a'):\n    return ConfigDict"
