@@ -31,7 +31,6 @@ NOT_YET = (
     "catpose/models/",
     "catpose/studies/",
     "catpose/synthetic/",
-    "catpose/train/",
     "catpose/visualize/",
     "colab/",
     "launch/",

@@ -18,7 +18,7 @@ from catpose.experiment import phases
 from catpose.train import run_setup, signals
 from catpose.train.step import TrainState
 
-# What stored features depend on, beside the weights and the images.
+# What cached features depend on, beside the weights and the images.
 FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
 
 
@@ -142,7 +142,7 @@ def _view_features(
     def advance(bar: tqdm, count: int) -> None:
         bar.update(count)
         if not devices.is_multiprocess():  # several processes stop together, between steps
-            signals.raise_if_asked()
+            signals.raise_if_pending()
 
     def compute(_: disk_cache.NewArray) -> dict[str, np.ndarray]:
         with progress.bar(

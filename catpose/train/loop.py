@@ -150,7 +150,7 @@ def _train_phase(
                 check(log.due())
                 log.clock.pause()
                 _evaluate_and_save(session, phase, state, evaluates=evaluates)
-            if devices.preempted(range(step - count + 1, step + 1)) or signals.asked():
+            if devices.preempted(range(step - count + 1, step + 1)) or signals.is_pending():
                 check(log.due())
                 _stop(session, phase, state, log)
             # After the first call, which compiles, nothing goes to the device or back unasked.

@@ -1,4 +1,4 @@
-"""Why batches were no good: which examples of them, or none."""
+"""Finds the examples that made the loss or gradient of batches NaN or Inf."""
 
 from typing import Any
 
@@ -15,36 +15,36 @@ _MOST = 5  # examples that a message names
 def message(
     run: run_setup.Run, phase: phases.Phase, start: int, state: TrainState, steps: list[int]
 ) -> str:
-    """What to tell of a run that skipped these batches in a row.
+    """The error message of a run that skipped these batches in a row.
 
     Args:
       run: the run.
-      phase: the one that skipped the last of them; examples are named of its batches.
+      phase: the one that skipped the last of them; only examples of its batches are named.
       start: the updates before it.
       state: any state of the phase.
-      steps: numbers of the updates that were left out, counted from the run's first, 1.
+      steps: numbers of the skipped updates, counted from 1.
     """
     names = _broken(run, phase, state, [step - 1 for step in steps if step > start])
     found = (
-        f"{len(steps)} batches in a row (steps {steps[0]} to {steps[-1]}, phase '{phase.name}') "
-        "had a loss or a gradient that is no number; they changed nothing, and the last "
+        f"the loss or gradient was NaN or Inf in {len(steps)} consecutive batches (steps "
+        f"{steps[0]} to {steps[-1]}, phase '{phase.name}'); these changed nothing, and the last "
         "checkpoint is good. "
     )
     if not names:
         return found + (
-            "All their images and poses are numbers, so the training itself diverges: lower the "
+            "All their images and poses are finite, so the training itself diverges: lower the "
             "learning rate, or set config.optimizer.clip_norm"
         )
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return found + (
-        f"No numbers are in {', '.join(names[:_MOST])}{more}: mend or leave out these examples"
+        f"Non-finite values are in {', '.join(names[:_MOST])}{more}: fix or remove these examples"
     )
 
 
 def _broken(
     run: run_setup.Run, phase: phases.Phase, state: TrainState, updates: list[int]
 ) -> list[str]:
-    """Names, each once, of the examples in the batches of these updates that have no numbers."""
+    """Names, each once, of the examples with NaN or Inf in the batches of these updates."""
     cache = {name: input_pipeline.cache(run, name, phase, state) for name in phase.sources}
     prepare_fn = jax.jit(phase_run.prepare_fn(run, phase))
     found: list[str] = []

@@ -45,9 +45,9 @@ class Run(NamedTuple):
       pools: the examples of each split that a phase trains on, by category.
       caches: see `Caches`.
       show_progress: whether to show bars (on a terminal).
-      after: the folder of a finished run with which this one has its first phases in common, and
-        everything else but what is evaluated: this one goes on from its last state, and becomes
-        what it would have become alone. None for a run that begins at the beginning.
+      after: the workdir of a finished run whose phases are the first of this run's, with otherwise
+        the same config apart from evaluation; training resumes from its final state, with the same
+        result as alone. None for a run that begins at step 0.
     """
 
     config: config_lib.Config
@@ -67,7 +67,7 @@ def prepare(config: config_lib.Config, folder: pathlib.Path, *, show_progress: b
     Raises:
       InputError: see `experiment`, `phases` and `sampling`.
     """
-    build.build_phases(config)  # wrong phases are told before the data takes its time
+    build.build_phases(config)  # so that wrong phases are reported before the data is read
     data = datasets.load_dataset(config, show_progress=show_progress)
     run = assemble(config, folder, data, show_progress=show_progress)
     if devices.is_first():

@@ -52,21 +52,21 @@ def handled() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Inside, signals wait until `raise_if_asked`; at the end too, where nothing else is raised."""
+    """Inside, signals wait until `raise_if_pending`, or else until the end of the block."""
     _deferring.append(None)
     try:
         yield
     finally:
         _deferring.pop()
-    raise_if_asked()
+    raise_if_pending()
 
 
-def asked() -> bool:
-    """Whether a signal waits."""
+def is_pending() -> bool:
+    """Whether a signal waits to be handled."""
     return bool(_pending)
 
 
-def raise_if_asked() -> None:
+def raise_if_pending() -> None:
     """Raises `Stopped` where a signal waits."""
     if _pending:
         stop()
@@ -78,7 +78,7 @@ def stop() -> NoReturn:
 
 
 def _receive(number: int, frame: FrameType | None) -> None:
-    again = asked()
+    again = is_pending()
     _pending[:] = [number]
     if again or not _deferring:
         raise Stopped(number)

@@ -1,6 +1,6 @@
 """The pictures of a run. Every function takes plain arrays and writes one PNG.
 
-Errors and angles are in degrees; None and NaN stand for "not measured" and leave a gap.
+Errors and angles are in degrees; None and NaN mean "not measured" and leave a gap.
 """
 
 import math
@@ -121,7 +121,7 @@ def category_bars(
 
 
 def _series(summary, fusions, key, num_categories):
-    """Name, colour and values (categories, then the mean) of every bar of a panel."""
+    """Name, color and values (categories, then the mean) of every bar of a panel."""
     series = []
     for index, fusion in enumerate(fusions):
         per_category = summary[fusion].get(f"{key}_per_category") or [None] * num_categories

@@ -50,5 +50,5 @@ def test_what_would_stop_the_run_is_told(tmp_path):
     splits["train"].rotation[:] = np.nan
     config = tiny.config([tiny.phase()])
     run = tiny.run(config, tmp_path, splits)
-    with pytest.raises(InputError, match=r"No numbers are in train: \d+\.png"):
+    with pytest.raises(InputError, match=r"Non-finite values are in train: \d+\.png"):
         list(preflight.findings(run))

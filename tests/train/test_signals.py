@@ -51,7 +51,7 @@ def test_inside_of_work_it_waits_and_a_second_one_does_not():
             for number in received:
                 send(number)
             done.append(received)
-            assert signals.asked()
+            assert signals.is_pending()
 
     with pytest.raises(signals.Stopped) as stop:
         work([signal.SIGINT])
@@ -59,7 +59,7 @@ def test_inside_of_work_it_waits_and_a_second_one_does_not():
     with pytest.raises(signals.Stopped):
         work([signal.SIGINT, signal.SIGTERM])
     assert done == [[signal.SIGINT]]
-    assert not signals.asked()
+    assert not signals.is_pending()
 
 
 def test_other_threads_leave_signals_alone():
@@ -138,7 +138,7 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
 
     def batches(run, phase, begin):
         for number, records in enumerate(given(run, phase, begin), start=begin):
-            if moment == "data" and number == at and not signals.asked() and len(taken) == at:
+            if moment == "data" and number == at and not signals.is_pending() and len(taken) == at:
                 send(signal.SIGTERM)
             yield records
 
@@ -236,7 +236,7 @@ def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path):
     assert 0 < len(skipped) < 7
     rotation[:] = np.nan
     run = made(settings(max_skipped=3), tmp_path / "all", splits)
-    with pytest.raises(InputError, match=r"3 batches in a row.*train: \d+\.png.* and \d+ more"):
+    with pytest.raises(InputError, match=r"3 consecutive batches.*train: \d+\.png.* and \d+ more"):
         loop.train(run)
     with checkpoint.open_manager(run.workdir / "checkpoints", read_only=True) as manager:
         arrays = checkpoint.read(manager, manager.latest_step())
