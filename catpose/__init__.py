@@ -27,6 +27,7 @@ _HOMES = {
     "so3": "catpose.geometry",
     "viewpoint": "catpose.geometry",
     "POSES": "catpose.poses",
+    "BACKBONES": "catpose.models",
     "READERS": "catpose.experiment.datasets",
 }
 __all__ = list(_HOMES)

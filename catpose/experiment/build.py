@@ -3,6 +3,7 @@
 The config stops here and at the loop: below, functions take arrays, numbers and functions.
 """
 
+import inspect
 import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from catpose.experiment import checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
-from catpose.poses import MAKERS, POSES, dictionary, karcher
+from catpose.poses import POSES, dictionary, karcher
 from catpose.poses.base import Pose
 
 
@@ -91,23 +92,25 @@ def build_pose(config: config_lib.Config, keys: np.ndarray | None = None) -> Pos
 
 
 def _named_pose(config: config_lib.Config, keys: np.ndarray | None) -> Pose:
-    name, settings = config.model.pose, dict(config.model.pose_settings)
-    if config.model.pose_keys and name != "bin_delta":
-        raise InputError(f"config.model.pose_keys is of bin_delta, not of '{name}'")
-    if name not in MAKERS:
-        if settings:
-            raise InputError(f"config.model.pose_settings: '{name}' has no settings")
-        return POSES[name]
-    if name != "bin_delta":
-        settings["frame"] = config.frame
-    elif not config.model.pose_keys:
-        settings["keys"] = dictionary.cube()
-    elif keys is None:
-        raise InputError("the run's key rotations are missing: its folder has no pose_keys.npy")
-    else:
+    pose, settings = POSES[config.model.pose], dict(config.model.pose_settings)
+    takes = () if pose.make is None else inspect.signature(pose.make).parameters
+    if config.model.pose_keys:
+        if "keys" not in takes:
+            raise InputError(
+                f"config.model.pose_keys is {config.model.pose_keys}, but '{pose.name}' is not "
+                "made of key rotations; it can be 0"
+            )
+        if keys is None:
+            raise InputError("the run's key rotations are missing: its folder has no pose_keys.npy")
         settings["keys"] = keys
+    if "frame" in takes:
+        settings["frame"] = config.frame
+    if not settings:
+        return pose
+    if pose.make is None:
+        raise InputError(f"config.model.pose_settings: '{pose.name}' has no settings")
     try:
-        return MAKERS[name](**settings)
+        return pose.make(**settings)
     except (TypeError, ValueError) as error:
         raise InputError(f"config.model.pose_settings: {error}") from error
 
@@ -126,24 +129,7 @@ def build_model(
     pose = build_pose(config, keys)
     try:
         network = architectures.build(
-            num_categories=len(categories),
-            architecture=model.architecture,
-            trunk=model.trunk,
-            pose=pose,
-            blocks=tuple(model.blocks),
-            width=model.width,
-            block=model.block,
-            variant=model.variant,
-            stem=model.stem,
-            split_stage=model.split_stage,
-            pool_grid=model.pool_grid,
-            pool_channels=model.pool_channels,
-            category_head=model.category_head,
-            head_hidden=tuple(model.head_hidden),
-            head_dropout=model.head_dropout,
-            pose_hidden=tuple(model.pose_hidden),
-            dtype=jnp.dtype(model.dtype),
-            remat=model.remat,
+            num_categories=len(categories), **{**vars(model), "pose": pose}
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"config.model: {error}") from error

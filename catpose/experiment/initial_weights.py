@@ -1,7 +1,6 @@
 """The weights that a run begins with: random ones, and pretrained ones over them."""
 
 import pathlib
-import re
 from typing import Any
 
 import jax
@@ -10,10 +9,8 @@ import jax.numpy as jnp
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
+from catpose.models import backbone as backbones
 from catpose.models import pretrained
-
-# A part of a feature network, wherever in a network it is.
-_PART = re.compile(r"[./]((?:stem|stage\d|conv\d|fc6)[./].*)")
 
 
 def initial_variables(
@@ -21,8 +18,8 @@ def initial_variables(
 ) -> tuple[dict[str, Any], str]:
     """Random weights, and over them the pretrained ones that `config.model.pretrained` names.
 
-    Of a network that comes with catpose it is the feature network, of another run every stage of
-    its ResNet (or all of its VGG-M), wherever either network is split. A relative path counts from
+    Of a network that comes with catpose it is the feature network, of another run every layer of
+    its backbone, wherever either network is split. A relative path counts from
     the current folder, else from `config.data.root`.
 
     Returns:
@@ -45,16 +42,16 @@ def initial_variables(
             f"no pretrained weights at {path} nor {beside}; "
             "set --config.model.pretrained to a file, or to none"
         )
-    wanted = pretrained.normalization_of(config.model.variant)
-    if model.input_spec.normalization != wanted:
-        raise InputError(
-            f"pretrained weights of variant {config.model.variant} want "
-            f"config.model.normalization = {wanted}, not {model.input_spec.normalization}"
+    network = model.network
+    if network.backbone.normalization is not None:
+        _check_normalization(
+            f"the weights {path}", network.backbone.normalization(network.net), model
         )
     try:
         variables, found = pretrained.load_pretrained(
             path if path.is_file() else beside,
             variables,
+            network,
             allow_missing=config.model.allow_missing,
         )
     except ValueError as error:
@@ -66,17 +63,20 @@ def initial_variables(
     return variables, line
 
 
+def _check_normalization(what: str, wanted: str, model: build.Model) -> None:
+    found = model.input_spec.normalization
+    if found != wanted:
+        raise InputError(f"{what} want config.model.normalization = {wanted}, not {found}")
+
+
 def _with_shipped_features(
     config: config_lib.Config, model: build.Model, variables: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
     name, group = config.model.pretrained, phases.FEATURE_NETWORK
     folder = workdir.find(name)
-    wanted = workdir.read_config(folder).model.normalization
-    if model.input_spec.normalization != wanted:
-        raise InputError(
-            f"the weights '{name}' want config.model.normalization = {wanted}, "
-            f"not {model.input_spec.normalization}"
-        )
+    _check_normalization(
+        f"the weights '{name}'", workdir.read_config(folder).model.normalization, model
+    )
     _, arrays = checkpoint.read_run(folder, best=False)
     filled = dict(variables)
     for kind in ("params", "batch_stats"):
@@ -88,27 +88,24 @@ def _with_shipped_features(
 def _with_parts_of(
     folder: pathlib.Path, model: build.Model, variables: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
-    wanted = workdir.read_config(folder).model.normalization
-    if model.input_spec.normalization != wanted:
-        raise InputError(
-            f"the run in {folder} wants config.model.normalization = {wanted}, "
-            f"not {model.input_spec.normalization}"
-        )
+    _check_normalization(
+        f"the weights in {folder}", workdir.read_config(folder).model.normalization, model
+    )
     _, arrays = checkpoint.read_run(folder, best=False)
-    found = {}
+    found, layers = {}, model.network.backbone.layers
     for path, array in arrays.items():
         kind, _, rest = path.partition(".")
-        part = _PART.search(rest)
+        part = backbones.layer_path(rest.split("."), layers)
         if kind in variables and part:
-            found[kind, part.group(1).replace(".", "/")] = array
+            found[kind, part] = array
     count = 0
 
     def fill(kind: str, path: str, leaf: Any) -> Any:
         nonlocal count
-        part = _PART.search(path)
+        part = backbones.layer_path(path.split("/"), layers)
         if part is None:
             return leaf
-        array = found.get((kind, part.group(1)))
+        array = found.get((kind, part))
         if array is None or array.shape != leaf.shape:
             had = "none" if array is None else f"one of shape {array.shape}"
             raise InputError(

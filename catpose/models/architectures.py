@@ -15,7 +15,7 @@ Reference: Mahendran, Ali and Vidal, sections 3.1 to 3.3 and figure 2.
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -23,34 +23,22 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import heads, init, pose_nets, resnet, vgg_m
+from catpose import fields
+from catpose.models import BACKBONES, heads, init, pose_nets
+from catpose.models.backbone import Backbone
+from catpose.models.settings import ARCHITECTURES, Settings
 
 GROUPS = ("feature_network", "category_network", "pose_networks")
 COLLECTIONS = ("params", "batch_stats")
-CATEGORY_HEADS = ("stage5", "pooled")
-TRUNKS = ("resnet", "vgg_m")
 # Where a second feature network is, of the architectures that have one.
 OWN_FEATURES = "category_network/own_features"
-
-
-class _Composition(NamedTuple):
-    own_features: bool  # the category network reads the image by itself
-    agnostic: bool  # one pose network serves all categories
-
-
-ARCHITECTURES: Mapping[str, _Composition] = {
-    "integrated": _Composition(own_features=False, agnostic=False),
-    "shared": _Composition(own_features=False, agnostic=True),
-    "sequential": _Composition(own_features=True, agnostic=False),
-    "independent": _Composition(own_features=True, agnostic=True),
-}
 
 
 class Outputs(NamedTuple):
     """What a network makes of B images, for K categories.
 
     features: the pooled features that the pose networks read.
-    category_logits: unnormalised log-probabilities, at least float32.
+    category_logits: unnormalized log-probabilities, at least float32.
     pose_outputs: the activated outputs of each category's pose network, at least float32.
     """
 
@@ -67,13 +55,13 @@ class Network(NamedTuple):
 
     apply_fn(variables, image, key=None, *, features=None, batch_norm_train=frozenset(),
     pose_rows=None, tied=False, axis_name=None) -> (Outputs, new batch_stats):
-      image: (B, H, W, 3) in the network's own normalisation; None where features are given.
+      image: (B, H, W, 3) in the network's own normalization; None where features are given.
       key: for dropout, which acts only where a key is given and batch_norm_train has
         "category_network": one key, or (B,) keys, one for each image, which make the result
         independent of how the batch is divided among devices.
       features: what feature_fn returned. The feature network is then not run, nothing flows back
         into its parameters, and its batch_stats come back as they are.
-      batch_norm_train: static set of the groups whose batch normalisation uses, and moves, batch
+      batch_norm_train: static set of the groups whose batch normalization uses, and moves, batch
         statistics. All others use running statistics, which come back bit for bit.
       pose_rows: (B, K) weight of each image in the batch statistics of each pose network, None
         for equal ones.
@@ -87,114 +75,75 @@ class Network(NamedTuple):
     both networks' pooled features side by side.
 
     feature_paths: beginnings of the paths of the parameters that feature_fn reads.
+
+    feature_settings: what, beside those parameters and the image, its result depends on.
+
+    backbone, net: an entry of `catpose.models.BACKBONES`, and what its `describe` made.
     """
 
     init_fn: Callable[..., dict]
     apply_fn: Callable[..., tuple[Outputs, dict]]
     feature_fn: Callable[..., Array]
     feature_paths: tuple[str, ...]
+    feature_settings: str
+    backbone: Backbone
+    net: Any
 
 
-def build(
-    *,
-    num_categories: int,
-    architecture: str = "integrated",
-    trunk: str = "resnet",
-    pose: Any,
-    blocks: Sequence[int] = (3, 4, 6, 3),
-    width: int = 64,
-    block: str = "bottleneck",
-    variant: str = "v1",
-    stem: str = "imagenet",
-    split_stage: int = 4,
-    pool_grid: int = 1,
-    pool_channels: int = 0,
-    category_head: str = "stage5",
-    head_hidden: Sequence[int] = (),
-    head_dropout: float = 0.0,
-    pose_hidden: Sequence[int] = (1000, 500),
-    dtype: Any = jnp.float32,
-    remat: bool = False,
-) -> Network:
+def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
     """A network of figure 2; by default the paper's own.
 
     Args:
       num_categories: K, at least 1.
-      architecture: a name in `ARCHITECTURES`.
-      trunk: "resnet", or "vgg_m", for which `width` counts and, of the rest about ResNets, nothing;
-        its category head is "pooled".
       pose: the pose representation, a catpose.poses.base.Pose; its num_outputs and activate are
         read.
-      blocks: residual blocks of stages 2, 3, 4 and 5; those that no part uses may be left out.
-      width: channels of stage 2 inside its blocks.
-      block: "bottleneck" or "basic".
-      variant: "v1" (Keras) or "v1.5" (torchvision); basic blocks are "v1.5" only.
-      stem: "imagenet" (7x7 at stride 2, pool) or "small" (3x3 at stride 2, pool).
-      split_stage: last stage of the feature network: 3, 4 or 5 (2 for very small networks).
-      pool_grid: the pooled features are averages over pool_grid x pool_grid cells; 1 is the
-        paper's global average, 0 keeps every position.
-      pool_channels: channels of a 1x1 convolution before that average; 0 for none.
-      category_head: "stage5" for the remaining stages on the whole map and a linear layer;
-        "pooled" for batch normalisation of the pooled features and a perceptron. A category
-        network with features of its own has all stages with "stage5", and with "pooled" what the
-        feature network has.
-      head_hidden: hidden layers of the category network before its last linear layer.
-      head_dropout: probability in [0, 1) of dropping a unit of those hidden layers.
-      pose_hidden: hidden layers of each pose network.
-      dtype: compute type. Parameters and statistics are float32, float64 where it is that.
-      remat: of a ResNet, see `resnet.architecture`.
+      **settings: keys of `catpose.models.settings.Settings`, but `pose`.
 
     Returns:
       The network's functions.
 
     Raises:
-      ValueError: an argument is outside its range.
+      InputError: a key or value that a network does not have.
+      ValueError: values that do not fit each other or the backbone.
     """
-    if architecture not in ARCHITECTURES:
-        raise ValueError(f"architecture is one of {tuple(ARCHITECTURES)}, not {architecture!r}")
-    if category_head not in CATEGORY_HEADS:
-        raise ValueError(f"category_head is one of {CATEGORY_HEADS}, not {category_head!r}")
-    composition = ARCHITECTURES[architecture]
-    if trunk == "vgg_m":
-        described = vgg_m.Architecture(width, dtype, vgg_m.units(width))
+    made = fields.read(Settings, settings, "config.model")
+    composition = ARCHITECTURES[made.architecture]
+    category_head, pose_hidden = made.category_head, made.pose_hidden
+    dtype = jnp.dtype(made.dtype)
+    backbone, split = BACKBONES[made.trunk], made.split_stage
+    if backbone.splits is None:
         if category_head != "pooled":
-            raise ValueError("VGG-M has no stages to be split at: category_head is 'pooled'")
-    elif trunk == "resnet":
-        described = resnet.architecture(
-            blocks=blocks,
-            width=width,
-            block=block,
-            variant=variant,
-            stem=stem,
-            dtype=dtype,
-            remat=remat,
+            raise ValueError(f"'{made.trunk}' is never split: category_head can be pooled")
+    elif not backbone.splits[0] <= split <= backbone.splits[1]:
+        low, high = backbone.splits
+        raise ValueError(
+            f"split_stage is {split}; of '{made.trunk}' it can be from {low} to {high}"
         )
-        last = resnet.LAST_STAGE if category_head == "stage5" else split_stage
-        if not resnet.FIRST_STAGE <= split_stage <= resnet.LAST_STAGE:
-            raise ValueError(f"split_stage is between 2 and 5, not {split_stage}")
-        if len(blocks) < last - resnet.FIRST_STAGE + 1:
-            raise ValueError(f"blocks={tuple(blocks)} ends before stage {last}")
-    else:
-        raise ValueError(f"trunk is one of {TRUNKS}, not {trunk!r}")
-
-    feature_network = heads.FeatureNetwork(described, split_stage, pool_grid, pool_channels)
+    try:
+        net = backbone.describe(made, **made.trunk_settings)
+    except TypeError as error:
+        raise ValueError(f"trunk_settings of '{made.trunk}': {error}") from error
+    feature_network = heads.FeatureNetwork(
+        backbone, net, split, made.pool_grid, made.pool_channels, dtype
+    )
     own_features = None
     if composition.own_features:
         own_features = feature_network.clone()
         if category_head == "stage5":
-            own_features = heads.FeatureNetwork(described, resnet.LAST_STAGE, 1, 0)
+            own_features = heads.FeatureNetwork(backbone, net, backbone.splits[1], 1, 0, dtype)
     category_network = heads.CategoryNetwork(
         own_features,
-        described if trunk == "resnet" else None,
-        split_stage,
+        backbone,
+        net,
+        split,
         category_head,
         num_categories,
-        tuple(head_hidden),
-        head_dropout,
+        made.head_hidden,
+        made.head_dropout,
         dtype,
     )
     pose_networks = pose_nets.PoseNetworks(
-        num_categories, pose.num_outputs, pose.activate, tuple(pose_hidden), dtype
+        num_categories, pose.num_outputs, pose.activate, pose_hidden, dtype
     )
     kept_networks = pose_networks.clone(num_networks=1 if composition.agnostic else num_categories)
 
@@ -285,7 +234,8 @@ def build(
         return lax.stop_gradient(pooled if category_head == "pooled" else feature_map)
 
     feature_paths = ("feature_network", *((OWN_FEATURES,) if composition.own_features else ()))
-    return Network(init_fn, apply_fn, feature_fn, feature_paths)
+    reads = (made.trunk, net, split, made.pool_grid, made.pool_channels, category_head)
+    return Network(init_fn, apply_fn, feature_fn, feature_paths, repr(reads), backbone, net)
 
 
 # One program, in which the networks themselves are dead code. Modules are equal where their fields

@@ -10,23 +10,28 @@ from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from catpose.models import init, norm, resnet, vgg_m
+from catpose.models import init, norm, resnet
+from catpose.models.backbone import Backbone
 
 
 class FeatureNetwork(nn.Module):
-    """A ResNet up to the split stage, or VGG-M, and the pooling for the pose networks.
+    """A backbone up to the split, and the pooling for the pose networks.
 
     Attributes:
-      trunk: a ResNet's description, or VGG-M's.
-      split_stage: last stage of a ResNet; VGG-M is never split.
-      pool_grid: see `average_cells`.
+      backbone: an entry of `catpose.models.BACKBONES`.
+      net: what its `describe` made.
+      split: where it ends, in the backbone's own count.
+      pool_grid: see `average_cells`; of no effect, like `pool_channels`, where the backbone pools.
       pool_channels: of a 1x1 convolution before that average; 0 for none.
+      dtype: compute type of that convolution.
     """
 
-    trunk: resnet.Architecture | vgg_m.Architecture
-    split_stage: int
+    backbone: Backbone
+    net: Any
+    split: int
     pool_grid: int
     pool_channels: int
+    dtype: Any
 
     @nn.compact
     def __call__(
@@ -38,21 +43,15 @@ class FeatureNetwork(nn.Module):
         axis_name: str | None = None,
     ) -> tuple[Float[Array, "batch h w c"], Float[Array, "batch features"]]:
         """The map of the last stage, computed unless given, and the pooled features."""
-        if isinstance(self.trunk, vgg_m.Architecture):
-            return vgg_m.features(self.trunk, image)
         if feature_map is None:
-            feature_map = resnet.Stem(self.trunk, name="stem")(
-                image, use_running=use_running, axis_name=axis_name
+            feature_map = self.backbone.features(
+                self.net, self.split, image, use_running=use_running, axis_name=axis_name
             )
-            for number in range(resnet.FIRST_STAGE, self.split_stage + 1):
-                stage = resnet.Stage(self.trunk, number, name=f"stage{number}")
-                feature_map = stage(feature_map, use_running=use_running, axis_name=axis_name)
+        if self.backbone.pool is not None:
+            return feature_map, self.backbone.pool(self.net, feature_map)
         x = feature_map
         if self.pool_channels:
-            reduce = resnet.Conv(
-                self.pool_channels, use_bias=True, dtype=self.trunk.dtype, name="reduce"
-            )
-            x = reduce(x)
+            x = resnet.Conv(self.pool_channels, use_bias=True, dtype=self.dtype, name="reduce")(x)
         return feature_map, average_cells(x, self.pool_grid)
 
 
@@ -62,9 +61,10 @@ class CategoryNetwork(nn.Module):
     Attributes:
       own_features: a second feature network, which reads the image; None for the shared one. Then
         the category network begins at its pooled features.
-      resnet: of the stages after the split, which a shared map goes through (`kind` "stage5").
-      split_stage: the last stage of the shared map.
-      kind: "stage5" or "pooled"; the latter standardises the pooled features that it reads.
+      backbone: whose layers after the split a shared map goes through (`kind` "stage5").
+      net: what its `describe` made.
+      split: where the shared map ends.
+      kind: "stage5" or "pooled"; the latter standardizes the pooled features that it reads.
       num_categories: K.
       hidden: units of the hidden layers.
       dropout: probability of dropping one of them.
@@ -72,8 +72,9 @@ class CategoryNetwork(nn.Module):
     """
 
     own_features: FeatureNetwork | None
-    resnet: resnet.Architecture | None
-    split_stage: int
+    backbone: Backbone
+    net: Any
+    split: int
     kind: str
     num_categories: int
     hidden: tuple[int, ...]
@@ -99,16 +100,15 @@ class CategoryNetwork(nn.Module):
             if x is None:
                 _, x = self.own_features(image, use_running=use_running, axis_name=axis_name)
         elif self.kind == "stage5":
-            x = feature_map
-            for number in range(self.split_stage + 1, resnet.LAST_STAGE + 1):
-                stage = resnet.Stage(self.resnet, number, name=f"stage{number}")
-                x = stage(x, use_running=use_running, axis_name=axis_name)
+            x = self.backbone.rest(
+                self.net, self.split, feature_map, use_running=use_running, axis_name=axis_name
+            )
             x = average_cells(x, 1)
         else:
             x = pooled
         if self.kind == "pooled":
-            standardise = norm.BatchNorm(name="bn0")
-            x = standardise(x, use_running=use_running, axis_name=axis_name)
+            standardize = norm.BatchNorm(name="bn0")
+            x = standardize(x, use_running=use_running, axis_name=axis_name)
         for i, units in enumerate(self.hidden, start=1):
             x = nn.Dense(
                 units,
@@ -117,8 +117,8 @@ class CategoryNetwork(nn.Module):
                 kernel_init=init.glorot(),
                 name=f"linear{i}",
             )(x)
-            normalise = norm.BatchNorm(name=f"bn{i}")
-            x = nn.relu(normalise(x, use_running=use_running, axis_name=axis_name))
+            normalize = norm.BatchNorm(name=f"bn{i}")
+            x = nn.relu(normalize(x, use_running=use_running, axis_name=axis_name))
             if key is not None and self.dropout:
                 x = drop(jax.vmap(jax.random.fold_in, (0, None))(key, i), x, self.dropout)
         return nn.Dense(

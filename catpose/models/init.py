@@ -1,28 +1,53 @@
-"""How kernels start: uniform between -limit and +limit, all from a single draw.
+"""How kernels are initialized: uniform between -limit and +limit, all from a single draw.
 
 XLA takes a third of a second on CPU to compile each call of a random generator, which would be 20 s
-for a ResNet-50. So a module fills its kernel with the kernel's limit, and `draw` multiplies all
-kernels with slices of one long draw. Whoever calls a module's own init sees the limits.
+for a ResNet-50. So `he` and `glorot` fill a kernel with its limit, marked as a `Limit`, and `draw`
+multiplies these kernels with slices of one long draw. Layers with other initializers, such as
+flax's, keep what those drew.
 """
 
 import math
 from collections.abc import Callable
 from typing import Any
 
+import flax.struct
 import jax
+from flax.core import meta
 from jax import numpy as jnp
 from jax import tree_util
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-Initializer = Callable[..., Array]
+Initializer = Callable[..., Any]
 
 
-def he(key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
+class Limit(flax.struct.PyTreeNode, meta.AxisMetadata):
+    """A kernel that `draw` has not multiplied yet; flax hands layers its value."""
+
+    value: Any
+
+    def unbox(self) -> Any:
+        """The limits."""
+        return self.value
+
+    def replace_boxed(self, val: Any) -> "Limit":
+        """The same mark on another value."""
+        return Limit(val)
+
+    def add_axis(self, index: int, params: Any) -> "Limit":
+        """A limit has no named axes."""
+        return self
+
+    def remove_axis(self, index: int, params: Any) -> "Limit":
+        """A limit has no named axes."""
+        return self
+
+
+def he(key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Limit:
     """Limit for a convolution (rows, columns, inputs, outputs): sqrt(6 / fan_in).
 
     Reference: He et al., Delving Deep into Rectifiers, 2015, equation 10.
     """
-    return jnp.full(shape, math.sqrt(6 / math.prod(shape[:-1])), dtype)
+    return Limit(jnp.full(shape, math.sqrt(6 / math.prod(shape[:-1])), dtype))
 
 
 def glorot(scale: float = 1.0) -> Initializer:
@@ -32,20 +57,24 @@ def glorot(scale: float = 1.0) -> Initializer:
     """
 
     def limit(key, shape, dtype=jnp.float32):
-        return jnp.full(shape, scale * math.sqrt(6 / (shape[-2] + shape[-1])), dtype)
+        return Limit(jnp.full(shape, scale * math.sqrt(6 / (shape[-2] + shape[-1])), dtype))
 
     return limit
 
 
-def draw(key: PRNGKeyArray, params: dict) -> dict:
-    """Parameters with every leaf called "kernel" multiplied by uniform numbers in [-1, 1)."""
-    leaves, tree = tree_util.tree_flatten_with_path(params)
-    sizes = [leaf.size if path[-1].key == "kernel" else 0 for path, leaf in leaves]
+def draw(key: PRNGKeyArray, params: dict) -> dict[str, Any]:
+    """Parameters with every `Limit` multiplied by uniform numbers in [-1, 1)."""
+
+    def is_limit(leaf: Any) -> bool:
+        return isinstance(leaf, Limit)
+
+    leaves, tree = tree_util.tree_flatten(params, is_leaf=is_limit)
+    sizes = [leaf.value.size if is_limit(leaf) else 0 for leaf in leaves]
     noise = jax.random.uniform(key, (sum(sizes),), minval=-1.0)
-    started, begin = [], 0
-    for (_, leaf), size in zip(leaves, sizes, strict=True):
+    drawn, begin = [], 0
+    for leaf, size in zip(leaves, sizes, strict=True):
         if size:
-            leaf = leaf * noise[begin : begin + size].reshape(leaf.shape)
-        started.append(leaf)
+            leaf = leaf.value * noise[begin : begin + size].reshape(leaf.value.shape)
+        drawn.append(leaf)
         begin += size
-    return tree.unflatten(started)
+    return tree.unflatten(drawn)

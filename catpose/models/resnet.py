@@ -16,14 +16,15 @@ Reference: He et al., Deep Residual Learning for Image Recognition, 2016, table 
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import init, norm, ops
+from catpose.models import backbone, init, norm, ops
 
 
 class Variant(NamedTuple):
@@ -33,11 +34,32 @@ class Variant(NamedTuple):
     use_bias: bool
     eps: float
     momentum: float
+    normalization: str  # of the images that its pretrained weights expect
 
 
 VARIANTS: Mapping[str, Variant] = {
-    "v1": Variant(stride_on_first=True, use_bias=True, eps=1.001e-5, momentum=0.99),
-    "v1.5": Variant(stride_on_first=False, use_bias=False, eps=1e-5, momentum=0.9),
+    "v1": Variant(
+        stride_on_first=True, use_bias=True, eps=1.001e-5, momentum=0.99, normalization="keras"
+    ),
+    "v1.5": Variant(
+        stride_on_first=False, use_bias=False, eps=1e-5, momentum=0.9, normalization="torchvision"
+    ),
+}
+KERAS_LEAF = {
+    ("conv", "kernel"): "kernel",
+    ("conv", "bias"): "bias",
+    ("bn", "scale"): "gamma",
+    ("bn", "bias"): "beta",
+    ("bn", "mean"): "moving_mean",
+    ("bn", "var"): "moving_variance",
+}
+TORCH_LEAF = {
+    ("conv", "kernel"): "weight",
+    ("conv", "bias"): "bias",
+    ("bn", "scale"): "weight",
+    ("bn", "bias"): "bias",
+    ("bn", "mean"): "running_mean",
+    ("bn", "var"): "running_var",
 }
 EXPANSION: Mapping[str, int] = {"bottleneck": 4, "basic": 1}
 STEM_KERNEL: Mapping[str, int] = {"imagenet": 7, "small": 3}
@@ -207,3 +229,88 @@ def max_pool(
     height, width = (2 * ((size - 3) // 2) + 1 for size in x.shape[1:3])
     x = functools.reduce(jnp.maximum, [x[:, i : i + height : 2] for i in range(3)])
     return functools.reduce(jnp.maximum, [x[:, :, i : i + width : 2] for i in range(3)])
+
+
+def describe(settings: Any) -> Architecture:
+    """The ResNet of `config.model`, see `catpose.models.backbone.Backbone`."""
+    last = LAST_STAGE if settings.category_head == "stage5" else settings.split_stage
+    if len(settings.blocks) < last - FIRST_STAGE + 1:
+        raise ValueError(f"blocks={settings.blocks} ends before stage {last}")
+    return architecture(
+        blocks=settings.blocks,
+        width=settings.width,
+        block=settings.block,
+        variant=settings.variant,
+        stem=settings.stem,
+        dtype=jnp.dtype(settings.dtype),
+        remat=settings.remat,
+    )
+
+
+def features(net: Architecture, split: int, image: Array, **how: Any) -> Array:
+    """The stem and the stages up to the split."""
+    return _stages(net, range(FIRST_STAGE, split + 1), Stem(net, name="stem")(image, **how), how)
+
+
+def rest(net: Architecture, split: int, feature_map: Array, **how: Any) -> Array:
+    """The stages after the split."""
+    return _stages(net, range(split + 1, LAST_STAGE + 1), feature_map, how)
+
+
+def _stages(net: Architecture, numbers: range, x: Array, how: Mapping[str, Any]) -> Array:
+    for number in numbers:
+        x = Stage(net, number, name=f"stage{number}")(x, **how)
+    return x
+
+
+def weight_names(
+    net: Architecture, names: Collection[str]
+) -> Callable[[tuple[str, ...]], str | None]:
+    """Names of parameters in Keras' or torchvision's files of weights, see `Backbone`.
+
+    Keras' names ("conv2_block1_1_conv/kernel") belong to the variant "v1", torchvision's and timm's
+    ("layer1.0.conv1.weight") to "v1.5"; the two networks have their strides in different places, so
+    that one's weights in the other give plausible shapes and wrong features.
+    """
+    is_torch = "conv1.weight" in names
+    if not is_torch and "conv1_conv/kernel" not in names:
+        raise ValueError(
+            "has neither conv1_conv/kernel (Keras) nor conv1.weight (torchvision); "
+            f"it has {', '.join(list(names)[:3])} ..."
+        )
+    if is_torch != (net.variant == "v1.5"):
+        raise ValueError(
+            f"holds {'torchvision' if is_torch else 'Keras'} weights, for variant "
+            f"{'v1.5' if is_torch else 'v1'!r}; the network is of the other variant"
+        )
+    return functools.partial(weight_name, is_torch=is_torch)
+
+
+def weight_name(path: tuple[str, ...], *, is_torch: bool) -> str:
+    """The name in a file of the parameter at a path, from its stage on."""
+    *block, layer, leaf = path
+    # The layer is conv, conv2, bn, bn2, shortcut_conv or shortcut_bn.
+    kind = re.search("conv|bn", layer).group()
+    if block == ["stem"]:
+        torch_layer, keras_layer = f"{kind}1", f"conv1_{kind}"
+    else:
+        stage, number = (int(part.removeprefix("stage").removeprefix("block")) for part in block)
+        is_shortcut = layer.startswith("shortcut")
+        own = f"downsample.{0 if kind == 'conv' else 1}" if is_shortcut else layer
+        torch_layer = f"layer{stage - 1}.{number - 1}.{own}"
+        index = 0 if is_shortcut else layer.removeprefix(kind)
+        keras_layer = f"conv{stage}_block{number}_{index}_{kind}"
+    if is_torch:
+        return f"{torch_layer}.{TORCH_LEAF[kind, leaf]}"
+    return f"{keras_layer}/{KERAS_LEAF[kind, leaf]}"
+
+
+RESNET = backbone.Backbone(
+    describe=describe,
+    features=features,
+    layers=("stem", *(f"stage{number}" for number in range(FIRST_STAGE, LAST_STAGE + 1))),
+    splits=(FIRST_STAGE, LAST_STAGE),
+    rest=rest,
+    weight_names=weight_names,
+    normalization=lambda net: VARIANTS[net.variant].normalization,
+)

@@ -2,11 +2,28 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from catpose import fields
-from catpose.models import architectures
+from catpose.models import BACKBONES
 from catpose.poses import POSES
+
+CATEGORY_HEADS = ("stage5", "pooled")
+
+
+class Composition(NamedTuple):
+    """How the parts of a network are connected, figure 2 of the paper."""
+
+    own_features: bool  # the category network reads the image by itself
+    agnostic: bool  # one pose network serves all categories
+
+
+ARCHITECTURES: Mapping[str, Composition] = {
+    "integrated": Composition(own_features=False, agnostic=False),
+    "shared": Composition(own_features=False, agnostic=True),
+    "sequential": Composition(own_features=True, agnostic=False),
+    "independent": Composition(own_features=True, agnostic=True),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +33,15 @@ class Settings:
     architecture: str = fields.key(
         "integrated",
         "how features, category and pose networks are connected (figure 2 of the paper)",
-        fields.one_of(architectures.ARCHITECTURES),
+        fields.one_of(ARCHITECTURES),
     )
     trunk: str = fields.key(
         "resnet",
         "the backbone of the feature network; vgg_m as published has width 96",
-        fields.one_of(architectures.TRUNKS),
+        fields.one_of(BACKBONES),
+    )
+    trunk_settings: Mapping[str, Any] = fields.key(
+        {}, "settings of the backbone's own, such as {'depth': 3}; what it has, its file says"
     )
     pose: str = fields.key("axis_angle", "the pose representation", fields.one_of(POSES))
     pose_settings: Mapping[str, Any] = fields.key(
@@ -64,7 +84,7 @@ class Settings:
     category_head: str = fields.key(
         "stage5",
         "the category network: the remaining stages, or a perceptron on the pooled features",
-        fields.one_of(architectures.CATEGORY_HEADS),
+        fields.one_of(CATEGORY_HEADS),
     )
     head_hidden: tuple[int, ...] = fields.key((), "hidden layers of the category network")
     head_dropout: float = fields.key(0.0, "probability of dropping one of their units")

@@ -26,7 +26,7 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import init, resnet
+from catpose.models import backbone, init, resnet
 
 
 class Layer(NamedTuple):
@@ -71,31 +71,16 @@ def units(width: int) -> int:
     return round(width * Architecture().fc6 / LAYERS[0].channels)
 
 
-class VggM(nn.Module):
-    """`features` as a module of its own; the attributes are those of `Architecture`."""
-
-    width: int = 96
-    fc6: int = 4096
-    dtype: Any = jnp.float32
-
-    @nn.compact
-    def __call__(
-        self, image: Float[Array, "b h w 3"]
-    ) -> tuple[Float[Array, "b h2 w2 c"], Float[Array, "b units"]]:
-        """The map of the last pool and the features of FC6."""
-        return features(Architecture(self.width, self.dtype, self.fc6), image)
+def describe(settings: Any) -> Architecture:
+    """The VGG-M of `config.model`, see `catpose.models.backbone.Backbone`."""
+    dtype = jnp.dtype(settings.dtype)
+    return Architecture(settings.width, dtype, units(settings.width))
 
 
-def features(
-    net: Architecture, image: Float[Array, "b h w 3"]
-) -> tuple[Float[Array, "b h2 w2 c"], Float[Array, "b units"]]:
-    """The map of the last pool, and the features of FC6 after the ReLU, without dropout."""
-    feature_map = convolutions(net, image)
-    return feature_map, fully_connected(net, feature_map)
-
-
-def convolutions(net: Architecture, image: Float[Array, "b h w 3"]) -> Float[Array, "b h2 w2 c"]:
-    """conv1 to conv5 and their pools.
+def convolutions(
+    net: Architecture, split: int, image: Float[Array, "b h w 3"], **how: Any
+) -> Float[Array, "b h2 w2 c"]:
+    """conv1 to conv5 and their pools; `split` and `how` are of no effect.
 
     Raises:
       ValueError: a side of the image is shorter than 41 pixels.
@@ -155,3 +140,11 @@ def local_response_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     # y^-0.75 from square roots: a power is several times slower.
     root = lax.rsqrt(LRN_OFFSET + LRN_SCALE / LRN_SIZE * total)
     return (wide * (root * jnp.sqrt(root))).astype(x.dtype)
+
+
+VGG_M = backbone.Backbone(
+    describe=describe,
+    features=convolutions,
+    layers=("conv1", "conv2", "conv3", "conv4", "conv5", "fc6"),
+    pool=fully_connected,
+)

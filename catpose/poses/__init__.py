@@ -25,12 +25,3 @@ POSES = {
     "multibin": multibin.MULTIBIN,
     "bin_delta": bin_delta.BIN_DELTA,
 }
-
-# Those that have settings: the functions that make them.
-MAKERS = {
-    "euler": euler.make,
-    "euler_bins": euler_bins.make,
-    "fine_bins": fine_bins.make,
-    "multibin": multibin.make,
-    "bin_delta": bin_delta.make,
-}

@@ -1,7 +1,7 @@
 """What a pose representation is: one value of one small struct, no class hierarchy."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxtyping import Array, Float, Int
 
@@ -24,6 +24,9 @@ class Pose(NamedTuple):
       fuse: outputs of K pose networks (B, K, P) and weights (B, K) that sum to 1 -> (B, P).
       choose: where `fuse` picks one network's pose: which, (B,), of the same arguments; None where
         all networks have a say.
+      make: the representation with other settings, which are its keywords; None where it has none.
+        A keyword `frame` is the frame of learning, a keyword `keys` the key rotations fitted to
+        the training split.
     """
 
     name: str
@@ -42,3 +45,4 @@ class Pose(NamedTuple):
         ]
         | None
     ) = None
+    make: Callable[..., Any] | None = None

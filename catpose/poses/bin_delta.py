@@ -28,7 +28,7 @@ DELTAS = ("shared", "per_bin")
 
 
 def make(
-    keys: Float[np.ndarray, "bins 3 3"],
+    keys: Float[np.ndarray, "bins 3 3"] | None = None,
     *,
     composition: str = "riemannian",
     delta: str = "shared",
@@ -43,7 +43,7 @@ def make(
     by P(c | bin); where there is one delta for all bins, by P(c | the most probable bin).
 
     Args:
-      keys: the dictionary, M rotations in the frame of the targets.
+      keys: the dictionary, M rotations in the frame of the targets; None for those of the cube.
       composition: "riemannian" or "geodesic", see above.
       delta: "shared" for one, "per_bin" for one for each key rotation.
       delta_weight: alpha, what the second term of each loss weighs.
@@ -69,7 +69,7 @@ def make(
             f"not {composition!r} and {delta!r}"
         )
     # In numpy, and its logarithm not before it is needed: an import must not start a backend.
-    keys = np.asarray(keys, np.float32)
+    keys = np.asarray(dictionary.cube() if keys is None else keys, np.float32)
     num_bins = len(keys)
     shapes = [(num_bins,), (num_bins if delta == "per_bin" else 1, 3)]
 
@@ -151,7 +151,8 @@ def make(
         to_rotation=to_rotation,
         losses={"geodesic": geodesic, "mse": mse, "probabilistic": probabilistic},
         **bins.fusion(fusion, mix, best),
+        make=make,
     )
 
 
-BIN_DELTA = make(dictionary.cube())
+BIN_DELTA = make()

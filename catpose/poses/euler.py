@@ -114,6 +114,7 @@ def make(*, frame: str = "upright") -> base.Pose:
             "geodesic": compare.decoded(decode, losses.geodesic),
         },
         fuse=vectors.weighted_sum,
+        make=make,
     )
 
 

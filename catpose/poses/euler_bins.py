@@ -78,6 +78,7 @@ def make(
         to_rotation=to_rotation,
         losses={"cross_entropy": cross_entropy},
         **bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
+        make=make,
     )
 
 

@@ -92,6 +92,7 @@ def make(
         to_rotation=to_rotation,
         losses={"soft_cross_entropy": soft_cross_entropy},
         **bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
+        make=make,
     )
 
 

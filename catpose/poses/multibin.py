@@ -101,6 +101,7 @@ def make(
         to_rotation=to_rotation,
         losses={"multibin": multibin},
         **bins.fusion(fusion, mix, best),
+        make=make,
     )
 
 

@@ -18,9 +18,6 @@ from catpose.experiment import phases
 from catpose.train import run_setup, signals
 from catpose.train.step import TrainState
 
-# What cached features depend on, beside the weights and the images.
-FEATURE_KEYS = ("variant", "split_stage", "pool_grid", "pool_channels", "category_head", "dtype")
-
 
 def batches(
     run: run_setup.Run, phase: phases.Phase, first_step: int
@@ -128,7 +125,6 @@ def _view_features(
     """Features of one view of a split, (N, ...), computed once for these weights and images."""
     split = run.dataset.splits[name]
     model = run.model
-    reads = {name: getattr(run.config.model, name) for name in FEATURE_KEYS}
     number = augment.random_number(view)
     looks = augment.VIEWS[view] if number is None else (number, *dataclasses.astuple(strengths))
     key = disk_cache.digest(
@@ -136,7 +132,7 @@ def _view_features(
         weights,
         tuple(looks),
         *model.input_spec[:3],  # not the frame, which changes no image
-        reads,
+        model.network.feature_settings,
     )
 
     def advance(bar: tqdm, count: int) -> None:

@@ -9,7 +9,8 @@ from jax import numpy as jnp
 
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, initial_weights, phases, workdir
-from catpose.models import architectures, pretrained
+from catpose.models import architectures, pretrained, resnet
+from catpose.models.backbone import layer_path
 from catpose.poses import axis_angle
 from catpose.studies.paper import published
 from catpose.train import phase_run
@@ -253,16 +254,18 @@ def test_a_file_of_weights_fills_both_resnets(tmp_path):
     network = architectures.build(**SMALL | {"block": "bottleneck", "variant": "v1"}, split_stage=4)
     image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     variables = network.init_fn(jax.random.key(0), image)
+    name_of = functools.partial(resnet.weight_name, is_torch=False)
     leaves = {
-        pretrained.file_name_of(path, False): np.asarray(leaf)
+        name_of(own): np.asarray(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
+        if (own := layer_path([part.key for part in path], network.backbone.layers))
     }
     np.savez(tmp_path / "w.npz", **{name: leaf for name, leaf in leaves.items() if name})
     second = architectures.build(
         **SMALL | {"block": "bottleneck", "variant": "v1"}, split_stage=4, architecture="sequential"
     )
     fresh = second.init_fn(jax.random.key(1), image)
-    found, report = pretrained.load_pretrained(tmp_path / "w.npz", fresh)
+    found, report = pretrained.load_pretrained(tmp_path / "w.npz", fresh, second)
     assert not report.missing
     own = found["params"]["category_network"]["own_features"]
     for stage in ("stem", "stage2", "stage3", "stage4"):

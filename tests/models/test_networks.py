@@ -4,11 +4,12 @@ import math
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from catpose.models import architectures, fusion, heads
+from catpose.models import architectures, fusion, heads, init
 from catpose.poses import axis_angle
 
 K = 3
@@ -224,7 +225,7 @@ def test_dropout_needs_a_key_and_a_training_head():
 
 
 def test_low_precision_keeps_heads_in_float32():
-    network = architectures.build(**POOLED, dtype=jnp.bfloat16)
+    network = architectures.build(**POOLED, dtype="bfloat16")
     _, variables, image = small("pooled")
     low, stats = jax.jit(network.apply_fn, static_argnames="batch_norm_train")(
         variables, image, batch_norm_train=frozenset(architectures.GROUPS)
@@ -244,7 +245,7 @@ def test_eight_devices_are_one(parallel):
     """Gradients, statistics and outputs in float64, with masked rows that differ per device."""
     _, variables, image = small("pooled")
     with jax.enable_x64(True):
-        network = architectures.build(**POOLED, dtype=jnp.float64)
+        network = architectures.build(**POOLED, dtype="float64")
         variables, image = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, jnp.float64), (variables, jnp.tile(image, (2, 1, 1, 1)))
         )
@@ -300,9 +301,9 @@ def test_eight_devices_are_one(parallel):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"category_head": "stage6"}, "category_head is one of"),
-        ({"split_stage": 6}, "between 2 and 5"),
-        ({"split_stage": 1}, "between 2 and 5"),
+        ({"category_head": "stage6"}, "category_head is .stage6.; it can be stage5, pooled"),
+        ({"split_stage": 6}, "from 2 to 5"),
+        ({"split_stage": 1}, "from 2 to 5"),
         ({"category_head": "stage5"}, "ends before stage 5"),
         ({"split_stage": 4}, "ends before stage 4"),
     ],
@@ -348,3 +349,19 @@ class TestFusion:
             fusion.weights("mean", self.logits)
         with pytest.raises(ValueError, match="needs the category"):
             fusion.weights("oracle", self.logits)
+
+
+def test_layers_with_initializers_of_their_own_keep_what_those_drew():
+    class Mixed(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(4, kernel_init=init.glorot(), name="ours")(nn.Dense(6, name="flax")(x))
+
+    key, x = jax.random.key(3), jnp.ones((2, 5))
+    started = Mixed().init(key, x)["params"]
+    drawn = init.draw(jax.random.key(4), started)
+    np.testing.assert_array_equal(drawn["flax"]["kernel"], started["flax"]["kernel"])
+    limit = np.sqrt(6 / 10)
+    assert (started["ours"]["kernel"].value == np.float32(limit)).all()
+    assert 0 < np.abs(drawn["ours"]["kernel"]).max() <= limit
+    assert np.std(drawn["ours"]["kernel"]) > 0.2

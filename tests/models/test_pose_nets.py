@@ -3,6 +3,7 @@ import math
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 from jax import numpy as jnp
 
 from catpose.models import init, pose_nets
@@ -24,7 +25,7 @@ def features():
 @pytest.fixture(scope="module")
 def variables(module, features):
     """Values without the regularity of a start."""
-    shapes = module.init(jax.random.key(0), features, use_running=True)
+    shapes = nn.unbox(module.init(jax.random.key(0), features, use_running=True))
     generator = np.random.default_rng(1)
     return jax.tree.map(
         lambda leaf: jnp.asarray(generator.uniform(0.2, 1.0, leaf.shape), jnp.float32), shapes

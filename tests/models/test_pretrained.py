@@ -25,6 +25,10 @@ def start(**settings):
     return architectures.build(**settings).init_fn(KEY, IMAGE)
 
 
+def load(path, variables, settings=TORCH, **kwargs):
+    return pretrained.load_pretrained(path, variables, architectures.build(**settings), **kwargs)
+
+
 @pytest.fixture(scope="session")
 def keras_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keras")
@@ -39,7 +43,7 @@ def test_keras_resnet50(keras_folder):
     golden = np.load(keras_folder / "logits.npz")
     network = architectures.build(**SMALL | {"num_categories": 5}, variant="v1", split_stage=4)
     variables, report = pretrained.load_pretrained(
-        keras_folder / "resnet.h5", network.init_fn(KEY, IMAGE)
+        keras_folder / "resnet.h5", network.init_fn(KEY, IMAGE), network
     )
     assert not report.missing
     assert sorted(report.surplus) == ["predictions/bias", "predictions/kernel"]
@@ -86,7 +90,7 @@ def test_wrapped_state_dictionary():
 
 def test_every_stage_is_filled_and_nothing_else():
     old = start(**TORCH, split_stage=3, pool_channels=3)
-    new, report = pretrained.load_pretrained(GOLDEN / "torch_bottleneck.pth", old)
+    new, report = load(GOLDEN / "torch_bottleneck.pth", old)
     assert not report.missing
     unused = {name.split(".")[-1] for name in report.surplus if not name.startswith("fc.")}
     assert unused == {"num_batches_tracked"}
@@ -110,7 +114,7 @@ def test_every_stage_is_filled_and_nothing_else():
 
 def test_later_stages_are_surplus():
     variables = start(**TORCH, split_stage=3, category_head="pooled")
-    _, report = pretrained.load_pretrained(GOLDEN / "torch_bottleneck.pth", variables)
+    _, report = load(GOLDEN / "torch_bottleneck.pth", variables)
     assert {"layer3.0.conv1.weight", "layer4.0.conv1.weight", "fc.weight"} <= set(report.surplus)
 
 
@@ -123,8 +127,8 @@ def test_missing_arrays_are_an_error_unless_allowed(tmp_path):
     safetensors_numpy.save_file(arrays, path)
     old = start(**TORCH)
     with pytest.raises(ValueError, match=r"lacks 1 arrays: layer2\.0\.bn1\.running_mean"):
-        pretrained.load_pretrained(path, old)
-    new, report = pretrained.load_pretrained(path, old, allow_missing=True)
+        load(path, old)
+    new, report = load(path, old, allow_missing=True)
     assert report.missing == ("layer2.0.bn1.running_mean",)
     np.testing.assert_array_equal(
         new["batch_stats"]["feature_network"]["stage3"]["block1"]["bn1"]["mean"], 0
@@ -133,23 +137,22 @@ def test_missing_arrays_are_an_error_unless_allowed(tmp_path):
 
 def test_other_shapes_are_an_error():
     with pytest.raises(ValueError, match=r"has shape \(\d.*the network wants"):
-        pretrained.load_pretrained(GOLDEN / "torch_bottleneck.pth", start(**TORCH | {"width": 8}))
+        load(GOLDEN / "torch_bottleneck.pth", start(**TORCH | {"width": 8}))
 
 
 def test_the_other_variant_is_an_error(tmp_path):
+    other = TORCH | {"variant": "v1"}
     with pytest.raises(ValueError, match=r"torchvision weights, for variant 'v1\.5'"):
-        pretrained.load_pretrained(
-            GOLDEN / "torch_bottleneck.pth", start(**TORCH | {"variant": "v1"})
-        )
+        load(GOLDEN / "torch_bottleneck.pth", start(**other), other)
     np.savez(tmp_path / "keras.npz", **{"conv1_conv/kernel": np.zeros((7, 7, 3, 4))})
     with pytest.raises(ValueError, match="Keras weights, for variant 'v1'"):
-        pretrained.load_pretrained(tmp_path / "keras.npz", start(**TORCH))
+        load(tmp_path / "keras.npz", start(**TORCH))
 
 
 def test_unknown_names_and_files_are_errors(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
     with pytest.raises(ValueError, match="it has a"):
-        pretrained.load_pretrained(tmp_path / "other.npz", start(**TORCH))
+        load(tmp_path / "other.npz", start(**TORCH))
     with pytest.raises(ValueError, match="weights are read from"):
         weight_files.read(tmp_path / "weights.bin")
     with pytest.raises(FileNotFoundError, match=r"absent\.npz"):
@@ -222,7 +225,6 @@ def test_strided_tensors():
 
 
 def test_normalization_belongs_to_the_variant():
-    assert pretrained.normalization_of("v1") == "keras"
-    assert pretrained.normalization_of("v1.5") == "torchvision"
-    with pytest.raises(ValueError, match="variant is one of"):
-        pretrained.normalization_of("v2")
+    for variant, expected in (("v1", "keras"), ("v1.5", "torchvision")):
+        network = architectures.build(**SMALL, variant=variant)
+        assert network.backbone.normalization(network.net) == expected

@@ -22,7 +22,7 @@ def feature_maps(settings, image, path, stages):
             pool_grid=0,
             **settings,
         )
-        variables, report = pretrained.load_pretrained(path, network.init_fn(KEY, image))
+        variables, report = pretrained.load_pretrained(path, network.init_fn(KEY, image), network)
         assert not report.missing
         size = image.shape[1] // 2**stage
         maps[stage] = jax.jit(network.feature_fn)(variables, image).reshape(

@@ -1,8 +1,10 @@
 import math
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from flax import linen as nn
 from jax import numpy as jnp
 from jax import tree_util
 from scipy import signal
@@ -10,6 +12,22 @@ from scipy import signal
 from catpose.models import vgg_m
 
 KEY = jax.random.key(0)
+
+
+class VggM(nn.Module):
+    """The layers up to FC6 as a module of their own."""
+
+    width: int = 96
+    fc6: int = 4096
+    dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, image):
+        net = vgg_m.Architecture(self.width, self.dtype, self.fc6)
+        feature_map = vgg_m.convolutions(net, 0, image)
+        return feature_map, vgg_m.fully_connected(net, feature_map)
+
+
 LOCAL_RESPONSE_NORM = jax.jit(vgg_m.local_response_norm)
 
 
@@ -17,7 +35,7 @@ def drawn(module, shape, bias_scale=0.0):
     """Parameters for images of a shape, from numpy in float64: kernels as He et al. draw them."""
     noise = np.random.default_rng(0)
     image = jax.ShapeDtypeStruct(shape, jnp.float32)
-    params = jax.eval_shape(lambda image: module.init(KEY, image), image)["params"]
+    params = nn.unbox(jax.eval_shape(lambda image: module.init(KEY, image), image)["params"])
     for layer in params.values():
         kernel, bias = layer["kernel"].shape, layer["bias"].shape
         layer["kernel"] = noise.normal(scale=math.sqrt(2 / math.prod(kernel[:-1])), size=kernel)
@@ -33,14 +51,14 @@ def shapes(module, size):
     )
     params = {
         "/".join(part.key for part in path): leaf.shape
-        for path, leaf in tree_util.tree_leaves_with_path(variables["params"])
+        for path, leaf in tree_util.tree_leaves_with_path(nn.unbox(variables["params"]))
     }
     return feature_map.shape, features.shape, params
 
 
 def test_published_parameters():
     """The layers of table 1; fc7 and fc8 would bring the sum to 102 908 520."""
-    feature_map, features, params = shapes(vgg_m.VggM(), 224)
+    feature_map, features, params = shapes(VggM(), 224)
     assert feature_map == (1, 6, 6, 512)
     assert features == (1, 4096)
     assert params == {
@@ -64,7 +82,7 @@ def test_published_parameters():
 
 
 def test_widths_keep_their_proportions():
-    _, _, params = shapes(vgg_m.VggM(width=32, fc6=10), 64)
+    _, _, params = shapes(VggM(width=32, fc6=10), 64)
     channels = [params[f"conv{i}/bias"][0] for i in range(1, 6)]
     assert channels == [32, 85, 171, 171, 171]  # 85.3 and 170.7
     assert params["fc6/kernel"] == (171, 10)
@@ -82,7 +100,7 @@ def test_widths_keep_their_proportions():
     ],
 )
 def test_map_sizes(size, sides):
-    module = vgg_m.VggM(width=3, fc6=2)
+    module = VggM(width=3, fc6=2)
     image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
     (feature_map, _), state = jax.eval_shape(
         lambda image: module.init_with_output(KEY, image, capture_intermediates=True), image
@@ -107,7 +125,7 @@ def test_map_sizes(size, sides):
 def test_too_small_images(shape):
     image = jax.ShapeDtypeStruct((1, *shape, 3), jnp.float32)
     with pytest.raises(ValueError, match=f"at least 41 pixels.*{shape[0]} x {shape[1]}"):
-        jax.eval_shape(lambda image: vgg_m.VggM(width=3).init(KEY, image), image)
+        jax.eval_shape(lambda image: VggM(width=3).init(KEY, image), image)
 
 
 def numpy_norm(x):
@@ -177,7 +195,7 @@ def numpy_forward(params, image):
 
 def test_forward_is_numpys():
     """On an image in the published range, and not square, so that rows and columns differ."""
-    module = vgg_m.VggM(width=3, fc6=8)
+    module = VggM(width=3, fc6=8)
     image = np.random.default_rng(1).normal(scale=60, size=(2, 64, 96, 3))
     params = drawn(module, image.shape, bias_scale=1.0)
     with jax.enable_x64(True):
@@ -192,7 +210,7 @@ def test_forward_is_numpys():
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_gradients_are_finite(dtype):
     """Also of an image and biases of zeros, where every ReLU, norm and pool is at 0."""
-    module = vgg_m.VggM(width=3, fc6=8, dtype=dtype)
+    module = VggM(width=3, fc6=8, dtype=dtype)
     images = np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype(np.float32)
     images[0] = 0
     params = jax.tree.map(np.float32, drawn(module, images.shape))

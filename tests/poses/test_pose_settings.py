@@ -60,7 +60,7 @@ def test_settings_and_frame_reach_the_representation():
     ("name", "keys", "settings", "message"),
     [
         ("axis_angle", 0, {"num_bins": 3}, "has no settings"),
-        ("axis_angle", 3, {}, "pose_keys is of bin_delta"),
+        ("axis_angle", 3, {}, "pose_keys is 3, but .axis_angle. is not made of key rotations"),
         ("multibin", 0, {"bins": 3}, "unexpected keyword argument 'bins'"),
         ("multibin", 0, {"overlap": 0.9}, "overlap 0.9"),
         ("nothing", 0, {}, "it can be axis_angle"),
