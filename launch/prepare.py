@@ -23,7 +23,7 @@ DATASET = OPTIONS.string(
 MANUAL_DIR = OPTIONS.string("manual_dir", None, "where the downloads are", required=True)
 OUTPUT_DIR = OPTIONS.string("output_dir", None, "where results go", required=True)
 VARIANT = OPTIONS.string("variant", "paper", "of PASCAL3D+ and ObjectNet3D: paper, easy, all")
-TILT = OPTIONS.string("tilt", "", "of rendered images: released or fresh, see the README")
+TILT = OPTIONS.string("tilt", "", "of rendered images: released or fresh, see docs/data.md")
 UP = OPTIONS.string("up", None, "of models: the axis of the file that points up, such as +y")
 FRONT = OPTIONS.string("front", None, "of models: the axis that points to the front")
 SHOW = OPTIONS.bool("show", False, "draw examples, before and after augmentation")

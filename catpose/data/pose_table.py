@@ -14,7 +14,8 @@ is that viewpoint, and its rotation in "paper" is that formula. It is not read b
 rotation in "paper", which at elevation 0 knows azimuth + theta only: azimuth 30, theta 10 would
 become azimuth 40, theta 0, 14 degrees away. In the other direction, the rotation in "camera"
 knows only azimuth - theta or azimuth + theta at elevation +-90. A row of angles that asks for
-"paper" therefore stays `POLE_DEG` away from it, so that its own azimuth and theta come back.
+"paper" therefore stays `POLE_DEG` away from it, so that its own azimuth and theta come back; so do
+the viewpoints of datasets that papers train on in "paper".
 
 A box is `x0, y0, x1, y1` in pixels, 0-based, x1 and y1 exclusive. Flags are those of
 `catpose.data.examples.Examples`.
@@ -181,11 +182,26 @@ def poses(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
             values = np.array([written[i] for i in quaternion])
             rotation[quaternion] = np.asarray(so3.rotation_from_quaternion(values))
         if angles.size:
-            values = np.radians(
-                _off_the_pole(np.array([written[i] for i in angles]), frame[angles])
-            )
-            rotation[angles] = np.asarray(viewpoint.rotation_from_angles(*values.T))
+            values = np.array([written[i] for i in angles])
+            rotation[angles] = rotations_from_angles(values, for_paper=frame[angles] == "paper")
     return rotation, np.where(kinds == len(ANGLES), "camera", frame)
+
+
+def rotations_from_angles(angles_deg: np.ndarray, *, for_paper: bool | np.ndarray) -> np.ndarray:
+    """Rotations of viewpoints, (N, 3, 3) float64 in "camera".
+
+    Args:
+      angles_deg: (N, 3) azimuth, elevation and theta in degrees, any values.
+      for_paper: whether the rotation in "paper" is needed too, of all or of each. Elevations then
+        stay `POLE_DEG` away from +-90, so that conversion gives the authors' own rotation.
+    """
+    azimuth, elevation, theta = np.asarray(angles_deg, np.float64).T
+    wrapped = (elevation + 180) % 360 - 180
+    at_pole = for_paper & (np.abs(np.abs(wrapped) - 90) < POLE_DEG)
+    elevation = np.where(at_pole, np.sign(wrapped) * (90 - POLE_DEG), elevation)
+    radians = (np.radians(angle) for angle in (azimuth, elevation, theta))
+    with jax.enable_x64(True):
+        return np.asarray(viewpoint.rotation_from_angles(*radians))
 
 
 def _pose(row):
@@ -203,15 +219,6 @@ def _pose(row):
     if any(name in values for name in ANGLES):
         return [number(row, name) for name in ANGLES]
     raise InputError(f"{row.where}: no pose; give {FORMS}")
-
-
-def _off_the_pole(angles, frame):
-    """Angles in degrees; elevations of frame "paper" as the module's docstring says."""
-    azimuth, elevation, theta = angles.T
-    wrapped = (elevation + 180) % 360 - 180
-    at_pole = (frame == "paper") & (np.abs(np.abs(wrapped) - 90) < POLE_DEG)
-    elevation = np.where(at_pole, np.sign(wrapped) * (90 - POLE_DEG), elevation)
-    return np.stack([azimuth, elevation, theta], axis=-1)
 
 
 def _nine(row, value):

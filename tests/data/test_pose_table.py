@@ -72,3 +72,16 @@ def test_csv_text_reads_back(tmp_path):
         {"a": 'x, "y"', "b": "1.5"},
         {"a": "two\nlines", "b": "ü"},
     ]
+
+
+@pytest.mark.parametrize("elevation", [90, -90, 450])
+def test_the_rotation_in_paper_keeps_theta_at_the_poles(elevation):
+    angles = np.array([[30.0, elevation, 10]])
+    camera = pose_table.rotations_from_angles(angles, for_paper=True).astype(np.float32)
+    paper = Rotation.from_matrix(np.asarray(viewpoint.convert_frame(camera, "camera", "paper")))
+    authors = Rotation.from_euler("ZXZ", [[10, elevation, 30]], degrees=True)
+    assert np.degrees((paper * authors.inv()).magnitude()) < 0.05
+    # Without it, theta is lost and azimuth takes its turn: another rotation altogether.
+    camera = pose_table.rotations_from_angles(angles, for_paper=False).astype(np.float32)
+    paper = Rotation.from_matrix(np.asarray(viewpoint.convert_frame(camera, "camera", "paper")))
+    assert np.degrees((paper * authors.inv()).magnitude()) > 5

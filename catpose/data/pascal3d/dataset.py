@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 
 from catpose import progress
-from catpose.data import disk_cache
+from catpose.data import disk_cache, pose_table
 from catpose.data.examples import Camera, Examples
 from catpose.data.pascal3d import build_report, staging, tfds_builder
 from catpose.data.pascal3d import layout as releases
 from catpose.errors import InputError
-from catpose.geometry import viewpoint
 
 
 def build(
@@ -227,15 +226,15 @@ def read(
         read_fn = _reader(folder, parts)
     except Exception as error:  # half a copy of the folder can fail in many ways
         raise InputError(f"{folder} is damaged ({error}); make it anew") from error
-    angles = (columns[name] for name in ("azimuth_deg", "elevation_deg", "theta_deg"))
-    rotation = viewpoint.rotation_from_angles(*(np.radians(a).astype(np.float32) for a in angles))
+    angles = np.stack([columns[name] for name in pose_table.ANGLES], axis=-1)
+    rotation = pose_table.rotations_from_angles(angles, for_paper=True)
     return Examples(
         read_fn=read_fn,
         digest=report["content"],
         id=columns["name"],
         category=columns["label"],
         split=columns["split"],
-        rotation=np.asarray(rotation),
+        rotation=rotation.astype(np.float32),
         box=columns["box"],
         categories=tuple(report["categories"]),
         camera=_camera(columns, points),

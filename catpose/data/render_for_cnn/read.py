@@ -23,12 +23,11 @@ from typing import Any
 import numpy as np
 
 from catpose import progress
-from catpose.data import disk_cache
+from catpose.data import disk_cache, pose_table
 from catpose.data.categories import SYNSETS
 from catpose.data.examples import Examples
 from catpose.data.render_for_cnn import archive
 from catpose.errors import InputError
-from catpose.geometry import viewpoint
 
 NAME = re.compile(
     r"([0-9A-Za-z]+)_([0-9A-Za-z.-]+)_a(-?\d+)_e(-?\d+)_t(-?\d+)_d(-?\d+)\.(?:png|jpe?g)",
@@ -124,9 +123,8 @@ def _listing(
 ) -> Examples:
     names = [files.name(i) for i in index]
     fields = [NAME.fullmatch(name).group(1, 3, 4, 5) for name in names]
-    angles = np.array([row[1:] for row in fields], np.float32)
-    azimuth, elevation, theta = np.radians(angles * np.float32([1, 1, sign])).T
-    rotation = viewpoint.rotation_from_angles(azimuth, elevation, theta, frame="camera")
+    angles = np.array([row[1:] for row in fields], np.float64) * (1, 1, sign)
+    rotation = pose_table.rotations_from_angles(angles, for_paper=True)
     number = {synset: categories.index(n) for synset, n in category_of.items() if n in categories}
 
     def read_fn(i: int | np.integer) -> bytes:
@@ -141,7 +139,7 @@ def _listing(
         id=np.array(names, dtype=np.str_),
         category=np.array([number[row[0]] for row in fields], np.int32),
         split=rendered,
-        rotation=np.asarray(rotation),
+        rotation=rotation.astype(np.float32),
         box=np.broadcast_to(np.float64(np.nan), (len(names), 4)),
         categories=categories,
         flags={"source": rendered},
