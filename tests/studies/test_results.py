@@ -284,7 +284,7 @@ def test_a_sweep_trains_rows_and_reads_them(tmp_path, monkeypatch):
     chosen, folder = [table_rows.RECIPES["stage4"]], tmp_path / "runs"
     own = sweep.plan(chosen, "shapes", config, folder, seeds=2, split="validation")
     # One phase 0 for both seeds.
-    assert list(own.chains) == [("phase0", 0), ("stage4", 0), ("stage4", 1)]
+    assert list(own.runs) == [("phase0", 0), ("stage4", 0), ("stage4", 1)]
     sweep.train(own)
     assert len(list(folder.iterdir())) == 3
     found = sweep.collect(own, {})
@@ -293,7 +293,7 @@ def test_a_sweep_trains_rows_and_reads_them(tmp_path, monkeypatch):
     assert sweep.counts(own, "stage4")["total"] > 0
     assert sweep.seconds(own, "stage4") > 0
     assert len(sweep.commits(own)) == 1
-    first, second = (own.chains["stage4", seed][-1].folder for seed in range(2))
+    first, second = (own.runs["stage4", seed][-1].folder for seed in range(2))
     assert workdir.read_config(first).model.pretrained == workdir.read_config(
         second
     ).model.pretrained  # fmt: skip

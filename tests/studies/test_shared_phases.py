@@ -30,40 +30,40 @@ def settings(folder, *, fusion="weighted", seed=0):
     return found
 
 
-def test_a_chain_makes_what_one_run_makes_bit_for_bit(tmp_path, data):
+def test_parts_make_what_one_run_makes_bit_for_bit(tmp_path, data):
     config = settings(tmp_path)
-    links = shared_phases.links(tiny.read(config), tmp_path / "runs")
-    assert [link.stop for link in links] == [3, 7]
+    parts = shared_phases.cut(tiny.read(config), tmp_path / "runs")
+    assert [part.stop for part in parts] == [3, 7]
     began, programs = [], {}
     shared_phases.train(
-        links, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
+        parts, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
     )
-    assert began == links
-    assert all(shared_phases.is_trained(link) for link in links)
+    assert began == parts
+    assert all(shared_phases.is_trained(part) for part in parts)
     whole = tmp_path / "whole"
     with workdir.opened(whole, tiny.read(config)):
         alone = loop.train(tiny.run(config, whole, dict(data.splits))).last
     assert int(alone.step) == 7
-    found = build.read_variables(links[-1].folder, tiny.run(config, whole).model)
+    found = build.read_variables(parts[-1].folder, tiny.run(config, whole).model)
     assert found[0] == 7
     for kind, tree in (("params", alone.params), ("batch_stats", alone.batch_stats)):
         ours = phases.by_path(found[1][kind])
         for path, leaf in phases.by_path(tree).items():
             np.testing.assert_array_equal(ours[path], leaf)
-    # Nothing is trained twice; another last phase shares the first link, another seed none.
+    # Nothing is trained twice; another last phase shares the first part, another seed none.
     shared_phases.train(
-        links, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
+        parts, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
     )
     assert len(began) == 2
-    top1 = shared_phases.links(tiny.read(settings(tmp_path, fusion="top1")), tmp_path / "runs")
-    assert top1[0].folder == links[0].folder
-    assert top1[1].folder != links[1].folder
-    other = shared_phases.links(tiny.read(settings(tmp_path, seed=1)), tmp_path / "runs")
-    assert {link.folder for link in other}.isdisjoint(link.folder for link in links)
+    top1 = shared_phases.cut(tiny.read(settings(tmp_path, fusion="top1")), tmp_path / "runs")
+    assert top1[0].folder == parts[0].folder
+    assert top1[1].folder != parts[1].folder
+    other = shared_phases.cut(tiny.read(settings(tmp_path, seed=1)), tmp_path / "runs")
+    assert {part.folder for part in other}.isdisjoint(part.folder for part in parts)
     # Predictions come back from the file, and seeds share the compiled code.
-    shared_phases.predict(links[-1], data, "validation", programs=programs, show_progress=False)
-    found = predictions.read(shared_phases.file_of(links[-1], "validation"))
-    truth = shared_phases.read_truth(links[-1], "validation")
+    shared_phases.predict(parts[-1], data, "validation", programs=programs, show_progress=False)
+    found = predictions.read(shared_phases.file_of(parts[-1], "validation"))
+    truth = shared_phases.read_truth(parts[-1], "validation")
     summaries = score.summaries(truth, found)
     assert summaries["weighted"]["num_images"] == 24
     assert summaries["topk"]["top3"]["cat_acc"] >= summaries["weighted"]["cat_acc"]

@@ -1,15 +1,18 @@
-"""The page of results: what holds, every table, and what made them."""
+"""The page of results: what holds, every table as text and picture, and what made them."""
 
 import pathlib
+import statistics
 from collections.abc import Mapping, Sequence
 
 import jax
+import numpy as np
+from matplotlib.axes import Axes
 
 from catpose import metrics
 from catpose.experiment import workdir
 from catpose.metrics import METRICS
-from catpose.studies.paper import figure, published, results, table_rows
-from catpose.visualize import text_tables
+from catpose.studies.paper import budgets, published, results, table_rows
+from catpose.visualize import style, text_tables
 
 _BLOCKS = {
     "full rotation": "error of the full rotation (fractions, higher is better)",
@@ -24,23 +27,6 @@ _COUNTED = {
     "not tested": "are not tested",
 }
 REPRESENTATIONS = "Pose representations on the same frozen features, given the category"
-# How what is trained on each dataset differs from the paper's.
-_ABOUT: Mapping[str, str] = {
-    "shapes": "Objects of twelve built-in families, drawn at 48 pixels (32 of smoke, 64 of full), "
-    "and a small residual network with its stages in the places of a ResNet-50's. It has been "
-    'trained on the categories of further drawn objects, in the place of ImageNet. "Real" '
-    'images have clutter behind the objects, "rendered" ones a plain color. Methods of others '
-    "are their representation and loss on this network.",
-    "cars3d": "Photographs of cars in nine categories (body types). But with the preset full, "
-    "ResNet-50's ImageNet features stay as they are and are cached: the phases in which the "
-    "feature network trains fall away, no images are rendered, and all rows read the same "
-    "features. The second ResNet of the sequential network is then a copy of the first, and so "
-    "differs from the integrated network in the joint phase alone. Top1 fusion sends the category "
-    "network no gradient of the pose, and Adam divides the factor lambda of all others out again: "
-    "Table 12's two Top1 rows are the same training.",
-    "pascal3d": "The paper's own data; the preset small has a twentieth of its steps and fewer "
-    "rendered images.",
-}
 
 
 def preface(
@@ -83,7 +69,7 @@ def preface(
             "intervals and one-sided p-values over seeds and images "
             "(catpose/studies/paper/significance.py)."
         )
-    return f"{text}\n\n{_ABOUT[data]}"
+    return f"{text}\n\n{budgets.ABOUT[data]}"
 
 
 def table_markdown(
@@ -163,7 +149,7 @@ def write(
     sections, every = [], []
     for number in numbers:
         picture = f"figures/{name}/table{number}.png"
-        drawn = figure.draw(found, number, folder / picture)
+        drawn = draw(found, number, folder / picture)
         judged = results.judge(found, number)
         sections.append(table_markdown(found, number, judged, picture if drawn else ""))
         every += judged
@@ -221,3 +207,68 @@ def terminal(found: results.Results, numbers: Sequence[int]) -> str:
                 theirs = text_tables.number(line.published[at], digits)
                 rows.append([str(number), metric, " ".join(line.labels), own, theirs])
     return text_tables.plain(["table", "metric", "row", found.ours, found.papers], rows, 3)
+
+
+def draw(found: results.Results, number: int, path: pathlib.Path) -> bool:
+    """Draws the last column of each block of a table, one mark a row; all columns of 7 and 13.
+
+    Args:
+      found: what has been trained.
+      number: of the table.
+      path: of the picture.
+
+    Returns:
+      Whether there was anything of ours to draw.
+    """
+    blocks = {m: results.lines(found, number, m) for m in published.TABLES[number].blocks}
+    if not any(line.ours for lines in blocks.values() for line in lines):
+        return False
+    height = max(len(_marks(number, metric, lines)) for metric, lines in blocks.items())
+    # Room for the heading above a single panel, too.
+    size = (max(7.5, 5.2 * len(blocks)), 1.5 + 0.34 * height)
+    heading = f"Table {number}: {published.TABLES[number].caption}"
+    with style.sheet(path, *size, heading, "") as figure:
+        panels = figure.subplots(1, len(blocks), squeeze=False)[0]
+        for panel, (metric, lines) in zip(panels, blocks.items(), strict=True):
+            _draw_block(panel, found, _marks(number, metric, lines), metric)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower right", ncols=2)
+    return True
+
+
+def _draw_block(
+    panel: Axes, found: results.Results, marks: list[tuple[str, float, float, float]], metric: str
+) -> None:
+    where = np.arange(len(marks))[::-1]
+    labels, ours, deviations, published = zip(*marks, strict=True)
+    panel.plot(published, where, "D", color=style.FAINT, label=found.papers)
+    panel.errorbar(
+        ours, where, xerr=deviations, fmt="o", color=style.PALETTE[0], capsize=3,
+        label=f"{found.ours}, ± standard deviation over seeds",
+    )  # fmt: skip
+    panel.set_yticks(where, labels)
+    panel.set_ylim(-0.6, len(marks) - 0.4)
+    if metric in results.BLOCKS:
+        panel.set_xlabel(metric)
+        return
+    measured = METRICS[metrics.by_label(metric)]
+    panel.set_xlabel(metrics.heading(measured))
+    if measured.unit == "degrees":
+        panel.set_xlim(left=0)
+
+
+def _marks(
+    number: int, metric: str, lines: list[results.Line]
+) -> list[tuple[str, float, float, float]]:
+    """Label, ours, its deviation over seeds, and the paper's."""
+    columns = published.TABLES[number].columns
+    shown = range(len(columns)) if number in results.SUMMARIES else [len(columns) - 1]
+    marks = []
+    for line in lines:
+        for column in shown:
+            own = [seed[column if number in results.SUMMARIES else -1] for seed in line.ours]
+            label = " ".join([*line.labels, *([columns[column]] if len(shown) > 1 else [])])
+            mean = statistics.fmean(own) if own else np.nan
+            deviation = statistics.stdev(own) if len(own) > 1 else 0.0
+            marks.append((label, mean, deviation, line.published[column]))
+    return marks

@@ -1,9 +1,9 @@
 """Many runs that have their first phases in common, each phase trained once.
 
-A run is cut at its phases: a link is the training of one phase, in a folder named by the hash of
-what determines the state at its end. Runs whose configs agree up to a phase share its link. A link
-is a run of its own, resumes from the link before it with the same step numbers and keys, and is
-therefore what one uninterrupted run would have made of it, bit for bit on a CPU.
+A run is cut at its phases: a part is the training of one phase, in a folder named by the hash of
+what determines the state at its end. Runs whose configs agree up to a phase share its part. A part
+is trained as a run of its own, from the end of the part before it, with the same step numbers and
+PRNG keys. So it is what one uninterrupted run would have made of it, bit for bit on a CPU.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ _NO_MATTER = (
 )
 
 
-class Link(NamedTuple):
+class Part(NamedTuple):
     """One phase's training.
 
     Attributes:
@@ -51,12 +51,12 @@ class Link(NamedTuple):
     stop: int
 
 
-def links(config: config_lib.Config, root: pathlib.Path) -> list[Link]:
-    """The links of a run, in order.
+def cut(config: config_lib.Config, root: pathlib.Path) -> list[Part]:
+    """The parts of a run, in order.
 
     Args:
       config: of the whole run.
-      root: where their folders are.
+      root: the folder of all parts of all runs.
     """
     every = build.build_phases(config)
     at_the_end = dataclasses.replace(config.eval, every_steps=0)
@@ -64,7 +64,7 @@ def links(config: config_lib.Config, root: pathlib.Path) -> list[Link]:
     for count in range(1, len(every) + 1):
         upto = dataclasses.replace(config, phases=every[:count], eval=at_the_end)
         stop = phases.total_steps(every[:count])
-        found.append(Link(root / identity(upto), upto, stop))
+        found.append(Part(root / identity(upto), upto, stop))
     return found
 
 
@@ -72,7 +72,7 @@ def identity(config: config_lib.Config) -> str:
     """Hash of the config, but for what has no effect on what a run learns.
 
     Neither the code nor the content of files is in it: data and backgrounds count by their paths,
-    pretrained weights by the name of their file or folder (another link's is a hash itself). Where
+    pretrained weights by the name of their file or folder (another part's is a hash itself). Where
     these have changed, take another root.
     """
     described = config_lib.to_dict(config)
@@ -84,93 +84,93 @@ def identity(config: config_lib.Config) -> str:
     return disk_cache.digest(described)
 
 
-def is_trained(link: Link) -> bool:
-    """Whether the link's last state is saved."""
-    return (link.folder / "checkpoints" / str(link.stop)).is_dir()
+def is_trained(part: Part) -> bool:
+    """Whether the state at its end is saved."""
+    return (part.folder / "checkpoints" / str(part.stop)).is_dir()
 
 
 def train(
-    chain: list[Link],
+    parts: list[Part],
     load_fn: Callable[[config_lib.Config], examples.Dataset],
     *,
     programs: dict[str, dict[Any, Any]],
-    begins_fn: Callable[[Link], None] = lambda link: None,
+    begins_fn: Callable[[Part], None] = lambda part: None,
     show_progress: bool = True,
 ) -> None:
-    """Trains the links that are not trained yet, in turn; nothing is validated on the way.
+    """Trains the parts that are not trained yet, in turn; nothing is validated on the way.
 
     Args:
-      chain: of one run.
-      load_fn: config -> its dataset; called for untrained links only.
+      parts: of one run, in order.
+      load_fn: config -> its dataset; called for untrained parts only.
       programs: see `assemble`.
-      begins_fn: receives each link whose training begins.
+      begins_fn: receives each part whose training begins.
       show_progress: show bars on a terminal.
     """
     after = None
-    for link in chain:
-        if not is_trained(link):
-            begins_fn(link)
-            # A link that was stopped in the middle goes on with as many steps a call.
+    for part in parts:
+        if not is_trained(part):
+            begins_fn(part)
+            # A part that was stopped in the middle goes on with as many steps a call.
             free = {*_NO_MATTER, "model.pretrained"} - {"steps_per_call"}
-            with workdir.opened(link.folder, link.config, free=tuple(free)):
-                data = load_fn(link.config)
+            with workdir.opened(part.folder, part.config, free=tuple(free)):
+                data = load_fn(part.config)
                 splits = {name: split for name, split in data.splits.items() if name not in _HELD}
                 data = data._replace(splits=splits)
-                run = assemble(link, data, programs=programs, show_progress=show_progress)
+                run = assemble(part, data, programs=programs, show_progress=show_progress)
                 loop.train(run._replace(after=after))
-        after = link.folder
+        after = part.folder
 
 
 def assemble(
-    link: Link,
+    part: Part,
     data: examples.Dataset,
     *,
     programs: dict[str, dict[Any, Any]],
     show_progress: bool = True,
 ) -> run_setup.Run:
-    """The link as a run on this data.
+    """The part as a run on this data.
 
     Args:
-      link: of a chain.
+      part: of a run.
       data: what its config names.
-      programs: compiled code by what it depends on, kept from link to link.
+      programs: compiled code by what it depends on, kept from part to part.
       show_progress: show bars on a terminal.
     """
-    run = run_setup.assemble(link.config, link.folder, data, show_progress=show_progress)
-    workdir.write_categories(link.folder, data.categories)
-    workdir.write_keys(link.folder, run.model.keys)
+    run = run_setup.assemble(part.config, part.folder, data, show_progress=show_progress)
+    workdir.write_categories(part.folder, data.categories)
+    workdir.write_keys(part.folder, run.model.keys)
     # Of phases, each program has its own in its name.
-    from_nothing = dataclasses.replace(link.config.model, pretrained="")
-    code = dataclasses.replace(link.config, seed=0, model=from_nothing, phases=())
+    from_nothing = dataclasses.replace(part.config.model, pretrained="")
+    code = dataclasses.replace(part.config, seed=0, model=from_nothing, phases=())
     parts = [data.engine is not None, *([] if run.model.keys is None else [run.model.keys])]
     shared = programs.setdefault(disk_cache.digest(identity(code), *parts), {})
     return run._replace(caches=run_setup.Caches(programs=shared))
 
 
-def file_of(link: Link, split: str, name: str = "predictions") -> pathlib.Path:
-    """Where a link's predictions for a split are, and the "truth" beside them."""
-    return link.folder / f"{name}-{split}.npz"
+def file_of(part: Part, split: str, name: str = "predictions") -> pathlib.Path:
+    """Where a part's predictions for a split are, and the "truth" beside them."""
+    return part.folder / f"{name}-{split}.npz"
 
 
 def predict(
-    link: Link,
+    part: Part,
     data: examples.Dataset,
     split: str,
     *,
     programs: dict[str, dict[Any, Any]],
     show_progress: bool = True,
 ) -> None:
-    """Keeps a trained link's predictions for a split of its data, and the truth in the same form.
+    """Keeps a trained part's predictions for a split of its data, and the truth in the same form.
 
     Args:
-      link: of a chain.
+      part: of a run.
       data: what its config names.
       split: which images.
       programs: see `assemble`.
       show_progress: show bars on a terminal.
     """
-    run = assemble(link, data, programs=programs, show_progress=show_progress)
-    _, variables = build.read_variables(link.folder, run.model)
+    run = assemble(part, data, programs=programs, show_progress=show_progress)
+    _, variables = build.read_variables(part.folder, run.model)
     state = step.create_state(jax.random.key(0), variables)
     found = input_pipeline.evaluate_split(run, split, run.phases[-1], state)
     own = data.splits[split]
@@ -181,13 +181,13 @@ def predict(
         category={predictions.GIVEN: np.array(data.categories)[own.category]},
         categories=data.categories,
     )
-    predictions.write(truth, file_of(link, split, "truth"))
-    predictions.write(found, file_of(link, split))
+    predictions.write(truth, file_of(part, split, "truth"))
+    predictions.write(found, file_of(part, split))
 
 
-def read_truth(link: Link, split: str) -> Examples:
+def read_truth(part: Part, split: str) -> Examples:
     """The labels that `predict` kept."""
-    found = predictions.read(file_of(link, split, "truth"))
+    found = predictions.read(file_of(part, split, "truth"))
     number = {name: i for i, name in enumerate(found.categories)}
     category = np.array([number[name] for name in found.category[predictions.GIVEN].tolist()])
     rotation = found.rotation[predictions.GIVEN]

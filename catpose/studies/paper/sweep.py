@@ -19,6 +19,7 @@ from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry
 from catpose.models import architectures
 from catpose.studies.paper import page, recipes, results, shared_phases, table_rows
+from catpose.studies.paper.shared_phases import Part
 from catpose.studies.paper.table_rows import Recipe
 from catpose.train import metrics_log
 
@@ -31,16 +32,16 @@ class Sweep(NamedTuple):
       rows: their names.
       seeds: how many, from 0 on.
       split: which images are evaluated.
-      chains: by (row, seed), the shared phases of its run, in the order to be trained. Among them
-        are the rows of phase 0 that others begin with, with seed 0 alone: all seeds begin alike,
-        as there is one ImageNet.
+      runs: by (row, seed), the parts of its run, in the order to be trained. Among them are the
+        rows of phase 0 that others begin with, with seed 0 alone: all seeds begin alike, as there
+        is one ImageNet.
     """
 
     data: str
     rows: list[str]
     seeds: int
     split: str
-    chains: Mapping[tuple[str, int], list[shared_phases.Link]]
+    runs: Mapping[tuple[str, int], list[Part]]
 
 
 def plan(
@@ -62,43 +63,44 @@ def plan(
       seeds: how many, from 0 on.
       split: which images are evaluated.
     """
-    chains: dict[tuple[str, int], list[shared_phases.Link]] = {}
+    runs: dict[tuple[str, int], list[Part]] = {}
 
     def add(row: str, seed: int, pretrained: str = "") -> None:
         config = config_fn(row, pretrained)
         config.seed = seed
-        chains[row, seed] = shared_phases.links(config_lib.read(config), folder)
+        runs[row, seed] = shared_phases.cut(config_lib.read(config), folder)
 
     for seed in range(seeds):
         for recipe in chosen:
             pretrained = ""
             if first := recipes.first_row(recipe, data):
-                if (first, 0) not in chains:
+                if (first, 0) not in runs:
                     add(first, 0)
-                pretrained = str(chains[first, 0][-1].folder)
+                pretrained = str(runs[first, 0][-1].folder)
             add(recipe.name, seed, pretrained)
-    return Sweep(data, [recipe.name for recipe in chosen], seeds, split, chains)
+    return Sweep(data, [recipe.name for recipe in chosen], seeds, split, runs)
 
 
 def train(sweep: Sweep) -> None:
     """Trains what is not trained yet, and evaluates what is not evaluated yet."""
     programs: dict[str, dict[Any, Any]] = {}
     loaded: dict[str, Dataset] = {}
-    for (row, seed), chain in sweep.chains.items():
-        if shared_phases.file_of(chain[-1], sweep.split).is_file():
+
+    def load(config: config_lib.Config) -> Dataset:
+        return _load(config, sweep.split, loaded)
+
+    for (row, seed), parts in sweep.runs.items():
+        if shared_phases.file_of(parts[-1], sweep.split).is_file():
             continue
 
-        def load(config: config_lib.Config) -> Dataset:
-            return _load(config, sweep.split, loaded)
+        def say(part: Part, row: str = row, seed: int = seed) -> None:
+            phase = part.config.phases[-1].name
+            print(f"seed {seed}, {row}: {phase} ({part.folder.name})", file=sys.stderr, flush=True)
 
-        def say(link: shared_phases.Link, row: str = row, seed: int = seed) -> None:
-            phase = link.config.phases[-1].name
-            print(f"seed {seed}, {row}: {phase} ({link.folder.name})", file=sys.stderr, flush=True)
-
-        shared_phases.train(chain, load, programs=programs, begins_fn=say)
+        shared_phases.train(parts, load, programs=programs, begins_fn=say)
         if row in sweep.rows:
-            data = load(chain[-1].config)
-            shared_phases.predict(chain[-1], data, sweep.split, programs=programs)
+            data = load(parts[-1].config)
+            shared_phases.predict(parts[-1], data, sweep.split, programs=programs)
 
 
 def _load(config: config_lib.Config, split: str, loaded: dict[str, Dataset]) -> Dataset:
@@ -120,10 +122,10 @@ def collect(sweep: Sweep, absent: Mapping[str, str]) -> results.Results:
     """Everything that has been evaluated; absent: by further row, why it is not trained."""
 
     def read(row: str, seed: int) -> Predictions:
-        return predictions.read(shared_phases.file_of(sweep.chains[row, seed][-1], sweep.split))
+        return predictions.read(shared_phases.file_of(sweep.runs[row, seed][-1], sweep.split))
 
     found = {row: [read(row, seed) for seed in range(sweep.seeds)] for row in sweep.rows}
-    last = sweep.chains[sweep.rows[0], 0][-1]
+    last = sweep.runs[sweep.rows[0], 0][-1]
     truth = shared_phases.read_truth(last, sweep.split)
     orders = symmetry.orders(dict(last.config.data.symmetry), truth.categories)
     orders = orders if (orders != 1).any() else None
@@ -166,7 +168,7 @@ def write(
         preface=page.preface(
             sweep.data,
             command=command,
-            frame=sweep.chains[sweep.rows[0], 0][-1].config.frame,
+            frame=sweep.runs[sweep.rows[0], 0][-1].config.frame,
             trained_at=commits(sweep),
             seconds=total_seconds(sweep),
             split=sweep.split,
@@ -182,7 +184,7 @@ def write(
 
 def _folders(sweep: Sweep) -> set[pathlib.Path]:
     """Of all phases that were trained; rows that share a phase share its folder."""
-    return {link.folder for chain in sweep.chains.values() for link in chain}
+    return {part.folder for parts in sweep.runs.values() for part in parts}
 
 
 def total_seconds(sweep: Sweep) -> float:
@@ -204,8 +206,8 @@ def seconds(sweep: Sweep, row: str) -> float:
     been timed.
     """
     spent = 0.0
-    for same in zip(*(sweep.chains[row, seed] for seed in range(sweep.seeds)), strict=True):
-        records = [record for link in same for record in metrics_log.read(link.folder)]
+    for same in zip(*(sweep.runs[row, seed] for seed in range(sweep.seeds)), strict=True):
+        records = [record for part in same for record in metrics_log.read(part.folder)]
         speeds = [r["images_per_second"] or 0.0 for r in records if "phase_seconds" in r]
         phase = build.build_phases(same[0].config)[-1]
         speed = max(speeds, default=0.0)
@@ -215,7 +217,7 @@ def seconds(sweep: Sweep, row: str) -> float:
 
 def counts(sweep: Sweep, row: str) -> dict[str, int]:
     """Numbers of parameters of a row's network."""
-    last = sweep.chains[row, 0][-1]
+    last = sweep.runs[row, 0][-1]
     model = build.build_model(
         last.config, workdir.read_categories(last.folder), workdir.read_keys(last.folder)
     )

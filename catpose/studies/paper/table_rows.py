@@ -85,6 +85,10 @@ def _oracle(
     return TableRow(Recipe(name, steps, model, rendered=rendered, with_frozen=alone), "oracle")
 
 
+def _other_method(name: str, **model: Any) -> TableRow:
+    return _oracle(name, ("networks", "pose"), rendered=True, **model)
+
+
 def _each_fusion(name: str, steps: tuple[str, ...], **changes: Any) -> dict[str, TableRow]:
     """Two rows, one trained and read with each fusion, by the paper's word for it."""
     return {
@@ -184,18 +188,10 @@ TABLES: Mapping[int, Table] = {
     ),
     8: Table(
         {
-            ("Viewpoints&Keypoints [1]",): _oracle(
-                "euler_bins", ("networks", "pose"), pose="euler_bins", rendered=True
-            ),
-            ("Render-for-CNN [2]",): _oracle(
-                "fine_bins", ("networks", "pose"), pose="fine_bins", rendered=True
-            ),
-            ("3D-pose-regression [6]",): _oracle(
-                "vgg_m", ("networks", "pose"), trunk="vgg_m", rendered=True
-            ),
-            ("Multibin [3]",): _oracle(
-                "multibin", ("networks", "pose"), pose="multibin", rendered=True
-            ),
+            ("Viewpoints&Keypoints [1]",): _other_method("euler_bins", pose="euler_bins"),
+            ("Render-for-CNN [2]",): _other_method("fine_bins", pose="fine_bins"),
+            ("3D-pose-regression [6]",): _other_method("vgg_m", trunk="vgg_m"),
+            ("Multibin [3]",): _other_method("multibin", pose="multibin"),
             ("Ours-Weighted",): _WEIGHTED,
             ("Ours-Top1",): _TOP1,
         },
