@@ -103,9 +103,8 @@ def evaluate(
     else:
         plugin_modules.load(plugins)
         folder = workdir.find(run)
-        fusion = fusion or rerun.default_fusion(folder, applied.category)
-        truth, found = rerun.predict(folder, split, fusion, best=best, root=str(data or ""))
-        fusion = ""  # the only one
+        truth, found, answering = rerun.predict(folder, split, best=best, root=str(data or ""))
+        fusion = fusion or protocols.fusion_of(applied, answering)
     return score.score(
         truth,
         found,

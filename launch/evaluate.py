@@ -70,26 +70,27 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
     from catpose.data import predictions
     from catpose.evaluation import rerun
     from catpose.experiment import workdir as workdirs
+    from catpose.models.fusion import FUSIONS
 
     workdir = workdirs.find(WORKDIR.value)
     # Nothing is written beside a network that comes with catpose.
     beside = pathlib.Path("runs", workdir.name) if WORKDIR.value in workdirs.shipped() else workdir
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else beside / "evaluation"
+    if FUSION.value and FUSION.value not in FUSIONS:
+        raise InputError(f"unknown fusion '{FUSION.value}'; known: {', '.join(FUSIONS)}")
     devices.keep_compilations()
-    done = {}
+    truth, found, answering = rerun.predict(
+        workdir, SPLIT.value, best=BEST.value, root=DATA.value or ""
+    )
     for name, protocol in chosen.items():
-        fusion = FUSION.value or rerun.default_fusion(workdir, protocol.category)
-        stem = f"{SPLIT.value}-{fusion}" + ("-best" if BEST.value else "")
-        if fusion not in done:
-            done[fusion] = rerun.predict(
-                workdir, SPLIT.value, fusion, best=BEST.value, root=DATA.value or ""
-            )
-            path = folder / f"{stem}.csv"
-            predictions.write(done[fusion][1], path)
-            print(f"predictions: {path}")
+        fusion = FUSION.value or protocols.fusion_of(protocol, answering)
+        stem, one = f"{SPLIT.value}-{fusion}", predictions.only(found, fusion)
+        stem += "-best" if BEST.value else ""
+        path = folder / f"{stem}.csv"
+        predictions.write(one, path)
+        print(f"predictions: {path}")
         what = f"{workdir}, {fusion} fusion"
-        truth, found = done[fusion]
-        _report(found, truth, name, what, folder, f"{stem}-{name}")
+        _report(one, truth, name, what, folder, f"{stem}-{name}")
 
 
 def _report(found: Any, truth: Any, name: str, what: str, folder: pathlib.Path, stem: str) -> None:

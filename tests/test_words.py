@@ -24,7 +24,6 @@ NOT_YET = (
     "catpose/data/looks",
     "catpose/data/online_rendering",
     "catpose/data/pose_jitter",
-    "catpose/data/predictions",
     "catpose/data/shapes",
     "catpose/data/warp",
     "catpose/experiment/",

@@ -183,3 +183,13 @@ def find(name: str) -> Protocol:
             f"unknown protocol '{name}'; known: {', '.join(PROTOCOLS)} (--protocol=list says more)"
         )
     return PROTOCOLS[name]
+
+
+def fusion_of(protocol: Protocol, answering: str) -> str:
+    """How a run's pose networks answer: the oracle where the category is given, else `answering`.
+
+    Args:
+      protocol: under which the run is scored.
+      answering: the run's fusion where nobody gives the category.
+    """
+    return "oracle" if protocol.category == "oracle" else answering

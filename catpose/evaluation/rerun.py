@@ -6,47 +6,33 @@ import pathlib
 import numpy as np
 
 from catpose import devices, inference, progress
-from catpose.data import labels, online_rendering, predictions
+from catpose.data import labels, online_rendering, pose_table
 from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
-from catpose.experiment import build, datasets, phases, workdir
-from catpose.models import fusion as fusions
-
-
-def default_fusion(folder: pathlib.Path, category: str) -> str:
-    """How a run's pose networks answer under a protocol's category mode.
-
-    The oracle where the category is given, else as the run was trained; a run trained with the
-    oracle alone answers weighted, since nobody tells the category.
-    """
-    if category == "oracle":
-        return "oracle"
-    return phases.answering_fusion(build.build_phases(workdir.read_config(folder)))
+from catpose.experiment import build, datasets, workdir
 
 
 def predict(
-    folder: pathlib.Path, split: str, fusion: str, *, best: bool = False, root: str = ""
-) -> tuple[Examples, Predictions]:
-    """Predictions of a run's own network for one split of its data.
+    folder: pathlib.Path, split: str, *, best: bool = False, root: str = ""
+) -> tuple[Examples, Predictions, str]:
+    """Predictions of a run's own network for one split of its data, with every fusion.
 
     Args:
       folder: the run's workdir.
       split: a split of its dataset.
-      fusion: "weighted", "top1" or "oracle".
       best: the weights with the lowest validation error instead of the last ones.
       root: another folder instead of `config.data.root`, or for a run on `shapes` another seed
         instead of `config.data.seed`; "" for the run's own.
 
     Returns:
-      Labels in frame "camera", and predictions in the frame in which the network learned.
+      Labels in frame "camera"; predictions in the frame in which the network learned, in float64
+      and exactly rotations, as they are read back from a file; and the fusion with which the run
+      answers where nobody gives the category.
 
     Raises:
-      InputError: no run or checkpoint there, an unknown split or fusion, or data with other
-        categories.
+      InputError: no run or checkpoint there, an unknown split, or data with other categories.
     """
-    if fusion not in fusions.FUSIONS:
-        raise InputError(f"unknown fusion '{fusion}'; known: {', '.join(fusions.FUSIONS)}")
     config = workdir.read_config(folder)
     model, variables = build.read_model(folder, best=best)
     categories = model.categories
@@ -79,12 +65,11 @@ def predict(
             model, variables, chosen, batch_size=config.eval.batch_size, progress_fn=bar.update
         )
     truth = labels.checked(chosen, f"{split} of {config.name}")
-    # In float64 and exactly rotations, as they are read back from a file.
-    return truth, predictions.checked(
-        found.id,
-        np.asarray(found.rotation[fusion], np.float64),
-        frame=found.frame,
-        category=found.category[fusion],
+    exact = found._replace(
+        rotation={
+            fusion: pose_table.nearest_rotations(rotation, found.id)
+            for fusion, rotation in found.rotation.items()
+        },
         probabilities=np.asarray(found.probabilities, np.float64),
-        categories=categories,
     )
+    return truth, exact, model.fusion
