@@ -68,7 +68,7 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
 def _score_run(chosen: Mapping[str, Any]) -> None:
     from catpose import devices
     from catpose.data import predictions
-    from catpose.evaluation import rerun
+    from catpose.evaluation import protocols, rerun
     from catpose.experiment import workdir as workdirs
     from catpose.models.fusion import FUSIONS
 
