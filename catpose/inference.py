@@ -120,7 +120,7 @@ def compile_crops(model: build.Model) -> Callable:
 
     @jax.jit
     def predict(variables: Any, image: Array) -> tuple[Array, Array, Array, Array]:
-        image = augment.normalize(image, model.input_spec.normalization)
+        image = model.input_spec.normalize(image)
         found = answer(model, variables, image, fusions=(model.fusion,))
         rotation = found.rotation[model.fusion]
         rotation = viewpoint.convert_frame(rotation, model.input_spec.frame, "camera")

@@ -1,28 +1,23 @@
-"""Changes to an image and the same change to its pose, on the device, inside the jitted step.
+"""Which changes an image and its pose undergo, at random or by name, inside the jitted step.
 
 Rotations here are in frame "camera": x right, y up, z towards the viewer. Turning the picture
 counter-clockwise by r left-multiplies the rotation by Rz(r) (theta grows by r); mirroring the
 picture conjugates it with diag(-1, 1, 1). Shifting and scaling the crop leaves the rotation as it
 is, as the field does. The 3D jitter (`catpose.data.pose_jitter`) comes first, then the crop with
-its turn, the mirror last; the image is resampled once for all of them.
+its turn, the mirror last; `catpose.data.warp` resamples the image once for all of them.
 """
 
 import dataclasses
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num
+import numpy as np
+from jaxtyping import Array, Float, Int, Num
 
 from catpose import fields
-from catpose.data import pose_jitter, warp
+from catpose.data import pose_jitter
 from catpose.geometry import so3, viewpoint
-
-# What each set of pretrained weights wants to see: (order of channels, scale, mean, deviation).
-NORMALIZATIONS = {
-    "keras": ("bgr", 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
-    "torchvision": ("rgb", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "none": ("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),  # for pictures that people look at
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +124,7 @@ _RANDOM = "random"
 def random_names(count: int) -> tuple[str, ...]:
     """Names of views that are drawn once, and kept, for each example: "random0", "random1", ...
 
-    They change pictures as the phase's `augment` says, colours included.
+    They change pictures as the phase's `augment` says, colors included.
     """
     return tuple(f"{_RANDOM}{number}" for number in range(count))
 
@@ -187,44 +182,6 @@ def jittered(
     return view
 
 
-def view_image(
-    image: Num[Array, "B H W 3"],
-    view: View,
-    *,
-    resolution: int,
-    margin: int,
-    resample: bool,
-    aspect: Num[Array, "B"] | float = 1.0,
-    context: float = 1.0,
-    seen: pose_jitter.Seen | None = None,
-) -> Float[Array, "B S S 3"]:
-    """The crop of each stored image that `view` shows, (B, S, S, 3) with values in [0, 255].
-
-    Args:
-      image: stored crops with `margin` pixels around the box on each side.
-      view: (B,) fields.
-      resolution: S, the side of the result.
-      margin: of the stored crops, in their pixels.
-      resample: static; False where no view does more than mirror: then the stored pixels are
-        taken as they are if they are as many as asked for. Bilinear, without antialiasing, else.
-      aspect: width over height of the box in its photo. A crop is squeezed to a square, and what
-        turns is the photo: turning the square would shear what it shows.
-      context: static; side of the crop over the side of the box, at least 1, whatever the view:
-        224/192 shows 16 pixels around the box on each side of 224.
-      seen: how the objects were seen; needed, and used, only where the views change poses.
-    """
-    box = image.shape[1] - 2 * margin
-    around, odd = divmod(resolution - box, 2)
-    # Less than a hundredth of a pixel: 224/192 has no exact decimal.
-    whole = abs(box * context - resolution) < 0.01 and not odd and 0 <= around <= margin
-    if resample or not whole:
-        image = _resample(image, view, resolution, margin, aspect, context, seen)
-    else:
-        image = without_margin(image, margin - around).astype(float)
-    mirror = jnp.asarray(view.mirror).reshape(-1, 1, 1, 1) > 0
-    return jnp.where(mirror, image[:, :, ::-1], image)
-
-
 def view_rotation(rotation: Float[Array, "B 3 3"], view: View) -> Float[Array, "B 3 3"]:
     """The rotations (frame "camera") of what `view` shows of each example."""
     azimuth, elevation, theta, angle = (
@@ -238,72 +195,63 @@ def view_rotation(rotation: Float[Array, "B 3 3"], view: View) -> Float[Array, "
     return jnp.where(mirror, viewpoint.mirror(turned), turned)
 
 
-def random_colour(
-    uniform: Float[Array, "B 3"], image: Float[Array, "B H W 3"], augment: Augment
-) -> Float[Array, "B H W 3"]:
-    """Random brightness, contrast and saturation; values in [0, 255] before and after.
+class Sample(NamedTuple):
+    """What an augmentation changes in the pictures of B examples.
+
+    Attributes:
+      view: (B,) fields.
+      color: (B, 3) for `warp.random_color`, where a half changes nothing.
+    """
+
+    view: View
+    color: Float[Array, "B 3"]
+
+
+def random_sample(keys: Array, augment: Augment, seen: pose_jitter.Seen | None) -> Sample:
+    """A new sample for each of the (B,) keys; `seen` as for `jittered`."""
+    uniform = jax.vmap(lambda key: jax.random.uniform(key, (8,)))(keys)
+    view = random_views(uniform[:, :5], augment)
+    jitter_uniform = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 1), (8,)))(
+        keys
+    )
+    view = jittered(jitter_uniform, view, augment, seen)
+    return Sample(view, uniform[:, 5:])
+
+
+def fixed_sample(
+    views: tuple[str, ...],
+    number: Int[Array, "B"],
+    index: Int[Array, "B"],
+    augment: Augment,
+    seen: pose_jitter.Seen | None,
+) -> Sample:
+    """Samples that are the same whenever they are asked for.
 
     Args:
-      uniform: numbers uniform in [0, 1).
-      image: RGB.
-      augment: strengths.
+      views: names, see `VIEWS` and `random_names`.
+      number: which of the names.
+      index: the examples' numbers in their split, on which random views depend.
+      augment: strengths of the random ones.
+      seen: as for `jittered`.
     """
-    if not (augment.brightness or augment.contrast or augment.saturation):
-        return image
-    brightness, contrast, saturation = (2 * uniform - 1).T[:, :, None, None, None]
-    grey = image.mean(axis=-1, keepdims=True)
-    image = grey + (image - grey) * (1 + augment.saturation * saturation)
-    mean = image.mean(axis=(1, 2, 3), keepdims=True)
-    image = mean + (image - mean) * (1 + augment.contrast * contrast)
-    return jnp.clip(image + 255 * augment.brightness * brightness, 0, 255)
+    drawn_numbers = [random_number(name) for name in views]
+    plain = View()
+    table = np.array([VIEWS.get(name, plain) for name in views]).T
+    fixed = jax.tree.map(lambda column: jnp.asarray(column, float)[number], View(*table))
+    if set(drawn_numbers) == {None}:
+        return Sample(fixed, jnp.full((len(index), 3), 0.5))
+    which = jnp.array([-1 if n is None else n for n in drawn_numbers])[number]
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0), jnp.maximum(which, 0))
+    anew = random_sample(jax.vmap(jax.random.fold_in)(keys, index), augment, seen)
+    view = jax.tree.map(lambda own, other: jnp.where(which < 0, own, other), fixed, anew.view)
+    return Sample(view, jnp.where(which[:, None] < 0, 0.5, anew.color))
 
 
-def normalize(image: Num[Array, "B H W 3"], normalization: str) -> Float[Array, "B H W 3"]:
-    """RGB values in [0, 255] -> what the network with these pretrained weights reads."""
-    order, scale, mean, deviation = NORMALIZATIONS[normalization]
-    image = image.astype(float)  # float64 under jax_enable_x64
-    if order == "bgr":
-        image = image[..., ::-1]
-    mean = jnp.array(mean, float)[None, None, None]
-    deviation = jnp.array(deviation, float)[None, None, None]
-    return (image / scale - mean) / deviation
-
-
-def without_margin(image: Any, margin: int) -> Any:
-    """The box's own pixels of stored crops (B, H, W, 3) with `margin` pixels on each side."""
-    return image[:, margin : image.shape[1] - margin, margin : image.shape[2] - margin]
-
-
-def _resample(
-    image: Num[Array, "B H W 3"],
-    view: View,
-    resolution: int,
-    margin: int,
-    aspect: Num[Array, "B"] | float,
-    context: float,
-    seen: pose_jitter.Seen | None,
-) -> Float[Array, "B S S 3"]:
-    """For each output pixel, what lies at its place in the stored crop."""
-    batch, height, _, _ = image.shape
-    box = height - 2 * margin
-
-    def field(value: Num[Array, "..."] | float) -> Float[Array, "B 1 1"]:
-        return jnp.broadcast_to(jnp.asarray(value, float), (batch,))[:, None, None]
-
-    aspect, back = field(aspect), None
-    if seen is not None:
-        pose = (field(value)[:, 0, 0] for value in (view.azimuth, view.elevation, view.theta))
-        back, widening = pose_jitter.box_map(seen, *pose)
-        aspect = aspect * field(widening)
-    # Output coordinates in shares of the box's sides, y down. Content turned counter-clockwise by
-    # r on the screen means: the output pixel at p shows what was at p turned clockwise by r.
-    line = warp.grid(resolution, context)
-    x, y = line[None, None, :], line[None, :, None] * field(view.stretch)
-    cos, sin = jnp.cos(field(view.angle)), jnp.sin(field(view.angle))
-    source_x = (cos * x - sin * y / aspect) * field(view.zoom) + field(view.shift_x)
-    source_y = (sin * x * aspect + cos * y) * field(view.zoom) + field(view.shift_y)
-    if back is not None:
-        source_x, source_y = warp.through(back, source_x, source_y)
-    # From shares of the box's sides to the stored crop's pixels.
-    column, row = ((source + 0.5) * box + margin - 0.5 for source in (source_x, source_y))
-    return warp.bilinear(image, column, row)
+def resamples(views: tuple[str, ...], augment: Augment) -> bool:
+    """Whether any of the views, or a new one where there are none, does more than mirror."""
+    plain = View()
+    numbers = [random_number(name) for name in views]
+    fixed = [VIEWS[name] for name, n in zip(views, numbers, strict=True) if n is None]
+    drawn_anew = len(fixed) < len(views) or not views
+    moves = any(view._replace(mirror=plain.mirror) != plain for view in fixed)
+    return moves or (drawn_anew and augment.resamples)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augmentation
-from catpose.data import looks, online_rendering, pose_jitter
+from catpose.data import online_rendering, pose_jitter, warp
 from catpose.data.examples import Examples
 from catpose.data.input_spec import InputSpec
 from catpose.geometry import camera, viewpoint
@@ -191,30 +191,30 @@ def _prepare_source(
             context=input_spec.context,
             **drawing,
         )
-        image = augmentation.normalize(made.image, input_spec.normalization)
+        image = input_spec.normalize(made.image)
         return _batch(rows, made.rotation, image=image)
     seen = _seen(rows, cache) if augment.jitters_pose and rows.camera is not None else None
     if views:
         share = jax.vmap(jax.random.uniform)(keys)
         number = (share * len(views)).astype(jnp.int32)
-        look = looks.stored(views, number, rows.index, augment, seen)
+        sample = augmentation.fixed_sample(views, number, rows.index, augment, seen)
     else:
-        look = looks.random(keys, augment, seen)
+        sample = augmentation.random_sample(keys, augment, seen)
     image = features = None
     if cache.features is not None:
         features = cache.features[rows.index, number]
     else:
-        image = looks.picture(
+        image = warp.picture(
             cache.image[rows.index] if rows.image is None else rows.image,
-            look,
+            sample,
             augment,
             input_spec=input_spec,
-            resample=looks.resamples(views, augment),
+            resample=augmentation.resamples(views, augment),
             margin=margin,
             aspect=1.0 if rows.aspect is None else rows.aspect,
             seen=seen,
         )
-    rotation = augmentation.view_rotation(rows.rotation.astype(float), look.view)
+    rotation = augmentation.view_rotation(rows.rotation.astype(float), sample.view)
     return _batch(rows, rotation, image=image, features=features)
 
 
@@ -262,7 +262,7 @@ def feature_cache(
       progress_fn: told the number of images done after each batch.
     """
 
-    resample = looks.resamples(views, augment)
+    resample = augmentation.resamples(views, augment)
     points = None if split.camera is None else split.camera.points
 
     @jax.jit
@@ -270,9 +270,9 @@ def feature_cache(
         seen = None
         if augment.jitters_pose and rows.camera is not None:
             seen = _seen(rows, Cache(points=jnp.asarray(points)))
-        image = looks.picture(
+        image = warp.picture(
             rows.image,
-            looks.stored(views, number, rows.index, augment, seen),
+            augmentation.fixed_sample(views, number, rows.index, augment, seen),
             augment,
             input_spec=input_spec,
             resample=resample,

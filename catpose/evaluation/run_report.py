@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from catpose import devices
-from catpose.data import augment, disk_cache
+from catpose.data import disk_cache, warp
 from catpose.data.predictions import Predictions
 from catpose.evaluation import run_report_text, score
 from catpose.experiment import phases, workdir
@@ -177,7 +177,7 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
     shown = np.unique(np.concatenate([order[:12], order[-12:]]))
     meshes = {name: category_models.built_in(name) for name in names}
     example_sheet.example_sheet(
-        augment.without_margin(np.asarray(truth.image[shown]), truth.margin),
+        warp.without_margin(np.asarray(truth.image[shown]), truth.margin),
         truth.rotation[shown],
         rotation[shown],
         error_deg[shown],

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import base, vectors
+from catpose.poses import base
 
 
 def activate(raw: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
@@ -47,5 +47,5 @@ AXIS_ANGLE = base.Pose(
     activate=activate,
     to_rotation=so3.exp,
     losses={"geodesic": geodesic, "mse": losses.axis_angle_mse},
-    fuse=vectors.weighted_sum,
+    fuse=base.weighted_sum,
 )

@@ -1,8 +1,10 @@
-"""What a pose representation is: one value of one small struct, no class hierarchy."""
+"""What a pose representation is, one value of one small struct, and what representations share."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 Outputs = Float[Array, "*batch outputs"]
@@ -46,3 +48,83 @@ class Pose(NamedTuple):
         | None
     ) = None
     make: Callable[..., Any] | None = None
+
+
+def weighted_sum(
+    outputs: Float[Array, "batch networks outputs"], weights: Float[Array, "batch networks"]
+) -> Float[Array, "batch outputs"]:
+    """Fusion in R^P. With one-hot weights it is exactly the output of the selected network.
+
+    Args:
+      outputs: activated outputs of the K pose networks, in any unit.
+      weights: weight of each network, summing to 1 over the networks.
+
+    Returns:
+      Their weighted sum in at least float32.
+
+    Reference: equations (1) and (2) of the paper.
+    """
+    # Not a matmul: the default precision of an accelerator would round the outputs.
+    dtype = jnp.promote_types(jnp.result_type(outputs, weights), jnp.float32)
+    return jnp.sum(outputs.astype(dtype) * weights.astype(dtype)[..., None], axis=1)
+
+
+def unit(
+    vector: Float[Array, "*batch n"], fallback: Float[Array, "*batch n"], shortest: float = 1e-12
+) -> Float[Array, "*batch n"]:
+    """The direction of a vector.
+
+    Args:
+      vector: any vectors.
+      fallback: returned for vectors without a direction.
+      shortest: vectors of at most this length have none; the default is where the gradient
+        would leave the range of float32.
+
+    Returns:
+      Vectors of length 1, or the fallback; there the gradient with respect to `vector` is 0.
+    """
+    squared = jnp.sum(vector * vector, axis=-1, keepdims=True)
+    usable = squared > shortest**2
+    # Where there is no direction the root gets a harmless argument: `where` alone would let its
+    # NaN through in the gradient.
+    return jnp.where(usable, vector * jax.lax.rsqrt(jnp.where(usable, squared, 1)), fallback)
+
+
+def decoded(
+    to_rotation: Callable[[Outputs], Rotation],
+    loss_fn: Callable[[Rotation, Rotation], PerExample],
+) -> Callable[[Outputs, Rotation], PerExample]:
+    """Turns a loss of two rotations into a loss of outputs.
+
+    Args:
+      to_rotation: outputs -> rotation matrices.
+      loss_fn: predicted and true rotation matrices -> one loss per example.
+
+    Returns:
+      The function of outputs and true rotation matrices that `Pose.losses` holds.
+    """
+
+    def of_outputs(outputs, target_rotation):
+        return loss_fn(to_rotation(outputs), target_rotation)
+
+    return of_outputs
+
+
+def chordal(
+    rotation: Float[Array, "*batch 3 3"], target_rotation: Float[Array, "*batch 3 3"]
+) -> Float[Array, "*batch"]:
+    """Squared Frobenius norm of the difference of two matrices.
+
+    Of rotations at a geodesic distance d it is 8 sin(d/2)^2: smooth everywhere, with a gradient
+    that vanishes at the target, where the geodesic distance has a kink, and at pi.
+
+    Args:
+      rotation: predicted rotation matrices, or any 3x3 matrices.
+      target_rotation: true rotation matrices in the same frame.
+
+    Returns:
+      The sum over the nine entries, in [0, 8] for rotations.
+    """
+    dtype = jnp.promote_types(jnp.result_type(rotation, target_rotation), jnp.float32)
+    difference = rotation.astype(dtype) - target_rotation.astype(dtype)
+    return jnp.sum(difference**2, axis=(-2, -1))

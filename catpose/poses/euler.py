@@ -21,7 +21,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import viewpoint
-from catpose.poses import base, compare, vectors
+from catpose.poses import base
 
 # Largest azimuth, elevation and theta. The angles of "paper" are those of another half of the
 # same circles, see `viewpoint`.
@@ -111,9 +111,9 @@ def make(*, frame: str = "upright") -> base.Pose:
         to_rotation=decode,
         losses={
             "mse": functools.partial(mse, frame=frame),
-            "geodesic": compare.decoded(decode, losses.geodesic),
+            "geodesic": base.decoded(decode, losses.geodesic),
         },
-        fuse=vectors.weighted_sum,
+        fuse=base.weighted_sum,
         make=make,
     )
 

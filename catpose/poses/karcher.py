@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import compare
+from catpose.poses import base
 from catpose.poses.base import Pose
 
 _NUM_STEPS = 12
@@ -65,7 +65,7 @@ def on_the_group(pose: Pose) -> Pose:
     def fuse(outputs, weights):
         return _flat(karcher(_matrices(outputs), weights))
 
-    geodesic = compare.decoded(_matrices, losses.geodesic)
+    geodesic = base.decoded(_matrices, losses.geodesic)
     return pose._replace(
         activate=activate,
         to_rotation=_matrices,

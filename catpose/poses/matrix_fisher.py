@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from catpose.geometry import so3
-from catpose.poses import base, svd, vectors
+from catpose.poses import base, svd
 
 _MAX_ROUNDS = 200  # of rejection, each with a chance above 0.4: no sample is left after them
 
@@ -261,5 +261,5 @@ MATRIX_FISHER = base.Pose(
     activate=activate,
     to_rotation=svd.to_rotation,
     losses={"nll": nll},
-    fuse=vectors.weighted_sum,
+    fuse=base.weighted_sum,
 )

@@ -17,7 +17,7 @@ and geometry, CVPR 2017 ([3] of the paper), section 4.1, equations (2) and (3).
 import jax.numpy as jnp
 import numpy as np
 
-from catpose.poses import base, bins, euler, vectors
+from catpose.poses import base, bins, euler
 
 ANGLES = 3
 FIRST = np.zeros(ANGLES, np.float32)
@@ -59,7 +59,7 @@ def make(
     def activate(raw):
         logits, vector = bins.parts(raw.astype(jnp.promote_types(raw.dtype, jnp.float32)), *shapes)
         forward = jnp.broadcast_to(jnp.asarray([1, 0], vector.dtype), vector.shape)
-        unit = vectors.unit(vector, forward)
+        unit = base.unit(vector, forward)
         return bins.flat(bins.log_probabilities(logits), unit, axes=raw.ndim - 1)
 
     def to_rotation(outputs):

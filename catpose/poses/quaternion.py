@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import base, compare, vectors
+from catpose.poses import base
 
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
@@ -22,7 +22,7 @@ def _identity(like):
 
 
 def _unit(quaternion):
-    return vectors.unit(quaternion, _identity(quaternion))
+    return base.unit(quaternion, _identity(quaternion))
 
 
 def _with_sign_of(quaternion, reference):
@@ -101,7 +101,7 @@ def fuse(
     Reference: equations (1) and (2) of the paper; Gramkow, On averaging rotations, 2001.
     """
     heaviest = jnp.argmax(weights, axis=1)[:, None, None]
-    return vectors.weighted_sum(
+    return base.weighted_sum(
         _with_sign_of(outputs, jnp.take_along_axis(outputs, heaviest, axis=1)), weights
     )
 
@@ -111,6 +111,6 @@ QUATERNION = base.Pose(
     num_outputs=4,
     activate=activate,
     to_rotation=to_rotation,
-    losses={"geodesic": compare.decoded(to_rotation, losses.geodesic), "mse": mse},
+    losses={"geodesic": base.decoded(to_rotation, losses.geodesic), "mse": mse},
     fuse=fuse,
 )

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from catpose import losses
-from catpose.poses import base, compare, vectors
+from catpose.poses import base
 
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
@@ -54,14 +54,14 @@ def to_rotation(outputs: Float[Array, "*batch 6"]) -> Float[Array, "*batch 3 3"]
     """
     outputs = jnp.asarray(outputs, jnp.promote_types(outputs.dtype, jnp.float32))
     x_axis = jnp.broadcast_to(IDENTITY[:3].astype(outputs.dtype), (*outputs.shape[:-1], 3))
-    first = vectors.unit(outputs[..., :3], x_axis)
+    first = base.unit(outputs[..., :3], x_axis)
     farthest = jax.nn.one_hot(jnp.argmin(jnp.abs(first), axis=-1), 3, dtype=outputs.dtype)
-    orthogonal = vectors.unit(jnp.cross(first, farthest), farthest)
-    second = vectors.unit(outputs[..., 3:], orthogonal)
+    orthogonal = base.unit(jnp.cross(first, farthest), farthest)
+    second = base.unit(outputs[..., 3:], orthogonal)
     # What is left of nearly parallel vectors is rounding noise; less of it, a second pass removes.
     noise = 8 * float(jnp.finfo(outputs.dtype).eps)
-    second = vectors.unit(_without(second, first), orthogonal, shortest=noise)
-    second = vectors.unit(_without(second, first), orthogonal)
+    second = base.unit(_without(second, first), orthogonal, shortest=noise)
+    second = base.unit(_without(second, first), orthogonal)
     return jnp.stack([first, second, jnp.cross(first, second)], axis=-1)
 
 
@@ -71,8 +71,8 @@ SIXD = base.Pose(
     activate=activate,
     to_rotation=to_rotation,
     losses={
-        "geodesic": compare.decoded(to_rotation, losses.geodesic),
-        "chordal": compare.decoded(to_rotation, compare.chordal),
+        "geodesic": base.decoded(to_rotation, losses.geodesic),
+        "chordal": base.decoded(to_rotation, base.chordal),
     },
-    fuse=vectors.weighted_sum,
+    fuse=base.weighted_sum,
 )

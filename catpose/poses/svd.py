@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import base, compare, vectors
+from catpose.poses import base
 
 
 def as_matrix(outputs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 3 3"]:
@@ -131,7 +131,7 @@ def raw_chordal(
     Returns:
       The sum over the nine entries.
     """
-    return compare.chordal(as_matrix(outputs), target_rotation)
+    return base.chordal(as_matrix(outputs), target_rotation)
 
 
 SVD = base.Pose(
@@ -140,9 +140,9 @@ SVD = base.Pose(
     activate=activate,
     to_rotation=to_rotation,
     losses={
-        "geodesic": compare.decoded(to_rotation, losses.geodesic),
-        "chordal": compare.decoded(to_rotation, compare.chordal),
+        "geodesic": base.decoded(to_rotation, losses.geodesic),
+        "chordal": base.decoded(to_rotation, base.chordal),
         "raw": raw_chordal,
     },
-    fuse=vectors.weighted_sum,
+    fuse=base.weighted_sum,
 )

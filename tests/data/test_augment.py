@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import augment
+from catpose.data import augment, warp
+from catpose.data.input_spec import InputSpec
 from catpose.synthetic import numpy_rasterizer
 from catpose.synthetic.objects import catalogue
 
@@ -16,7 +17,7 @@ MIRROR = np.diag([-1.0, 1, 1])
 LIGHT = numpy_rasterizer.Light(np.array([[0.0, 0, 1]]), np.zeros(1), 1.0)
 # One program for all views, as in a training step.
 view_image = jax.jit(
-    augment.view_image, static_argnames=("resolution", "margin", "resample", "context")
+    warp.view_image, static_argnames=("resolution", "margin", "resample", "context")
 )
 view_rotation = jax.jit(augment.view_rotation)
 VIEWS = {
@@ -51,7 +52,7 @@ def draw(mesh, rotation, side, focal, centre):
 
 
 def view_pictures(pictures, view, **options):
-    """`augment.view_image` for pictures with four channels."""
+    """`warp.view_image` for pictures with four channels."""
     colour = view_image(jnp.asarray(pictures[..., :3]), view, **options)
     silhouette = np.repeat(pictures[..., 3:], 3, axis=-1)
     mask = view_image(jnp.asarray(silhouette), view, **options)
@@ -305,7 +306,7 @@ def test_colours_against_loops():
     image = generator.uniform(0, 255, (4, 5, 6, 3)).astype(np.float32)
     uniform = generator.uniform(0, 1, (4, 3)).astype(np.float32)
     strengths = augment.Augment(brightness=0.9, contrast=0.6, saturation=0.9)
-    found = augment.random_colour(jnp.asarray(uniform), jnp.asarray(image), strengths)
+    found = warp.random_color(jnp.asarray(uniform), jnp.asarray(image), strengths)
     for picture, (brightness, contrast, saturation), result in zip(
         image.astype(np.float64), 2 * uniform.astype(np.float64) - 1, found, strict=True
     ):
@@ -322,33 +323,33 @@ def test_colours_against_loops():
 def test_colours_one_by_one():
     image = jnp.asarray(np.random.default_rng(0).uniform(60, 190, (1, 5, 6, 3)), jnp.float32)
     highest = jnp.ones((1, 3))
-    brighter = augment.random_colour(highest, image, augment.Augment(brightness=0.1))
+    brighter = warp.random_color(highest, image, augment.Augment(brightness=0.1))
     np.testing.assert_allclose(brighter - image, 25.5, atol=1e-4)
-    grey = augment.random_colour(highest * 0, image, augment.Augment(saturation=1.0))
+    grey = warp.random_color(highest * 0, image, augment.Augment(saturation=1.0))
     np.testing.assert_allclose(np.ptp(grey, axis=-1), 0, atol=1e-4)
     np.testing.assert_allclose(grey.mean(-1), image.mean(-1), atol=1e-4)
-    flat = augment.random_colour(highest * 0, image, augment.Augment(contrast=1.0))
+    flat = warp.random_color(highest * 0, image, augment.Augment(contrast=1.0))
     np.testing.assert_allclose(flat, jnp.full_like(image, image.mean()), atol=1e-3)
-    assert augment.random_colour(highest, image, augment.Augment(mirror=1.0)) is image
+    assert warp.random_color(highest, image, augment.Augment(mirror=1.0)) is image
 
 
 def test_normalisations_against_their_formulas():
     red, green, blue = 10, 128, 250
     pixel = jnp.array([red, green, blue], jnp.uint8)[None, None, None]
-    keras = augment.normalize(pixel, "keras")[0, 0, 0]
+    keras = InputSpec(0, 1.0, "keras", "camera").normalize(pixel)[0, 0, 0]
     np.testing.assert_allclose(keras, [blue - 103.939, green - 116.779, red - 123.68], atol=1e-4)
-    torch = augment.normalize(pixel, "torchvision")[0, 0, 0]
+    torch = InputSpec(0, 1.0, "torchvision", "camera").normalize(pixel)[0, 0, 0]
     expected = [
         (red / 255 - 0.485) / 0.229,
         (green / 255 - 0.456) / 0.224,
         (blue / 255 - 0.406) / 0.225,
     ]
     np.testing.assert_allclose(torch, expected, atol=1e-6)
-    as_float = augment.normalize(pixel.astype(jnp.float32), "keras")[0, 0, 0]
+    as_float = InputSpec(0, 1.0, "keras", "camera").normalize(pixel.astype(jnp.float32))[0, 0, 0]
     np.testing.assert_array_equal(as_float, keras)
 
 
 def test_without_margin():
     image = np.arange(2 * 6 * 6 * 3).reshape(2, 6, 6, 3)
-    np.testing.assert_array_equal(augment.without_margin(image, 0), image)
-    np.testing.assert_array_equal(augment.without_margin(image, 2), image[:, 2:4, 2:4])
+    np.testing.assert_array_equal(warp.without_margin(image, 0), image)
+    np.testing.assert_array_equal(warp.without_margin(image, 2), image[:, 2:4, 2:4])

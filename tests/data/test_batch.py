@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import augment, batch, examples, looks
+from catpose.data import augment, batch, examples
 from catpose.data.input_spec import InputSpec
 
 SIDE, MARGIN = 12, 2
@@ -315,5 +315,5 @@ def test_features_of_nothing():
     ],
 )
 def test_which_views_resample(views, expected):
-    assert looks.resamples(views, augment.Augment()) is expected
-    assert looks.resamples((*views, "random0"), augment.Augment(zoom=0.1))
+    assert augment.resamples(views, augment.Augment()) is expected
+    assert augment.resamples((*views, "random0"), augment.Augment(zoom=0.1))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catpose.data import augment, images
+from catpose.data import images, warp
+from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 
 
@@ -75,7 +76,7 @@ def test_the_margin_shows_what_lies_around_the_box(box):
         wide = images.crop(picture, box, 32, 6)
         assert wide.shape == (44, 44, 3)
         # The same centers and the same filter: equal, up to how rounding falls.
-        assert levels(augment.without_margin(wide[None], 6)[0], plain) <= 1
+        assert levels(warp.without_margin(wide[None], 6)[0], plain) <= 1
         x0, y0, x1, y1 = box
         dx, dy = (x1 - x0) * 6 / 32, (y1 - y0) * 6 / 32
         larger = images.crop(picture, (x0 - dx, y0 - dy, x1 + dx, y1 + dy), 44, 0)
@@ -125,7 +126,8 @@ def test_the_preprocessing_of_the_pretrained_weights(data_dir):
     for name, expected in zip(golden["files"], golden["inputs"], strict=True):
         picture = images.open_image(data_dir / "cars3d" / "images" / str(name))
         image = images.crop(picture, None, 224, 0)
-        ours = np.asarray(augment.normalize(jnp.asarray(image[None]), "keras")[0])
+        spec = InputSpec(224, 1.0, "keras", "camera")
+        ours = np.asarray(spec.normalize(jnp.asarray(image[None]))[0])
         assert np.abs(ours - expected).max() <= 1 + 1e-4
         assert np.abs(ours - expected).mean() < 0.01
 

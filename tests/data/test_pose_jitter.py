@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
-from catpose.data import augment, pose_jitter
+from catpose.data import augment, pose_jitter, warp
 from catpose.data.pascal3d import cad_points
 from catpose.geometry import camera
 from catpose.synthetic import numpy_rasterizer, numpy_scene
@@ -19,7 +19,7 @@ from catpose.synthetic.objects import catalogue
 # One program each, as in a training step.
 turn = jax.jit(pose_jitter.turn)
 box_map = jax.jit(pose_jitter.box_map)
-view_image = jax.jit(augment.view_image, static_argnames=("resolution", "margin", "resample"))
+view_image = jax.jit(warp.view_image, static_argnames=("resolution", "margin", "resample"))
 view_rotation = jax.jit(augment.view_rotation)
 jittered = jax.jit(augment.jittered, static_argnames=("augment",))
 box_moves = jax.jit(pose_jitter.box_moves, static_argnames=("least",))

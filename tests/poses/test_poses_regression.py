@@ -10,7 +10,7 @@ import scipy.stats
 from scipy.spatial.transform import Rotation
 
 from catpose.geometry import so3
-from catpose.poses import POSES, euler, karcher, matrix_fisher, svd, vectors
+from catpose.poses import POSES, base, euler, karcher, matrix_fisher, svd
 from tests.support import tiny
 
 TARGETS = Rotation.random(20, np.random.default_rng(1))
@@ -424,7 +424,7 @@ def test_a_small_start_is_near_the_identity(name):
 
 def test_weighted_sum_computes_in_float32_without_matmuls():
     low = jnp.ones((2, 3, 9), jnp.bfloat16)
-    assert vectors.weighted_sum(low, jnp.ones((2, 3), jnp.bfloat16)).dtype == jnp.float32
+    assert base.weighted_sum(low, jnp.ones((2, 3), jnp.bfloat16)).dtype == jnp.float32
     for name in DEGENERATE:
         outputs = jnp.ones((2, 3, POSES[name].num_outputs))
         program = str(jax.make_jaxpr(POSES[name].fuse)(outputs, jnp.ones((2, 3))))
