@@ -9,6 +9,8 @@ import jax
 import numpy as np
 import test_devices
 
+from catpose import devices
+
 
 def main(output, num_devices, coordinator, count, index):
     jax.config.update("jax_num_cpu_devices", int(num_devices))
