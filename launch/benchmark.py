@@ -5,7 +5,7 @@ catpose benchmark --network=quickstart --json=speed.json
 
 All programs are timed in turn, several times; times are medians. The peer is the same network in
 PyTorch (catpose/bench/torch_network.py; pip install 'catpose[peers]'), a process of its own; ratios
-are ours over theirs, medians of neighbouring turns.
+are ours over theirs, medians of neighboring turns.
 """
 
 import contextlib

@@ -97,7 +97,7 @@ def run(main: Callable[..., None], options: Options) -> NoReturn:
         except InputError as error:
             fail(str(error))
         except signals.Stopped as stop:
-            print("stopped; the same command goes on from here", file=sys.stderr)
+            print("stopped; the same command resumes from here", file=sys.stderr)
             sys.exit(stop.exit_status)
         except RuntimeError as error:  # of JAX, whose own class is a slow import
             if "RESOURCE_EXHAUSTED" not in str(error):
@@ -158,7 +158,7 @@ def huge_pages(environment: Mapping[str, str], switch: pathlib.Path) -> dict[str
 
     XLA asks for its temporary memory anew at every step, on a CPU up to gigabytes, and in pages of
     4 KiB it takes the system long to hand it out. Where it gives huge pages to those
-    who ask, glibc (2.35 and newer; older ones ignore it) asks if it is told to.
+    who ask, glibc (2.35 and newer; older ones ignore it) asks if it is set to.
 
     Args:
       environment: of this process. Where it has settings for glibc already, they stay.

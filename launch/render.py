@@ -22,7 +22,7 @@ SEED = OPTIONS.integer("seed", 0, "of the pictures", lower_bound=0)
 
 def main() -> None:
     """Draws, and says what there is."""
-    # The libraries take seconds to load: a wrong flag is told before.
+    # The libraries take seconds to load: a wrong option is reported before.
     from catpose.data.render_for_cnn import write as render_files
     from catpose.experiment import config as config_lib
     from catpose.experiment import datasets

@@ -131,7 +131,7 @@ def test_a_signal_to_one_stops_all(alone, cache_dir, tmp_path, told):
     for process in started:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 128 + signal.SIGTERM, err
-        assert "stopped; the same command goes on from here" in err
+        assert "stopped; the same command resumes from here" in err
     jobs.finish(*job(tmp_path, cache_dir, 4, 1, "--config.parallel=jit"))
     same(arrays(tmp_path), alone)
 

@@ -64,7 +64,7 @@ def test_a_signal_ends_with_a_checkpoint(cache_dir, whole, tmp_path, moment):
     process.terminate()
     _, err = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM
-    assert err.splitlines()[-1].endswith("stopped; the same command goes on from here"), err
+    assert err.splitlines()[-1].endswith("stopped; the same command resumes from here"), err
     assert not jobs.is_saving(tmp_path)
     compare(jobs.smoke(tmp_path, cache_dir), tmp_path, whole[0])
 
