@@ -31,8 +31,7 @@ NOT_YET = (
     "catpose/studies/",
     "catpose/synthetic/",
     "catpose/visualize/",
-    "colab/",
-    "launch/",
+    "launch/processes",
 )
 
 # (pattern, what to say)

@@ -163,7 +163,7 @@ def test_benchmark(run):
 
 
 def test_tables(run):
-    assert "results: " in run("tables", "--table=4", "--preset=smoke", "--workdir=tables")
+    assert "results: " in run("tables", "--table=13", "--preset=smoke", "--workdir=tables")
 
 
 def test_config(run):
