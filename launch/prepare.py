@@ -1,6 +1,6 @@
 """Makes a dataset from its public downloads, checks it, and draws a sheet of examples.
 
-python -m launch.prepare --dataset=pascal3d --manual_dir=DIR --output_dir=DIR [--show]
+catpose prepare --dataset=pascal3d --manual_dir=DIR --output_dir=DIR [--show]
 
 `manual_dir` is where the downloads lie: PASCAL3D+ or ObjectNet3D unpacked; the photos, devkit and
 pose annotations of Stanford Cars; a folder or tar of rendered images; for --dataset=manifest, your

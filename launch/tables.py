@@ -1,13 +1,13 @@
 """Trains and evaluates what the paper's tables compare, and writes them beside the paper's.
 
-python -m launch.tables --table=all --data=shapes --preset=small --workdir=runs/tables
-python -m launch.tables --table=9 --data=cars3d --preset=small --seeds=3 --workdir=runs/cars
+catpose tables --table=all --data=shapes --preset=small --workdir=runs/tables
+catpose tables --table=9 --data=cars3d --preset=small --seeds=3 --workdir=runs/cars
 
 What tables and rows have in common is trained once: a run is named by the hash of what determines
-it. Finished runs are used again, and an interrupted command goes on where it was. The workdir holds
+it. Finished runs are used again, and an interrupted command resumes where it was. The workdir holds
 the page (results.md of all tables, tables_9.md of one), its pictures in figures/ and the runs.
 
-Seeds train in turn: three in one program (vmap over the steps on stored features) take 1.3 to 1.4
+Seeds train in turn: three in one program (vmap over the steps on cached features) take 1.3 to 1.4
 times as long as three in turn, on two CPU cores, since their batches fill the cores as it is.
 """
 

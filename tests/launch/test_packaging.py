@@ -210,7 +210,7 @@ def test_wrong_commands(run, arguments, message):
 
 
 @pytest.mark.parametrize(
-    "arguments", ["", "--help", "train --help", "predict --wrong", "train --config=smoke --wrong"]
+    "arguments", ["", "--help", "tables --help", "predict --wrong", "train --config=smoke --wrong"]
 )
 def test_nothing_heavy_is_imported_to_help(arguments):
     code = f"""
