@@ -12,7 +12,7 @@ from catpose.errors import InputError
 
 
 def load(
-    listed: Examples,
+    encoded: Examples,
     *,
     resolution: int,
     margin: int = 0,
@@ -26,7 +26,7 @@ def load(
     second run maps them from disk.
 
     Args:
-      listed: encoded examples.
+      encoded: encoded examples.
       resolution: side of the crops in pixels.
       margin: further pixels on each side, see `images.crop`.
       max_broken_share: images that cannot be decoded are left out and counted, up to this share
@@ -38,21 +38,21 @@ def load(
       InputError: a box outside its image, or more broken images than `max_broken_share`.
     """
     splits, broken = {}, []
-    for name in examples.splits(listed):
-        index = np.flatnonzero(listed.split == name)
-        key = disk_cache.digest(listed.digest, index, resolution, margin, images.CROP_VERSION)
+    for name in examples.splits(encoded):
+        index = np.flatnonzero(encoded.split == name)
+        key = disk_cache.digest(encoded.digest, index, resolution, margin, images.CROP_VERSION)
         arrays = disk_cache.stored(
             disk_cache.cache_dir(cache_dir),
             f"photos-{name}",
             key,
             lambda new_fn, name=name, index=index: _decode(
-                listed, index, resolution, margin, new_fn, name, show_progress
+                encoded, index, resolution, margin, new_fn, name, show_progress
             ),
         )
         whole = np.asarray(arrays["whole"])
-        broken += listed.id[index[~whole]].tolist()
+        broken += encoded.id[index[~whole]].tolist()
         if whole.any():
-            splits[name] = examples.take(listed, index[whole])._replace(
+            splits[name] = examples.take(encoded, index[whole])._replace(
                 # Whole splits stay memory-mapped; only a broken image makes a copy necessary.
                 image=arrays["image"] if whole.all() else arrays["image"][whole],
                 digest=disk_cache.digest(key, whole),
@@ -61,7 +61,7 @@ def load(
                 box=None,
                 read_fn=None,
             )
-    notes, total = listed.notes, len(listed.split)
+    notes, total = encoded.notes, len(encoded.split)
     if broken:
         notes += (f"{len(broken)} broken images left out of {total}",)
     if len(broken) > max_broken_share * total:
@@ -69,11 +69,11 @@ def load(
             f"{len(broken)} of {total} images cannot be read, more than the allowed share "
             f"{max_broken_share:g} (config.data.max_broken_share); the first: {broken[0]}"
         )
-    return examples.Dataset(listed.categories, splits, notes)
+    return examples.Dataset(encoded.categories, splits, notes)
 
 
 def _decode(
-    listed: Examples,
+    encoded: Examples,
     index: np.ndarray,
     resolution: int,
     margin: int,
@@ -89,17 +89,17 @@ def _decode(
     def decode(row: int) -> None:
         i = index[row]
         try:
-            pixels = images.open_image(listed.read_fn(i))
+            pixels = images.open_image(encoded.read_fn(i))
         except (InputError, OSError):
             whole[row] = False
             return
-        box = listed.box[i]
+        box = encoded.box[i]
         box = (0, 0, *pixels.size) if np.isnan(box[0]) else tuple(box.tolist())
         aspect[row] = (box[2] - box[0]) / (box[3] - box[1])
         try:
             image[row] = images.crop(pixels, box, resolution, margin)
         except InputError as error:
-            raise InputError(f"{listed.id[i]}: {error}") from error
+            raise InputError(f"{encoded.id[i]}: {error}") from error
 
     # PIL decodes and resizes outside the interpreter lock, so threads use every core.
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

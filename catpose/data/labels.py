@@ -48,29 +48,29 @@ def read(path: str | pathlib.Path, split: str = "test") -> Examples:
     return of_split(found, split, origin)
 
 
-def of_split(found: Examples, split: str, origin: str) -> Examples:
+def of_split(truth: Examples, split: str, origin: str) -> Examples:
     """Labels of one split, or of all for "".
 
     Raises:
       InputError: no such split, or two examples of one id.
     """
-    found = examples.take(found, _of_split(found.split, split, origin))
-    return checked(found, f"{origin}, {split}" if split else origin)
+    truth = examples.take(truth, _of_split(truth.split, split, origin))
+    return checked(truth, f"{origin}, {split}" if split else origin)
 
 
-def checked(found: Examples, origin: str) -> Examples:
+def checked(truth: Examples, origin: str) -> Examples:
     """Labels whose ids are unique, with rotations in float64 for exact errors.
 
     Raises:
       InputError: two examples of one id.
     """
-    unique, counts = np.unique(found.id, return_counts=True)
+    unique, counts = np.unique(truth.id, return_counts=True)
     if (counts > 1).any():
         raise InputError(
             f"{origin}: {int((counts > 1).sum())} ids are those of several objects, the first: "
             f"'{unique[counts > 1][0]}'"
         )
-    return found._replace(rotation=np.asarray(found.rotation, np.float64), origin=origin)
+    return truth._replace(rotation=np.asarray(truth.rotation, np.float64), origin=origin)
 
 
 def _of_split(names: np.ndarray, split: str, origin: str) -> np.ndarray:

@@ -201,13 +201,13 @@ def _in_half_diagonals(seen: examples.Camera) -> np.ndarray:
 
 
 def _decoded(
-    config: config_lib.Config, listed: examples.Examples, show_progress: bool
+    config: config_lib.Config, encoded: examples.Examples, show_progress: bool
 ) -> examples.Dataset:
     """Crops whose boxes have the pixels that the network sees of them, so few are interpolated."""
     data = config.data
     box = round(data.resolution / data.context)
     return crop_cache.load(
-        listed,
+        encoded,
         resolution=box,
         margin=data.margin + (data.resolution - box + 1) // 2,
         max_broken_share=data.max_broken_share,

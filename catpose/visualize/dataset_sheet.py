@@ -81,7 +81,7 @@ def _cell(image: np.ndarray, title: str, rotation: np.ndarray) -> Image.Image:
 
 
 def of_examples(
-    listed: Examples,
+    encoded: Examples,
     folder: pathlib.Path,
     *,
     augment: augmentation.Augment,
@@ -91,21 +91,21 @@ def of_examples(
     """A sheet for each split, `sheet_<split>.png`, of images decoded for it alone.
 
     Args:
-      listed: encoded examples; those shown are spread over each category's.
+      encoded: encoded examples; those shown are spread over each category's.
       folder: where the sheets go.
       augment: see `dataset_sheet`.
       num: see `dataset_sheet`.
       resolution: see `dataset_sheet`.
     """
     index = []
-    for split in examples.splits(listed):
-        for k in range(len(listed.categories)):
-            rows = np.flatnonzero((listed.split == split) & (listed.category == k))
+    for split in examples.splits(encoded):
+        for k in range(len(encoded.categories)):
+            rows = np.flatnonzero((encoded.split == split) & (encoded.category == k))
             index += rows[np.linspace(0, len(rows) - 1, min(num, len(rows))).astype(int)].tolist()
     paths = []
     with tempfile.TemporaryDirectory() as decoded:
         data = crop_cache.load(
-            examples.take(listed, np.array(index, np.int64)),
+            examples.take(encoded, np.array(index, np.int64)),
             resolution=resolution,
             margin=resolution // 4,
             max_broken_share=1.0,
