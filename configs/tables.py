@@ -9,7 +9,7 @@ One row alone, after the phase 0 that replaces ImageNet weights where there are 
         --config.model.pretrained=runs/phase0
 
 The rows' names are those of catpose/studies/paper/table_rows.py. Rows that begin with the same
-phases on the same data train them once: launch.tables sees to it. Expected are the figures of
+phases on the same data train them once: launch.tables sees to it. Expected are the numbers of
 docs/tables/results.md; one to three minutes a row on two CPU cores.
 """
 

@@ -28,7 +28,6 @@ NOT_YET = (
     "catpose/data/warp",
     "catpose/experiment/",
     "catpose/models/",
-    "catpose/studies/",
     "catpose/synthetic/",
     "catpose/visualize/",
     "launch/processes",

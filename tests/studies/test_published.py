@@ -1,6 +1,6 @@
-"""The paper's figures against each other: the publication repeats itself, and prints its means.
+"""The paper's values against each other: the publication repeats itself, and prints its means.
 
-The oracle is the paper: a figure that was mistyped, or put in the wrong row, no longer agrees
+The oracle is the paper: a value that was mistyped, or put in the wrong row, no longer agrees
 with the mean that stands beside it or with the other tables that print it.
 """
 
@@ -11,7 +11,7 @@ from catpose.studies.paper import published
 
 TABLES = published.TABLES
 # Means that the paper took before it rounded the categories: (table, block, labels) to the mean
-# that it prints and the mean of the twelve figures that it prints. All others of pose-err agree
+# that it prints and the mean of the twelve values that it prints. All others of pose-err agree
 # to the last digit.
 UNROUNDED = {
     (3, "pose-err", ("Stage-3",)): (26.51, 26.517),
@@ -33,7 +33,7 @@ UNROUNDED = {
     (12, "pose-err", ("1", "Top1")): (16.74, 16.758),
 }
 # Accuracies have two decimals and their means four. Twelve roundings to 0.01 leave an error of
-# 0.0008 in the mean (one standard deviation); a figure that is off by 0.03 moves it by 0.0025.
+# 0.0008 in the mean (one standard deviation); a value that is off by 0.03 moves it by 0.0025.
 CAT_ACC_ROUNDING = 0.0015
 # Rows that are one model: (table, labels) of each place.
 SAME = (
@@ -62,15 +62,15 @@ SAME = (
 )
 
 
-def figures(number, block, labels):
-    (found,) = [row.figures for row in TABLES[number].blocks[block] if row.labels == labels]
+def values(number, block, labels):
+    (found,) = [row.values for row in TABLES[number].blocks[block] if row.labels == labels]
     return found
 
 
 def with_means():
-    """((table, block, labels), figures) of every row that ends in a mean."""
+    """((table, block, labels), values) of every row that ends in a mean."""
     return [
-        ((number, block, row.labels), row.figures)
+        ((number, block, row.labels), row.values)
         for number, table in TABLES.items()
         if table.columns[-1] == "mean"
         for block, rows in table.blocks.items()
@@ -85,7 +85,7 @@ def test_the_tables_are_all_there_and_every_row_fits_its_heads_and_columns():
         assert "\n" not in table.caption
         for rows in table.blocks.values():
             assert {len(row.labels) for row in rows} == {len(table.heads)}
-            assert {len(row.figures) for row in rows} == {len(table.columns)}
+            assert {len(row.values) for row in rows} == {len(table.columns)}
             assert len({row.labels for row in rows}) == len(rows)
     # As counted in the print, less Table 11's repeated row.
     counts = {n: [len(rows) for rows in table.blocks.values()] for n, table in TABLES.items()}
@@ -99,7 +99,7 @@ def test_the_units():
     for table in TABLES.values():
         for block, rows in table.blocks.items():
             low, high = (2, 180) if block == "pose-err" else (0.5, 1)
-            assert all(low < figure <= high for row in rows for figure in row.figures)
+            assert all(low < value <= high for row in rows for value in row.values)
 
 
 def test_the_column_heads_are_those_of_a_runs_report():
@@ -128,19 +128,19 @@ def test_the_printed_means_are_those_of_the_categories():
 def test_a_model_has_the_same_figures_wherever_it_is_printed(places):
     (first, labels), *others = places
     for block in TABLES[first].blocks:
-        expected = figures(first, block, labels)
+        expected = values(first, block, labels)
         for number, other in others:
             if block in TABLES[number].blocks:
-                assert figures(number, block, other) == expected, (block, number)
+                assert values(number, block, other) == expected, (block, number)
 
 
 def test_table_7_and_13_take_up_the_means_of_the_others():
     for label in ("[8]*", "Ours-Wgt", "Ours-Top1"):
         for error in ("full rotation", "azimuth"):
-            assert figures(7, error, (label,))[0] == figures(6, "cat-acc", (label,))[-1]
+            assert values(7, error, (label,))[0] == values(6, "cat-acc", (label,))[-1]
     for block in ("pose-err", "cat-acc"):
-        first = figures(13, block, ())[0]
-        assert first == figures(5, block, ("Only real images", "Top1"))[-1]
+        first = values(13, block, ())[0]
+        assert first == values(5, block, ("Only real images", "Top1"))[-1]
 
 
 def test_what_the_papers_text_says_of_its_tables():
@@ -162,8 +162,8 @@ def test_what_the_papers_text_says_of_its_tables():
     ]
     assert worse == pytest.approx([0.003, 0.006], abs=0.0006)
     # "89.30 -> 100" and "16.29 -> 15.28".
-    assert figures(13, "cat-acc", ())[::3] == (0.893, 1)
-    assert figures(13, "pose-err", ())[::3] == (16.29, 15.28)
+    assert values(13, "cat-acc", ())[::3] == (0.893, 1)
+    assert values(13, "pose-err", ())[::3] == (16.29, 15.28)
     # "the viewpoint error is higher than top-2/3 error".
-    _, top2, top3, true = figures(13, "pose-err", ())
+    _, top2, top3, true = values(13, "pose-err", ())
     assert true > top2 > top3

@@ -1,4 +1,4 @@
-"""Our figures in the paper's tables: the right row, the right fusion, the right test."""
+"""Our values in the paper's tables: the right row, the right fusion, the right test."""
 
 import functools
 import itertools
@@ -191,20 +191,20 @@ def test_claims_are_tested_on_the_rows_that_they_name(found, monkeypatch):
     assert len(judged) == sum(len(table.claims) for table in table_rows.TABLES.values())
     for number, claim, difference, verdict in judged:
         readings = [table_rows.TABLES[number].rows[side] for side in (claim.better, claim.worse)]
-        metric = "full rotation" if claim.figure in TABLE_7 else claim.figure
-        column = TABLE_7.get(claim.figure, -1)
+        metric = "full rotation" if claim.metric in TABLE_7 else claim.metric
+        column = TABLE_7.get(claim.metric, -1)
         means = [
             np.mean([seed[column] for seed in results.values(found, reading, metric)])
             for reading in readings
         ]
         np.testing.assert_allclose(difference.mean, means[0] - means[1], atol=1e-9)
-        # The paper's own figures say what it claims.
+        # The paper's own values say what it claims.
         block = published.TABLES[number].blocks[metric]
-        claimed = {row.labels: row.figures[column] for row in block}
+        claimed = {row.labels: row.values[column] for row in block}
         if number == 13:
-            named = zip(published.TABLES[13].columns, block[0].figures, strict=True)
-            claimed = {(column,): figure for column, figure in named}
-        sign = -1 if claim.figure == "pose-err" else 1
+            named = zip(published.TABLES[13].columns, block[0].values, strict=True)
+            claimed = {(column,): value for column, value in named}
+        sign = -1 if claim.metric == "pose-err" else 1
         if verdict != "not shown":
             assert (verdict == "holds") == (sign * difference.mean > 0)
         gain = sign * (claimed[claim.better] - claimed[claim.worse])

@@ -16,7 +16,7 @@ class Budget(NamedTuple):
     """Lengths and learning rates of the steps of Table 1.
 
     Attributes:
-      phase0: steps of the category pre-training that stands for ImageNet's; 0 for none.
+      phase0: steps of the category pre-training in the place of ImageNet's; 0 for none.
       mse: first steps of the pose networks alone, on the MSE; for axis-angle vectors only.
       networks: further steps of the pose networks alone, on frozen features.
       pose: steps of feature and pose networks.

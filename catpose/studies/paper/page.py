@@ -114,7 +114,7 @@ def overview_markdown(judged: Sequence[results.Judged]) -> str:
         "can come out wrongly by chance.",
     ]
     for verdict in ("contradicted", "not shown", "no difference"):
-        texts = [f"{j.claim.text} [{j.claim.figure}, Table {j.number}]" for j in judged
+        texts = [f"{j.claim.text} [{j.claim.metric}, Table {j.number}]" for j in judged
                  if j.verdict == verdict]  # fmt: skip
         if texts:
             parts.append(f"**{verdict.capitalize()}**: " + "; ".join(texts) + ".")

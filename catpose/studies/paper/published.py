@@ -3,7 +3,7 @@
 Source: S. Mahendran, H. Ali, R. Vidal, "Convolutional Networks for Object Category and 3D Pose
 Estimation from 2D Images" (2018). Methods in brackets are numbered as in its references; "[8]*"
 is the authors' own version of [8]. pose-err is in degrees, the median of each category and the
-mean over categories; cat-acc and the figures of Table 7 are fractions. The authors' models are
+mean over categories; cat-acc and the values of Table 7 are fractions. The authors' models are
 tested on the validation images of PASCAL VOC 2012 with the true box given.
 
 What differs from the print, or from its text as extracted:
@@ -13,7 +13,7 @@ What differs from the print, or from its text as extracted:
   (they are "Ours" in Table 6). The last row of pose-err is missing in the text and taken from
   Table 6.
 - Table 11, cat-acc: the print calls its four rows "Before: Both, Weighted" and "After: Both,
-  Weighted". The row "After: Both" and those called "Weighted" are the figures of Table 10's
+  Weighted". The row "After: Both" and those called "Weighted" are the values of Table 10's
   "Balance" with Top1 and Weighted fusion, and Table 10 trains by the same steps; so they stand
   here as "After", once each.
 - Table 7: "Ours-Weighted" is spelled "Ours-Wgt" as in Table 6.
@@ -30,10 +30,10 @@ CATEGORIES = tuple(categories.SHORT_NAMES.get(name, name) for name in categories
 
 
 class Row(NamedTuple):
-    """One line of a table: a label for each head, a figure for each column."""
+    """One line of a table: a label for each head, a value for each column."""
 
     labels: tuple[str, ...]
-    figures: tuple[float, ...]
+    values: tuple[float, ...]
 
 
 class Table(NamedTuple):
@@ -42,9 +42,9 @@ class Table(NamedTuple):
     Fields:
       caption: what it compares, in our words.
       heads: names of the columns that hold labels.
-      columns: names of the columns that hold figures.
+      columns: names of the columns that hold values.
       blocks: rows by metric ("pose-err" in degrees, "cat-acc" as a fraction); in Table 7 by the
-        error that its figures are of ("full rotation", "azimuth").
+        error that its values are of ("full rotation", "azimuth").
     """
 
     caption: str
@@ -54,11 +54,11 @@ class Table(NamedTuple):
 
 
 def _rows(text):
-    """Rows from lines "label | label | figure figure ..."."""
+    """Rows from lines "label | label | value value ..."."""
     split = [line.split("|") for line in text.strip().splitlines()]
     return tuple(
-        Row(tuple(label.strip() for label in labels), tuple(map(float, figures.split())))
-        for *labels, figures in split
+        Row(tuple(label.strip() for label in labels), tuple(map(float, values.split())))
+        for *labels, values in split
     )
 
 

@@ -1,5 +1,6 @@
 """From a recipe of the paper's tables to a config: the steps of its Table 1 as phases."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -206,41 +207,39 @@ def _pose(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
     return [_phase(recipe, budget, "pose", "pose", **_oracle_pose(loss, budget, FEATURES, POSE))]
 
 
-def _category(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
+def _category(
+    recipe: Recipe, budget: Budget, *, name: str, train: tuple[str, ...], frozen: bool = False
+) -> list[dict[str, Any]]:
+    """Steps that train a category network, in one phase of this name."""
+    alone = train in ((CATEGORY,), (HEAD,))
+    return [
+        _phase(
+            recipe,
+            budget,
+            "category",
+            name,
+            frozen=frozen,
+            real=True,
+            train=train,
+            batch_norm=(CATEGORY,) if budget.category_bn and alone else (),
+            pose_weight=0.0,
+            category_weight=1.0,
+            fusion=recipe.fusion,
+        )
+    ]
+
+
+def _category_on_features(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
     """The category network on the features as they are: step 4, or step 3 of balanced training."""
     # The fusion has no effect here; with one for all, rows of both fusions share the phase.
     common = recipe._replace(fusion="weighted")
-    return [_category_phase(common, budget, "category", CATEGORY, frozen=True)]
-
-
-def _category_phase(
-    recipe: Recipe, budget: Budget, name: str, *train: str, frozen: bool = False
-) -> dict[str, Any]:
-    return _phase(
-        recipe, budget, "category", name, frozen=frozen, real=True,
-        train=train,
-        batch_norm=(CATEGORY,) if budget.category_bn and train in ((CATEGORY,), (HEAD,)) else (),
-        pose_weight=0.0,
-        category_weight=1.0,
-        fusion=recipe.fusion,
-    )  # fmt: skip
+    return _category(common, budget, name="category", train=(CATEGORY,), frozen=True)
 
 
 def _own_head(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
     """The second ResNet stays frozen; its last layers learn ("FC" of Table 9)."""
     cached = budget._replace(cached=True)  # two vectors an image, however large the networks
-    return [_category_phase(recipe, cached, "category, FC", HEAD, frozen=True)]
-
-
-def _own_stage5(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
-    """The last stage of the second ResNet learns, too ("FC+Stage5")."""
-    stage5 = "category_network/own_features/stage5"
-    return [_category_phase(recipe, budget, "category, FC and stage 5", stage5, HEAD)]
-
-
-def _own_category(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
-    """The whole second ResNet learns ("Everything")."""
-    return [_category_phase(recipe, budget, "category, everything", CATEGORY)]
+    return _category(recipe, cached, name="category, FC", train=(HEAD,), frozen=True)
 
 
 def _joint(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
@@ -257,9 +256,13 @@ STEPS = {
     "phase0": _phase0,
     "networks": _networks,
     "pose": _pose,
-    "category": _category,
+    "category": _category_on_features,
     "own head": _own_head,
-    "own head and stage 5": _own_stage5,
-    "own category": _own_category,
+    # More of the second ResNet learns: "FC+Stage5" and "Everything" of Table 9.
+    "own head and stage 5": functools.partial(
+        _category, name="category, FC and stage 5",
+        train=("category_network/own_features/stage5", HEAD),
+    ),
+    "own category": functools.partial(_category, name="category, everything", train=(CATEGORY,)),
     "joint": _joint,
-}
+}  # fmt: skip

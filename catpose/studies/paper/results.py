@@ -125,12 +125,12 @@ def lines(results: Results, number: int, metric: str) -> list[Line]:
         if table_row is not None:
             absent = results.absent.get(table_row.recipe.name, "")
         ours = read(results, table_row, metric) if table_row is not None and not absent else []
-        found.append(Line(row.labels, ours, row.figures, absent))
+        found.append(Line(row.labels, ours, row.values, absent))
     return found
 
 
 def columns(results: Results, number: int) -> tuple[str, ...]:
-    """Names of a table's columns of figures: our categories in the place of the paper's."""
+    """Names of a table's columns of values: our categories in the place of the paper's."""
     named = published.TABLES[number].columns
     return (*results.categories, "mean") if named[:-1] == published.CATEGORIES else named
 
@@ -163,7 +163,7 @@ def block_markdown(results: Results, number: int, metric: str) -> str:
 
 
 def gaps_markdown(results: Results, number: int) -> str:
-    """Why rows of a table have none of our figures; "" where all have."""
+    """Why rows of a table have none of our values; "" where all have."""
     metric = next(iter(published.TABLES[number].blocks))
     absent = [line for line in lines(results, number, metric) if line.absent]
     return " ".join(f"{' '.join(line.labels)}: {line.absent}." for line in absent)
@@ -182,7 +182,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 class Judged(NamedTuple):
-    """A claim of the paper with what our figures say of it.
+    """A claim of the paper with what our values say of it.
 
     Attributes:
       number: of the table.
@@ -198,7 +198,7 @@ class Judged(NamedTuple):
 
 
 def judge(results: Results, number: int) -> list[Judged]:
-    """The claims that a table makes, tested on our figures."""
+    """The claims that a table makes, tested on our values."""
     found = []
     for claim in table_rows.TABLES[number].claims:
         rows = table_rows.TABLES[number].rows
@@ -206,7 +206,7 @@ def judge(results: Results, number: int) -> list[Judged]:
         if any(table_row.recipe.name in results.absent for table_row in both):
             found.append(Judged(number, claim, None, "not tested"))
             continue
-        name = metrics.by_label(claim.figure)
+        name = metrics.by_label(claim.metric)
         difference = significance.compare(
             *([scored.errors for scored in scores(results, table_row)] for table_row in both),
             name,
@@ -223,11 +223,11 @@ def claims_markdown(judged: Sequence[Judged]) -> str:
     for number, claim, difference, verdict in judged:
         cells = ["–", "–", "–"]
         if difference is not None:
-            show = functools.partial(text_tables.number, digits=digits(claim.figure)[1])
+            show = functools.partial(text_tables.number, digits=digits(claim.metric)[1])
             low, high = difference.interval
             p = "< 0.001" if difference.p < 0.001 else f"{difference.p:.3f}"
             cells = [show(difference.mean), f"{show(low)} to {show(high)}", p]
-        rows.append([str(number), claim.text, claim.figure, *cells, verdict])
+        rows.append([str(number), claim.text, claim.metric, *cells, verdict])
     return text_tables.markdown(
         ["Table", "claim", "metric", "difference", "95 % interval", "p", "on our data"], rows, 3
     )

@@ -47,14 +47,14 @@ class Claim(NamedTuple):
       text: the claim in words.
       better: labels of the row that is to be better.
       worse: labels of the other.
-      figure: a name in `catpose.studies.paper.significance.FIGURES`; of errors, those of the full
+      metric: its label in `catpose.metrics.METRICS`; of errors, those of the full
         rotation.
     """
 
     text: str
     better: Labels
     worse: Labels
-    figure: str
+    metric: str
 
 
 class Table(NamedTuple):
@@ -97,7 +97,7 @@ def _each_fusion(name: str, steps: tuple[str, ...], **changes: Any) -> dict[str,
     }
 
 
-def _labelled(label: str, rows: Mapping[str, TableRow]) -> dict[Labels, TableRow]:
+def _labeled(label: str, rows: Mapping[str, TableRow]) -> dict[Labels, TableRow]:
     return {(label, word): row for word, row in rows.items()}
 
 
@@ -108,11 +108,11 @@ def _sequential(name: str, learns: str, **changes: Any) -> TableRow:
     return TableRow(recipe, "top1")
 
 
-def _claims(text: str, better: str, worse: str, *figures: str) -> list[Claim]:
+def _claims(text: str, better: str, worse: str, *metrics: str) -> list[Claim]:
     """The same claim about the rows of each fusion."""
     return [
-        Claim(f"{text} ({word})", (better, word), (worse, word), figure)
-        for figure in figures
+        Claim(f"{text} ({word})", (better, word), (worse, word), metric)
+        for metric in metrics
         for word in FUSIONS
     ]
 
@@ -131,7 +131,7 @@ _SHARED = TableRow(
 )
 _AGAINST_SHARED = {("[8]*",): _SHARED, ("Ours-Wgt",): _WEIGHTED, ("Ours-Top1",): _TOP1}
 _SAME_IMAGES = (
-    "The paper says of this comparison that no rendered images were used, and prints the figures "
+    "The paper says of this comparison that no rendered images were used, and prints the numbers "
     "of networks that used them. Here [8]* and ours learn from the same images."
 )
 
@@ -163,7 +163,7 @@ TABLES: Mapping[int, Table] = {
         ],
     ),
     5: Table(
-        _labelled("Only real images", _POSE_FIRST) | _labelled("Real and rendered", _RENDERED),
+        _labeled("Only real images", _POSE_FIRST) | _labeled("Real and rendered", _RENDERED),
         _claims(
             "rendered images help", "Real and rendered", "Only real images", "pose-err", "cat-acc"
         ),
@@ -179,11 +179,11 @@ TABLES: Mapping[int, Table] = {
     7: Table(
         _AGAINST_SHARED,
         [
-            Claim(f"{name} beats [8]* under its metrics", (name,), ("[8]*",), figure)
-            for figure in ("acc@22.5", "acc@45", "AAAI")
+            Claim(f"{name} beats [8]* under its metrics", (name,), ("[8]*",), metric)
+            for metric in ("acc@22.5", "acc@45", "AAAI")
             for name in ("Ours-Wgt", "Ours-Top1")
         ],
-        _SAME_IMAGES + " These figures are means over categories; the paper speaks of shares of "
+        _SAME_IMAGES + " These numbers are means over categories; the paper speaks of shares of "
         "all images.",
     ),
     8: Table(
@@ -228,7 +228,7 @@ TABLES: Mapping[int, Table] = {
         "The independent network of figure 2a is in no table; it is a config all the same.",
     ),
     10: Table(
-        _labelled("Balance", _BALANCED) | _labelled("Pose-first", _POSE_FIRST),
+        _labeled("Balance", _BALANCED) | _labeled("Pose-first", _POSE_FIRST),
         _claims("pose-first beats balanced", "Pose-first", "Balance", "pose-err", "cat-acc"),
         "As in the paper's Table 1, pose-first trains the feature network for one step more than "
         "balanced training does (on the pose), so that order and budget change together.",
@@ -237,7 +237,7 @@ TABLES: Mapping[int, Table] = {
         {
             **{("Before", word): TableRow(_BEFORE, fusion) for word, fusion in FUSIONS.items()},
             ("Before", "Both"): TableRow(_BEFORE, "weighted"),
-            **_labelled("After", _BALANCED),
+            **_labeled("After", _BALANCED),
         },
         [
             *_claims("joint fine-tuning helps the pose", "After", "Before", "pose-err"),
@@ -250,10 +250,8 @@ TABLES: Mapping[int, Table] = {
         ],
     ),
     12: Table(
-        _labelled("0.1", _POSE_FIRST)
-        | _labelled(
-            "1", _each_fusion("lambda1", POSE_FIRST, category_weight=1.0, with_frozen=True)
-        ),
+        _labeled("0.1", _POSE_FIRST)
+        | _labeled("1", _each_fusion("lambda1", POSE_FIRST, category_weight=1.0, with_frozen=True)),
         _claims("lambda 0.1 beats 1", "0.1", "1", "pose-err", "cat-acc"),
     ),
     13: Table(
@@ -281,7 +279,7 @@ REPRESENTATIONS: Mapping[str, TableRow] = {
     "bin and delta (cube)": _oracle("frozen_bin_delta", pose="bin_delta"),
     "bin and delta (fitted)": _oracle("frozen_bin_delta_fitted", pose="bin_delta", pose_keys=16),
 }
-# What stands for ImageNet's weights on shapes, and what is in no table.
+# What replaces ImageNet's weights on shapes, and what is in no table.
 _OTHERS = (
     Recipe("phase0", ("phase0",)),
     Recipe("phase0_vgg_m", ("phase0",), {"trunk": "vgg_m"}),
