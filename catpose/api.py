@@ -10,13 +10,13 @@ import numpy as np
 
 from catpose import devices
 from catpose import plugins as plugin_modules
-from catpose.data import labels, predictions
+from catpose.data import predictions
 from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
 from catpose.evaluation import protocols, rerun, run_report, score
 from catpose.experiment import config as config_lib
-from catpose.experiment import config_files, workdir
+from catpose.experiment import config_files, datasets, workdir
 from catpose.train import loop, run_setup
 
 
@@ -75,8 +75,9 @@ def evaluate(
       run: the folder of a run, the name of a network that comes with catpose ("mini"), a file of
         predictions, or `Predictions`.
       protocol: a name in `catpose.evaluation.protocols`.
-      data: for predictions, their labels: a table, a folder with manifest.csv, a built PASCAL3D+,
-        or `Examples`. For a run, another folder or seed than its own, see `rerun.predict`.
+      data: for predictions, their labels: `Examples`, or what `datasets.read_labels` reads, such as
+        a table or a folder with manifest.csv. For a run, another folder or seed than its own, see
+        `rerun.predict`.
       split: which of the labels; empty for all of a folder's.
       fusion: "weighted", "top1" or "oracle"; as the run was trained, or the only one of the
         predictions, unless given.
@@ -99,7 +100,7 @@ def evaluate(
                 "PASCAL3D+"
             )
         found = run if isinstance(run, Predictions) else predictions.read(pathlib.Path(run))
-        truth = data if isinstance(data, Examples) else labels.read(data, split)
+        truth = data if isinstance(data, Examples) else datasets.read_labels(str(data), split)
     else:
         plugin_modules.load(plugins)
         folder = workdir.find(run)
