@@ -60,8 +60,10 @@ def one_of(names: Collection[str]) -> Range:
 
 
 def each(one: Range) -> Range:
-    """Lists of values that are all in a range."""
-    return Range(lambda value: all(map(one.contains, value)), lambda: f"a list, each {one.text()}")
+    """Lists whose values, and mappings whose keys, are all in a range."""
+    return Range(
+        lambda value: all(map(one.contains, value)), lambda: f"each {one.text() or 'of a plugin'}"
+    )
 
 
 def spread(low: float = 0.0) -> Range:

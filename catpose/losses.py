@@ -4,6 +4,9 @@ The train step weights and sums them, so that padded and rendered rows can carry
 several devices agree with one. All are computed in at least float32.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -85,3 +88,10 @@ def joint(
     Reference: section 3.2 and Table 12 of the paper.
     """
     return pose_loss + category_weight * category_loss
+
+
+# By a phase's `category_loss`: (logits (B, K), true category (B,)) -> one loss per example (B,).
+CATEGORY_LOSSES = {"cross_entropy": cross_entropy}
+# By a name in a phase's `auxiliary_losses`: (catpose.models.architectures.Outputs,
+# catpose.data.batch.Batch) -> one loss per example (B,), added to the joint loss.
+AUXILIARY_LOSSES: dict[str, Callable[[Any, Any], Float[Array, " batch"]]] = {}

@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from catpose import inference
+from catpose import plugins as plugin_modules
 from catpose.data import images
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
@@ -161,16 +162,20 @@ class Predictor(NamedTuple):
         return Image.fromarray(axes.draw_axes(pixels, arrows, box=box, label=label))
 
 
-def load(folder: str | pathlib.Path, *, best: bool = False) -> Predictor:
+def load(
+    folder: str | pathlib.Path, *, best: bool = False, plugins: Sequence[str] = ()
+) -> Predictor:
     """The network of a training run.
 
     Args:
       folder: the run's workdir, or the name of a network that comes with catpose: "mini".
       best: the weights with the lowest validation error instead of the last ones.
+      plugins: the user's modules that the network is made of, see docs/extending.md.
 
     Raises:
-      InputError: no run there, or no checkpoint yet.
+      InputError: no run there, no checkpoint yet, or a plugin that the run needs and is not given.
     """
+    plugin_modules.load(plugins)
     model, variables = build.read_model(workdir.find(folder), best=best)
     return from_variables(model, variables)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from catpose import fields
+from catpose import fields, losses
 from catpose.data import augment as augment_lib
 from catpose.errors import InputError
 from catpose.models import architectures
@@ -72,6 +72,16 @@ class Phase:
     )
     category_weight: float = fields.key(
         0.1, "the paper's lambda, factor on the category loss; 0 leaves it out", fields.at_least(0)
+    )
+    category_loss: str = fields.key(
+        "cross_entropy",
+        "the loss of the category network",
+        fields.one_of(losses.CATEGORY_LOSSES),
+    )
+    auxiliary_losses: Mapping[str, float] = fields.key(
+        {},
+        "further losses by name, each with its factor; a plugin adds them",
+        fields.each(fields.one_of(losses.AUXILIARY_LOSSES)),
     )
     fusion: str = fields.key(
         "weighted",

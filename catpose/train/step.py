@@ -105,7 +105,8 @@ def phase_loss(
             own = jnp.asarray(orders)[batch.category]
             target = symmetry.nearest(pose.to_rotation(fused), target, own)
         pose_loss = pose.losses[phase.pose_loss](fused, target)
-        return pose_loss, losses.cross_entropy(outputs.category_logits, batch.category)
+        category_loss = losses.CATEGORY_LOSSES[phase.category_loss]
+        return pose_loss, category_loss(outputs.category_logits, batch.category)
 
     return loss_fn
 
@@ -244,6 +245,10 @@ def objective(
         right = outputs.category_logits.argmax(-1) == batch.category
         sums["correct"] = (right * batch.category_weight).sum()
     total = losses.joint(pose_mean, category_mean, category_weight=phase.category_weight)
+    for name, weight in phase.auxiliary_losses.items():
+        loss = losses.AUXILIARY_LOSSES[name](outputs, batch)
+        sums[f"{name}_loss"] = (loss * batch.pose_weight).sum()
+        total += weight * sums[f"{name}_loss"] / jnp.maximum(pose_count, 1e-6)
     counts = {"pose_count": pose_count, "category_count": category_count}
     return total, (sums, counts, batch_stats)
 

@@ -139,4 +139,7 @@ def _means(sums: dict[str, np.ndarray], phase: phases.Phase) -> dict[str, float]
         means["category_accuracy"] = total["correct"] / max(total["category_count"], 1e-6)
     means["loss"] = phase.pose_weight * means.get("pose_loss", 0.0)
     means["loss"] += phase.category_weight * means.get("category_loss", 0.0)
+    for name, weight in phase.auxiliary_losses.items():
+        means[f"{name}_loss"] = total[f"{name}_loss"] / max(total["pose_count"], 1e-6)
+        means["loss"] += weight * means[f"{name}_loss"]
     return means
