@@ -86,13 +86,13 @@ class View(NamedTuple):
     Attributes:
       mirror: 1 where the picture is mirrored (after everything else), else 0.
       zoom: side of the crop over the side of the box; of its width, where `stretch` is not 1.
-      shift_x: movement of the crop's centre to the right, in sides of the box.
-      shift_y: movement of the crop's centre downwards, in sides of the box.
-      angle: counter-clockwise turn of the picture's content about the crop's centre, radians.
+      shift_x: movement of the crop's center to the right, in sides of the box.
+      shift_y: movement of the crop's center downwards, in sides of the box.
+      angle: counter-clockwise turn of the picture's content about the crop's center, radians.
       stretch: the crop's height grows by this factor beyond `zoom`.
       azimuth: change of the pose before all this, radians; the box follows the object.
       elevation: likewise.
-      theta: likewise; unlike `angle` about the object's centre.
+      theta: likewise; unlike `angle` about the object's center.
     """
 
     mirror: Num[Array, "..."] | float = 0.0

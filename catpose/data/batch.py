@@ -16,7 +16,7 @@ from catpose.geometry import camera, viewpoint
 
 
 class Viewed(NamedTuple):
-    """How the objects of a batch were seen; rows of `catpose.data.examples.Camera`."""
+    """How the objects of a batch were seen; fields of `catpose.data.examples.Camera`."""
 
     distance: Float[Array, "B"]
     focal: Float[Array, "B 2"]
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
     """What the network and the losses see.
 
     Attributes:
-      image: (B, H, W, 3) in the network's own normalisation; None where features are cached.
+      image: (B, H, W, 3) in the network's own normalization; None where features are cached.
       features: the feature network's stored output; None where images are used.
       position: see `Records`.
       category: category indices.
@@ -73,7 +73,7 @@ class Batch(NamedTuple):
 
 
 class Cache(NamedTuple):
-    """A source's examples in device memory: images, or the stored features of fixed views.
+    """A source's examples in device memory: images, or the cached features of fixed views.
 
     Attributes:
       image: (N, S, S, 3) uint8; None where records bring their images.
@@ -134,7 +134,7 @@ def prepare(
     margins: Mapping[str, int],
     drawing: Mapping[str, Any] | None = None,
 ) -> Batch:
-    """Looks up, changes and normalises the examples of a batch, images and poses together.
+    """Looks up, changes and normalizes the examples of a batch, images and poses together.
 
     Every example draws from its own key, folded from `key` and its number in the global batch, so
     the result does not depend on how the batch is divided among devices.
@@ -146,7 +146,7 @@ def prepare(
       input_spec: what the network takes.
       augment: strengths of random changes to images.
       views: not empty: one of these views (`augment.VIEWS`, `augment.random_names`) is drawn for
-        each example instead of a new one; the order is that of the stored features' second axis.
+        each example instead of a new one; the order is that of the cached features' second axis.
       margins: of the stored crops, by source, in their pixels.
       drawing: how images are drawn, `online_rendering.arguments`, where a source's cache has
         assets.
@@ -171,7 +171,7 @@ def prepare(
 
 def _prepare_source(
     key: Array,
-    rows: Records,
+    part: Records,
     cache: Cache,
     *,
     input_spec: InputSpec,
@@ -180,62 +180,62 @@ def _prepare_source(
     margin: int,
     drawing: Mapping[str, Any],
 ) -> Batch:
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, rows.position)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, part.position)
     if cache.assets is not None:
         made = online_rendering.draw(
             keys,
-            rows.index,
-            rows.category,
+            part.index,
+            part.category,
             cache.assets,
             size=input_spec.resolution,
             context=input_spec.context,
             **drawing,
         )
         image = input_spec.normalize(made.image)
-        return _batch(rows, made.rotation, image=image)
-    seen = _seen(rows, cache) if augment.jitters_pose and rows.camera is not None else None
+        return _batch(part, made.rotation, image=image)
+    seen = _seen(part, cache) if augment.jitters_pose and part.camera is not None else None
     if views:
         share = jax.vmap(jax.random.uniform)(keys)
         number = (share * len(views)).astype(jnp.int32)
-        sample = augmentation.fixed_sample(views, number, rows.index, augment, seen)
+        sample = augmentation.fixed_sample(views, number, part.index, augment, seen)
     else:
         sample = augmentation.random_sample(keys, augment, seen)
     image = features = None
     if cache.features is not None:
-        features = cache.features[rows.index, number]
+        features = cache.features[part.index, number]
     else:
         image = warp.picture(
-            cache.image[rows.index] if rows.image is None else rows.image,
+            cache.image[part.index] if part.image is None else part.image,
             sample,
             augment,
             input_spec=input_spec,
             resample=augmentation.resamples(views, augment),
             margin=margin,
-            aspect=1.0 if rows.aspect is None else rows.aspect,
+            aspect=1.0 if part.aspect is None else part.aspect,
             seen=seen,
         )
-    rotation = augmentation.view_rotation(rows.rotation.astype(float), sample.view)
-    return _batch(rows, rotation, image=image, features=features)
+    rotation = augmentation.view_rotation(part.rotation.astype(float), sample.view)
+    return _batch(part, rotation, image=image, features=features)
 
 
 def _batch(
-    rows: Records, rotation: Array, *, image: Array | None = None, features: Array | None = None
+    part: Records, rotation: Array, *, image: Array | None = None, features: Array | None = None
 ) -> Batch:
     return Batch(
         image=image,
         features=features,
-        position=rows.position,
-        category=rows.category,
+        position=part.position,
+        category=part.category,
         rotation=rotation,
-        pose_weight=rows.pose_weight,
-        category_weight=rows.category_weight,
+        pose_weight=part.pose_weight,
+        category_weight=part.category_weight,
     )
 
 
-def _seen(rows: Records, cache: Cache) -> pose_jitter.Seen:
-    distance, focal, center, model = rows.camera
+def _seen(part: Records, cache: Cache) -> pose_jitter.Seen:
+    distance, focal, center, model = part.camera
     pinhole = camera.Pinhole(distance, focal, center)
-    return pose_jitter.Seen(rows.rotation, pinhole, model, cache.points)
+    return pose_jitter.Seen(part.rotation, pinhole, model, cache.points)
 
 
 def feature_cache(
@@ -259,25 +259,25 @@ def feature_cache(
       input_spec: what the network takes.
       augment: strengths of the random ones among them.
       batch_size: images at once; the last batch is padded so that nothing recompiles.
-      progress_fn: told the number of images done after each batch.
+      progress_fn: is called with the number of images done after each batch.
     """
 
     resample = augmentation.resamples(views, augment)
     points = None if split.camera is None else split.camera.points
 
     @jax.jit
-    def compute(variables: Any, rows: Records, number: Array) -> Array:
+    def compute(variables: Any, part: Records, number: Array) -> Array:
         seen = None
-        if augment.jitters_pose and rows.camera is not None:
-            seen = _seen(rows, Cache(points=jnp.asarray(points)))
+        if augment.jitters_pose and part.camera is not None:
+            seen = _seen(part, Cache(points=jnp.asarray(points)))
         image = warp.picture(
-            rows.image,
-            augmentation.fixed_sample(views, number, rows.index, augment, seen),
+            part.image,
+            augmentation.fixed_sample(views, number, part.index, augment, seen),
             augment,
             input_spec=input_spec,
             resample=resample,
             margin=split.margin,
-            aspect=1.0 if rows.aspect is None else rows.aspect,
+            aspect=1.0 if part.aspect is None else part.aspect,
             seen=seen,
         )
         return feature_fn(variables, image)
@@ -288,8 +288,8 @@ def feature_cache(
     for begin in range(0, len(flat), batch_size):
         some = flat[begin : begin + batch_size]
         example, number = np.divmod(np.resize(some, batch_size), len(views))
-        rows = records(split, example, with_images=True)
-        output = np.asarray(compute(variables, rows, number.astype(np.int32)))
+        part = records(split, example, with_images=True)
+        output = np.asarray(compute(variables, part, number.astype(np.int32)))
         if result is None:
             result = np.empty((len(flat), *output.shape[1:]), np.float32)
         result[some] = output[: len(some)]

@@ -34,7 +34,7 @@ def findings(run: run_setup.Run) -> Iterator[Finding]:
     """Tries the run's parts in turn; nothing is written and nothing kept.
 
     Raises:
-      InputError: no room for checkpoints, or a batch whose loss is not a number.
+      InputError: no room for checkpoints, or a batch whose loss is NaN or infinite.
     """
     device = jax.devices()[0]
     yield Finding(f"devices: {jax.device_count()} of {device.device_kind}")

@@ -123,7 +123,7 @@ def train_step(
     tx: optax.GradientTransformation,
     axis_name: str | None = None,
 ) -> tuple[TrainState, dict[str, Float[Array, ""]]]:
-    """One update; none where the loss or the gradient of the batch is not a number.
+    """One update; none where the loss or the gradient of the batch is NaN or infinite.
 
     Args:
       state: see `TrainState`; `opt_state` belongs to this phase.
@@ -139,7 +139,7 @@ def train_step(
     Returns:
       The next state, and sums over the global batch: pose_loss and category_loss with their
       weights pose_count and category_count, correct (weighted right categories), grad_norm; and
-      skipped: 1 where the batch was no good, the others then 0.
+      skipped: 1 where the batch had a NaN or an infinity, the others then 0.
     """
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
     prepare_key, network_key = jax.random.split(key)

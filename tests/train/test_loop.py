@@ -19,7 +19,7 @@ STEPS = (8, 4, 7)
 
 
 def settings(cache_dir):
-    """A tied phase on stored features, a broadcast, then all together."""
+    """A tied phase on cached features, a broadcast, then all together."""
     common = {"sources": {"train": 16}, "learning_rate": {"peak": 3e-3, "schedule": "cosine"}}
     tied = tiny.phase(
         "tied",

@@ -1,4 +1,4 @@
-"""Signals while a run is at work, and batches that are no good."""
+"""Signals while a run is at work, and batches with a NaN or an infinity."""
 
 import dataclasses
 import os

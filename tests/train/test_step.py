@@ -65,7 +65,7 @@ def test_frozen_leaves_keep_their_bits_under_weight_decay(tmp_path):
 
 @pytest.fixture(scope="module")
 def tied(tmp_path_factory):
-    """The same tied phase on images and on stored features of the same two views."""
+    """The same tied phase on images and on cached features of the same two views."""
 
     def results(cached):
         phase = tiny.phase(
