@@ -15,8 +15,6 @@ from tests.support.paths import ROOT
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "docs/tables/cars/README.md"])
 TRAIN = "pip install -e . && python -m launch.train --config=configs/quickstart.py"
 TEST = "pip install -e '.[test]' && pytest"
-# Named by the pages before they are there.
-PENDING = {"plugins"}
 # Options in the pages that belong to other programs.
 FOREIGN = {"dry-run", "xla_cpu_scheduler_type", "xla_gpu_deterministic_ops", "check", "help"}
 
@@ -48,14 +46,14 @@ def test_links_resolve(page):
             continue
         name, _, anchor = target.partition("#")
         linked = (page.parent / name).resolve() if name else page
-        assert linked.exists() or linked.name in PENDING, f"{page.name}: {target}"
+        assert linked.exists(), f"{page.name}: {target}"
         if anchor:
             assert anchor in anchors(linked), f"{page.name}: {target}"
 
 
 def test_every_page_is_in_the_list():
     listed = set(re.findall(r"\]\((\w+\.md)\)", text_of("docs/README.md")))
-    assert listed - PENDING == {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
+    assert listed == {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
 
 
 def test_the_readme_is_short_and_opens_with_two_commands():
@@ -106,9 +104,9 @@ def test_commands_and_keys_exist(page):
         found = re.search(r"(?:\bcatpose |launch\.)([a-z]+)(?= |$)(.*)", line)
         if found:
             command, rest = found[1], found[2]
-            assert (ROOT / "launch" / f"{command}.py").exists() or command in PENDING, line
+            assert (ROOT / "launch" / f"{command}.py").exists(), line
             for option in re.findall(r"--(\w+)(?==|\s|\]|$)", rest.partition(" -- ")[0]):
-                assert option in options(command) | {"help"} | PENDING, f"{page.name}: {line}"
+                assert option in options(command) | {"help"}, f"{page.name}: {line}"
         for config in re.findall(r"--config=(\w+)(?:[:\s`]|$)", line):
             assert config.isupper() or (ROOT / "configs" / f"{config}.py").exists(), line
         for keys in re.findall(r"config\.((?:[a-z_]+(?:\[\d\])?\.?)+)(?=[ =`,)]|$)", line):
@@ -121,7 +119,7 @@ def test_options_in_the_text_exist(page):
     if page.name == "CHANGELOG.md":
         return
     scripts = "".join(path.read_text() for path in ROOT.glob("launch/**/*.sh"))
-    known = set(re.findall(r"--(\w+)", scripts)) | FOREIGN | PENDING
+    known = set(re.findall(r"--(\w+)", scripts)) | FOREIGN
     for path in ROOT.glob("launch/*.py"):
         known |= options(path.stem)
     for span in re.findall(r"`([^`\n]+)`", outside_blocks(page.read_text())):
