@@ -228,7 +228,7 @@ def test_wrong_flags(error, arguments, message):
         ("model.pose=euler7", "config.model.pose is 'euler7'"),
         ("model.variant=v3", "v3"),
         ("parallel=vmap", "config.parallel is 'vmap'; it can be pmap, jit"),
-        ("optimizer.name=lion", "unknown optimizer 'lion'"),
+        ("optimizer.name=lion", "config.optimizer.name is 'lion'; it can be adam, sgd"),
         ("data.context=0.0", "config.data.context is 0.0; it can be from 1 to 4"),
         ("data.kind=video", "config.data.kind is 'video'"),
         ("eval.splits=('vaildation',)", "unknown split 'vaildation'"),
