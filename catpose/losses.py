@@ -20,7 +20,7 @@ def cross_entropy(
     """Categorical cross-entropy, in nats.
 
     Args:
-      logits: unnormalised log-probabilities of the categories.
+      logits: unnormalized log-probabilities of the categories.
       category: true category, in [0, categories).
 
     Returns:

@@ -78,7 +78,7 @@ class Predictor(NamedTuple):
           box: around the object; None for the whole image. Of many photos, one for each, or None.
 
         Raises:
-          InputError: no such file, not an image, or a box that is none or lies outside it.
+          InputError: no such file, not an image, or an invalid box, or one outside the image.
         """
         if not isinstance(image, list | tuple):
             return self.from_crops([self.crop(image, box)])[0]

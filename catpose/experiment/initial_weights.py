@@ -26,7 +26,7 @@ def initial_variables(
       The variables, and a line that says what was loaded and which names did not match.
 
     Raises:
-      InputError: no such file, weights of another network, or another normalisation than theirs.
+      InputError: no such file, weights of another network, or another normalization than theirs.
     """
     variables = model.network.init_fn(key, model.input_spec.image)
     if config.model.pretrained == "none":

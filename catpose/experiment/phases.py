@@ -22,7 +22,7 @@ FEATURE_NETWORK, POSE_NETWORKS = "feature_network", "pose_networks"
 _STORED = (
     FEATURE_NETWORK + "/",
     architectures.OWN_FEATURES + "/",
-)  # what stored features stand for
+)  # what cached features replace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +158,7 @@ def of_start(phases: Sequence[Phase], weights: str) -> tuple[Phase, ...]:
 def answering_fusion(phases: Sequence[Phase]) -> str:
     """How a trained network answers: as in its last phase.
 
-    The oracle is for training: where nobody tells the category, weighted stands for it.
+    The oracle is for training: where the category is not given, weighted replaces it.
     """
     return "weighted" if phases[-1].fusion == "oracle" else phases[-1].fusion
 
