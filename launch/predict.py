@@ -38,26 +38,31 @@ BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not 
 
 def main() -> None:
     """Predicts and prints."""
+    listed = _listed()  # checks the options before the imports below, which take seconds
     import catpose
     from catpose import devices, predict
+    from catpose.data import pose_table
 
     devices.keep_compilations()
-    listed, (show, models) = _listed(), _drawing()
+    show, models = _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
     failed, without_model = 0, set()
-    outputs = _outputs([file for file, _ in listed])
+    outputs = _outputs([row.values["file"] for row in listed])
     for begin in range(0, len(listed), predict.BATCHES[-1]):
         crops, whole = [], []
         chunk = slice(begin, begin + predict.BATCHES[-1])
-        for (file, box), output in zip(listed[chunk], outputs[chunk], strict=True):
+        for row, output in zip(listed[chunk], outputs[chunk], strict=True):
+            file = row.values["file"]
             try:
+                box = pose_table.box(row)
                 crops.append(predictor.crop(file, box))
                 whole.append((file, box, output))
             except InputError as error:
+                message = str(error) if row.where in str(error) else f"{row.where}: {error}"
                 if len(listed) == 1:
-                    raise
-                # One bad photo does not end the list.
-                print(f"error: {error}", file=sys.stderr)
+                    raise InputError(message) from error
+                # One bad photo or box does not end the list.
+                print(f"error: {message}", file=sys.stderr)
                 failed += 1
         for (file, box, output), found in zip(whole, predictor.from_crops(crops), strict=True):
             own = {"image": file, "box": box} if BOXES.value else {"image": file}
@@ -73,17 +78,25 @@ def main() -> None:
         raise InputError(f"{failed} of {len(listed)} photos have no prediction")
 
 
-def _listed() -> list[tuple[str, list[float] | None]]:
-    """Photos and boxes in the order of the command line or of the table."""
+def _listed() -> list[Any]:
+    """A `pose_table.Row` for each photo, with `file` and the box's columns, in the order given."""
     if bool(IMAGE.value) == bool(BOXES.value):
         raise InputError("give photos with --image, or a table of boxes with --boxes")
-    if BOXES.value:
-        if BOX.value:
-            raise InputError("--box goes with --image; a table of --boxes has its own boxes")
-        return _read_boxes(pathlib.Path(BOXES.value))
-    from catpose.data import online_rendering  # imports jax, which takes seconds
+    if BOXES.value and BOX.value:
+        raise InputError("--box goes with --image; a table of --boxes has its own boxes")
+    box = _box(BOX.value)
+    from catpose.data import online_rendering, pose_table  # import jax, which takes seconds
 
-    box, files = _box(BOX.value), []
+    if BOXES.value:
+        path, rows = pathlib.Path(BOXES.value), []
+        for row in pose_table.read(path):
+            if "file" not in row.values:
+                columns = ", ".join(("file", *pose_table.BOX))
+                raise InputError(f"{row.where}: no file; it needs the columns {columns}")
+            file = str(path.parent / row.values["file"])
+            rows.append(row._replace(values={**row.values, "file": file}))
+        return rows
+    files = []
     for given in IMAGE.value:
         if pathlib.Path(given).is_dir():
             within = sorted(
@@ -96,21 +109,7 @@ def _listed() -> list[tuple[str, list[float] | None]]:
         else:
             is_pattern = not pathlib.Path(given).is_file()
             files += (is_pattern and sorted(glob.glob(given))) or [given]
-    return [(file, box) for file in files]
-
-
-def _read_boxes(path: pathlib.Path) -> list[tuple[str, list[float] | None]]:
-    from catpose.data import pose_table  # imports jax, which takes a while
-
-    found = []
-    for row in pose_table.read(path):
-        if "file" not in row.values:
-            columns = ", ".join(("file", *pose_table.BOX))
-            raise InputError(f"{row.where}: no file; it needs the columns {columns}")
-        given = any(name in row.values for name in pose_table.BOX)
-        box = pose_table.box(row) if given else None
-        found.append((str(path.parent / row.values["file"]), box))
-    return found
+    return [pose_table.Row(file, {"file": file, **box}) for file in files]
 
 
 def _outputs(files: list[str]) -> list[pathlib.Path | None]:
@@ -128,16 +127,15 @@ def _outputs(files: list[str]) -> list[pathlib.Path | None]:
     return list(paths)
 
 
-def _box(texts: list[str] | None) -> list[float] | None:
+def _box(texts: list[str] | None) -> dict[str, float]:
+    """The box of --box by the columns of a table; empty without one."""
     if texts is None:
-        return None
+        return {}
     try:
-        box = [float(text) for text in texts]
-    except ValueError:
-        box = []
-    if len(box) != 4:
-        raise InputError(f"--box is x0,y0,x1,y1 in pixels, not '{','.join(texts)}'")
-    return box
+        x0, y0, x1, y1 = map(float, texts)
+    except ValueError as error:
+        raise InputError(f"--box is x0,y0,x1,y1 in pixels, not '{','.join(texts)}'") from error
+    return {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
 
 
 def _drawing() -> tuple[str, Any]:

@@ -444,6 +444,31 @@ def test_one_bad_photo_does_not_end_the_list_and_names_may_repeat(runs, photo, t
     assert names == ["photo-2.png", "photo.png"]
 
 
+def test_one_bad_box_does_not_end_the_list_and_its_line_is_named(runs, photo, tmp_path):
+    photo.save(tmp_path / "a.png")
+    table = tmp_path / "boxes.csv"
+    table.write_text(
+        "file,x0,y0,x1,y1\na.png,10,10,10,40\na.png,10,10,30,40\na.png,500,500,600,600\n"
+        "a.png,1,2,x,4\nmissing.png,,,,\na.png,,,,\n"
+    )
+    done = command(f"--workdir={runs['weighted'][0]}", f"--boxes={table}")
+    assert done.returncode == 1
+    assert [json.loads(line)["box"] for line in done.stdout.splitlines()] == [
+        [10, 10, 30, 40],
+        None,
+    ]
+    *lines, last = done.stderr.splitlines()
+    beginnings = (
+        "line 2: the box 10,10,10,40 has no area",
+        "line 4: the box 500,500,600,600 lies outside the image",
+        "line 5: x1 is 'x', not a finite number",
+        f"line 6: no image {tmp_path / 'missing.png'}",
+    )
+    for line, beginning in zip(lines, beginnings, strict=True):
+        assert line.startswith(f"error: {table}, {beginning}")
+    assert last == "error: 4 of 6 photos have no prediction"
+
+
 def test_the_commands_errors_are_one_line(runs, photo, tmp_path):
     path = tmp_path / "photo.png"
     photo.save(path)

@@ -57,7 +57,9 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
         files.append(file)
         category.append(names.index(values["category"]))
         split.append(SPLITS[values["split"]])
-    boxes = np.array([pose_table.box(row) for row in rows], np.float64).reshape(-1, 4)
+    whole_image = [np.nan] * 4
+    boxes = [pose_table.box(row) or whole_image for row in rows]
+    boxes = np.array(boxes, np.float64).reshape(-1, 4)
     return Examples(
         read_fn=lambda i: files[i].read_bytes(),
         digest=disk_cache.digest([disk_cache.digest(file.read_bytes()) for file in files], boxes),

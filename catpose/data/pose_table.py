@@ -278,14 +278,14 @@ def nearest_rotations(rotation: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return rotation
 
 
-def box(row: Row) -> list[float]:
-    """The box of a row; four times NaN where it has none.
+def box(row: Row) -> list[float] | None:
+    """The box of a row; None where it has none.
 
     Raises:
       InputError: a number is missing or invalid, or the box is smaller than a pixel.
     """
     if not any(name in row.values for name in BOX):
-        return [math.nan] * 4
+        return None
     x0, y0, x1, y1 = (number(row, name) for name in BOX)
     if not (x1 - x0 >= 1 and y1 - y0 >= 1):
         raise InputError(
