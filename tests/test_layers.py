@@ -172,14 +172,6 @@ def run_python(code):
     return result.stdout.split()
 
 
-def test_worker_processes_import_no_jax():
-    code = (
-        "import sys, catpose, catpose.errors, catpose.synthetic.numpy_scene, catpose.data.shapes;"
-        "print('jax' in sys.modules)"
-    )
-    assert run_python(code) == ["False"]
-
-
 def test_nothing_asks_for_tensorflow():
     code = """
 import importlib.abc, pkgutil, sys

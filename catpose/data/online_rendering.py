@@ -17,21 +17,19 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 from PIL import Image
 
-from catpose.data import disk_cache, examples, images, shapes
+from catpose.data import disk_cache, examples, images, shapes_dataset
 from catpose.data.categories import SYNSETS
 from catpose.errors import InputError
 from catpose.synthetic import (
-    backgrounds,
     domain_randomization,
     mesh_batch,
     mesh_files,
-    numpy_rasterizer,
+    scene,
 )
 from catpose.synthetic.objects import catalogue as families
 
 NAME = "drawn"  # of the split, and of the source in a phase
 _SIZES = (512, 1024)  # triangles of a shelf's models at most; those of the last are as they come
-_ROOM = 1.25  # side of a background over that of a picture: it is cut out anywhere
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -75,7 +73,7 @@ class Engine(NamedTuple):
 
 def builtin_models(
     categories: Sequence[str], *, per_category: int, seed: int
-) -> list[dict[str, numpy_rasterizer.Mesh]]:
+) -> list[dict[str, scene.Mesh]]:
     """Objects of the catalogue, none of which any split of the dataset `shapes` has.
 
     Raises:
@@ -90,7 +88,9 @@ def builtin_models(
             )
     return [
         {
-            f"seed{seed}-{number}": families.make(shapes.stream(seed, NAME, name, number), name)
+            f"seed{seed}-{number}": families.make(
+                shapes_dataset.stream(seed, NAME, name, number), name
+            )
             for number in range(per_category)
         }
         for name in categories
@@ -105,7 +105,7 @@ def own_models(
     max_triangles: int,
     up: str = "",
     front: str = "",
-) -> list[dict[str, numpy_rasterizer.Mesh]]:
+) -> list[dict[str, scene.Mesh]]:
     """The models of a folder, see `catpose.synthetic.mesh_files.find`; the first of each category.
 
     Args:
@@ -142,15 +142,6 @@ def own_models(
     return result
 
 
-def procedural_backgrounds(count: int, size: int, *, seed: int) -> UInt8[np.ndarray, "N P P 3"]:
-    """Random colour fields with clutter, see `catpose.synthetic.backgrounds`."""
-    generator = np.random.default_rng([seed, count, size])
-    table = np.empty((count, size, size, 3), np.uint8)
-    for i in range(count):
-        table[i] = np.rint(255 * backgrounds.background(generator, size))
-    return table
-
-
 def photo_backgrounds(
     folder: str | pathlib.Path, count: int, size: int, *, seed: int
 ) -> UInt8[np.ndarray, "N P P 3"]:
@@ -182,7 +173,7 @@ def photo_backgrounds(
 
 
 def build(
-    models_by_name: Sequence[Mapping[str, numpy_rasterizer.Mesh]],
+    models_by_name: Sequence[Mapping[str, scene.Mesh]],
     table: UInt8[np.ndarray, "N P P 3"],
     seen: domain_randomization.Views,
     *,
@@ -193,14 +184,14 @@ def build(
 
     Args:
       models_by_name: of each category, at least one.
-      table: backgrounds, larger than the pictures by a quarter, see `background_size`.
+      table: backgrounds, see `domain_randomization.background_size`.
       seen: where objects of each category are seen from.
       look: how pictures differ.
       supersampling: samples per pixel and axis.
     """
     meshes = [list(some.values()) for some in models_by_name]
 
-    def size(category: Sequence[numpy_rasterizer.Mesh]) -> int:
+    def size(category: Sequence[scene.Mesh]) -> int:
         most = mesh_batch.pad(category, multiple=1).triangles.shape[1]
         return int(np.searchsorted(_SIZES, most))
 
@@ -213,27 +204,13 @@ def build(
         counts = [len(meshes[k]) for k in here]
         for k, stop in zip(here, np.cumsum(counts), strict=True):
             row[k] = np.arange(stop - len(meshes[k]), stop)
-        shelves.append(_closed(mesh_batch.pad([mesh for k in here for mesh in meshes[k]])))
+        shelves.append(mesh_batch.pad([mesh for k in here for mesh in meshes[k]]))
     assets = Assets(tuple(shelves), np.concatenate(row).astype(np.int32), table, seen)
     category = np.repeat(np.arange(len(meshes)), [len(some) for some in meshes]).astype(np.int32)
     arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
     key = disk_cache.digest(*arrays, category, dataclasses.astuple(look), supersampling)
     names = np.array([name for some in models_by_name for name in some])
     return Engine(assets, category, names, shelf, look, supersampling, key)
-
-
-def background_size(size: int) -> int:
-    """Side of the backgrounds for pictures of side `size`."""
-    return round(_ROOM * size)
-
-
-def _closed(meshes: mesh_batch.Padded) -> mesh_batch.Padded:
-    """Padding vertices become copies of the mesh's first: the box around all is the mesh's own."""
-    real = np.zeros(meshes.vertices.shape[:2], bool)
-    for i, count in enumerate(meshes.count):
-        real[i, meshes.triangles[i, :count]] = True
-    some = meshes.vertices[np.arange(len(real)), meshes.triangles[:, 0, 0]][:, None]
-    return meshes._replace(vertices=np.where(real[..., None], meshes.vertices, some))
 
 
 def split(made: Engine) -> examples.Examples:

@@ -11,7 +11,7 @@ from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.render_for_cnn import read as rendered
 from catpose.errors import InputError
 from catpose.experiment import config as config_lib
-from catpose.synthetic import domain_randomization, view_density
+from catpose.synthetic import backgrounds, domain_randomization, view_density
 
 
 def _read_shapes(data: config_lib.Data, show_progress: bool) -> examples.Dataset:
@@ -150,13 +150,15 @@ def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_
             up=made.up,
             front=made.front,
         )
-    size = online_rendering.background_size(resolution)
+    size = domain_randomization.background_size(resolution)
     if made.backgrounds:
         table = online_rendering.photo_backgrounds(
             made.backgrounds, made.num_backgrounds, size, seed=made.seed
         )
     else:
-        table = online_rendering.procedural_backgrounds(made.num_backgrounds, size, seed=made.seed)
+        count = made.num_backgrounds
+        generator = np.random.default_rng([made.seed, count, size])
+        table = backgrounds.table(generator, count, size)
     return online_rendering.build(
         meshes,
         table,

@@ -6,7 +6,7 @@ rings, bands). A third, "plain", is one colour, as behind renders of a model alo
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
 FAMILIES = ("seen", "unseen", "plain")
@@ -57,6 +57,16 @@ def background(
         noise = noise.repeat(repeat, axis=0).repeat(repeat, axis=1)[:size, :size]
         pixels = pixels + noise[..., None] * np.float32(generator.uniform(0.01, 0.04))
     return np.clip(pixels, 0, 1)
+
+
+def table(
+    generator: np.random.Generator, count: int, size: int, family: str = "seen"
+) -> UInt8[np.ndarray, "N P P 3"]:
+    """Draws several backgrounds, in [0, 255]; the arguments are those of `background`."""
+    result = np.empty((count, size, size, 3), np.uint8)
+    for i in range(count):
+        result[i] = np.rint(255 * background(generator, size, family))
+    return result
 
 
 def _seen(generator, draw, size, colour) -> None:

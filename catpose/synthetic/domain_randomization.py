@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from catpose import fields
-from catpose.synthetic import mesh_batch, numpy_rasterizer, renderer, textures, view_density
+from catpose.synthetic import mesh_batch, renderer, scene, textures, view_density
 
+_ROOM = 1.25  # side of a background over that of a picture: it is cut out anywhere
 _LIGHTS = 4  # a key light and three others, some of which may be off
 
 
@@ -132,6 +133,11 @@ class Drawn(NamedTuple):
     distance: Float[Array, "B"]
 
 
+def background_size(size: int) -> int:
+    """Side of the backgrounds for pictures of side `size`."""
+    return round(_ROOM * size)
+
+
 def _folded(keys: Array, number: int) -> Array:
     return jax.vmap(jax.random.fold_in, (0, None))(keys, number)
 
@@ -179,7 +185,7 @@ def _framed(
     look: Look,
     size: int,
     context: float,
-) -> numpy_rasterizer.View:
+) -> scene.View:
     """The camera whose picture is a crop around the object."""
     # Elementwise: a matrix product would be rounded on accelerators.
     points = jnp.sum(seen.rotation[:, None] * vertices[:, :, None], axis=-1)
@@ -199,7 +205,7 @@ def _framed(
     whole = jnp.broadcast_to(extent.max(axis=1, keepdims=True), extent.shape)
     focal = size / jnp.where(squeezed[:, None], extent, whole)
     centre = size / 2 - focal * (low + high) / 2
-    return numpy_rasterizer.View(seen.rotation, seen.distance, focal, centre)
+    return scene.View(seen.rotation, seen.distance, focal, centre)
 
 
 def _sphere(numbers: _Numbers, count: int) -> Float[Array, "B count 3"]:
@@ -210,9 +216,7 @@ def _sphere(numbers: _Numbers, count: int) -> Float[Array, "B count 3"]:
     return jnp.stack([flat * jnp.cos(around), flat * jnp.sin(around), height], axis=-1)
 
 
-def _lights(
-    numbers: _Numbers, look: Look, rotation: Float[Array, "B 3 3"]
-) -> numpy_rasterizer.Light:
+def _lights(numbers: _Numbers, look: Look, rotation: Float[Array, "B 3 3"]) -> scene.Light:
     key = jnp.stack(
         [numbers.between(-1, 1), numbers.between(0.2, 1.2), numbers.between(0.2, 1)], axis=-1
     )
@@ -223,7 +227,7 @@ def _lights(
     weak = numbers.between(0, look.more_lights, _LIGHTS - 1) * on
     directions = jnp.concatenate([key[:, None], others], axis=1)
     intensities = jnp.concatenate([strong[:, None], weak], axis=1)
-    light = numpy_rasterizer.Light(directions, intensities, numbers.between(*look.ambient))
+    light = scene.Light(directions, intensities, numbers.between(*look.ambient))
     if look.sky:
         light = light._replace(gradient=rotation[:, :, 2] * numbers.between(0, look.sky)[:, None])
     if look.point_lights:
@@ -306,7 +310,7 @@ def draw(
 
     Args:
       keys: (B,) random keys, the only source of chance.
-      meshes: one per picture; vertices beyond a mesh's own must repeat one of its own.
+      meshes: one per picture, from `mesh_batch.pad`.
       category: of each mesh, for its views.
       seen: where from.
       table: backgrounds, uint8, of side P at least `size`.

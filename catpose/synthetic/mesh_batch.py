@@ -7,16 +7,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from catpose.errors import InputError
-from catpose.synthetic import numpy_rasterizer
+from catpose.synthetic import scene
 
-_Item = TypeVar("_Item", numpy_rasterizer.View, numpy_rasterizer.Light)
+_Item = TypeVar("_Item", scene.View, scene.Light)
 
 
 class Padded(NamedTuple):
     """Meshes of triangles, counter-clockwise from outside, filled up to a common size.
 
     Attributes:
-        vertices: positions in the object frame; zero beyond a mesh's own.
+        vertices: positions in the object frame; beyond a mesh's own, copies of one of them, so that
+            a box around all is the mesh's own.
         triangles: three vertex indices per triangle; zero beyond `count`.
         colours: colour of each triangle, in [0, 1]; or of each of its corners, (B, T, 3, 3), corner
             before channel, which the device's renderer blends between them.
@@ -29,7 +30,7 @@ class Padded(NamedTuple):
     count: Int[np.ndarray, "B"]
 
 
-def _triangles(mesh: numpy_rasterizer.Mesh) -> tuple[np.ndarray, np.ndarray]:
+def _triangles(mesh: scene.Mesh) -> tuple[np.ndarray, np.ndarray]:
     """Cuts faces into triangles, less those that repeat a vertex; also their colours."""
     triangles = mesh.faces[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
     a, b, c = triangles.T
@@ -37,12 +38,15 @@ def _triangles(mesh: numpy_rasterizer.Mesh) -> tuple[np.ndarray, np.ndarray]:
     return triangles[real], np.repeat(mesh.colours, 2, axis=0)[real]
 
 
-def pad(meshes: Sequence[numpy_rasterizer.Mesh], *, multiple: int = 256) -> Padded:
+def pad(
+    meshes: Sequence[scene.Mesh], *, multiple: int = 256, vertex_multiple: int | None = None
+) -> Padded:
     """Cuts the faces of meshes into triangles and fills all up to a common size.
 
     Args:
         meshes: at least one; the renderer is compiled once per size that comes out.
-        multiple: numbers of triangles and of vertices are rounded up to a multiple of it.
+        multiple: the number of triangles is rounded up to a multiple of it.
+        vertex_multiple: likewise the number of vertices; None: as that of triangles.
 
     Raises:
         InputError: if there is no mesh or `multiple` is not positive.
@@ -51,16 +55,19 @@ def pad(meshes: Sequence[numpy_rasterizer.Mesh], *, multiple: int = 256) -> Padd
         raise InputError("pad takes at least one mesh and a multiple of at least 1")
     cut = [_triangles(mesh) for mesh in meshes]
 
-    def size(longest: int) -> int:
+    def size(longest: int, multiple: int) -> int:
         return max(-(-longest // multiple), 1) * multiple
 
-    num_vertices = size(max(len(mesh.vertices) for mesh in meshes))
-    num_triangles = size(max(len(triangles) for triangles, _ in cut))
+    most = max(len(mesh.vertices) for mesh in meshes)
+    num_vertices = size(most, vertex_multiple or multiple)
+    num_triangles = size(max(len(triangles) for triangles, _ in cut), multiple)
     vertices = np.zeros((len(meshes), num_vertices, 3), np.float32)
     triangles = np.zeros((len(meshes), num_triangles, 3), np.int32)
     colours = np.zeros((len(meshes), num_triangles, 3), np.float32)
     for i, (mesh, (corners, shades)) in enumerate(zip(meshes, cut, strict=True)):
-        vertices[i, : len(mesh.vertices)] = mesh.vertices
+        vertices[i] = mesh.vertices[corners[0, 0]] if len(corners) else 0
+        used = np.unique(corners)
+        vertices[i, used] = mesh.vertices[used]
         triangles[i, : len(corners)] = corners
         colours[i, : len(corners)] = shades
     count = np.array([len(corners) for corners, _ in cut], np.int32)

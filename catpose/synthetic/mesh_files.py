@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from catpose.errors import InputError
-from catpose.synthetic import mesh_cleanup, numpy_rasterizer
+from catpose.synthetic import mesh_cleanup, scene
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
 GREY = 0.6  # of what has no colour of its own
@@ -73,7 +73,7 @@ def load(
     up: str = OBJECT_AXES[0],
     front: str = OBJECT_AXES[1],
     max_triangles: int = 5000,
-) -> numpy_rasterizer.Mesh:
+) -> scene.Mesh:
     """Reads a model.
 
     Colours are the file's own, one per face: of its faces, of its vertices (averaged), of its
@@ -110,7 +110,7 @@ def load(
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     vertices = (surface.vertices - (low + high) / 2) / np.linalg.norm((high - low) / 2)
-    return numpy_rasterizer.Mesh(
+    return scene.Mesh(
         (vertices @ rotation.T).astype(np.float32),
         surface.triangles[:, [0, 1, 2, 2]].astype(np.int32),
         np.clip(surface.colours, 0, 1).astype(np.float32),

@@ -1,7 +1,8 @@
-"""The rasteriser of `rasterizer` for a batch, in jax: the same pictures on CPU, GPU and TPU.
+"""The renderer: pictures of a batch of meshes, in jax, the same on CPU, GPU and TPU.
 
-Frames, units, sample positions and culling are those of `rasterizer`. A sample belongs to every
-triangle that it lies in or on the edge of, within `_TOLERANCE`; the nearest is seen, among equals
+Frames and units are those of `scene`; flat triangles are drawn with perspective and supersampling,
+and only those that face the eye. A sample belongs to every triangle that it lies in or on the edge
+of, within `_TOLERANCE`; the nearest is seen, among equals
 the last. Triangles are not projected but drawn in homogeneous coordinates, so they may reach past
 the eye: what is nearer than the near plane is cut off.
 
@@ -17,10 +18,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from catpose.errors import InputError
-from catpose.synthetic import mesh_batch, numpy_rasterizer, shading, textures, tiles
+from catpose.synthetic import mesh_batch, scene, shading, textures, tiles
 
 # How far outside an edge a sample still counts, in shares of the picture's side: above rounding, so
 # that there is no crack between neighbours (1/5000 of a sample at 448 samples).
@@ -74,8 +76,8 @@ def _corners(meshes: mesh_batch.Padded, rotation: Float[Array, "B 3 3"]) -> list
 
 def _set_up(
     meshes: mesh_batch.Padded,
-    view: numpy_rasterizer.View,
-    light: numpy_rasterizer.Light,
+    view: scene.View,
+    light: scene.Light,
     corner_normals: Array | None,
     near: Float[Array, "B 1"],
     focal: Float[Array, "B 2"],  # along x and along y
@@ -235,8 +237,8 @@ def _draw(
 )
 def render(
     meshes: mesh_batch.Padded,
-    view: numpy_rasterizer.View,
-    light: numpy_rasterizer.Light,
+    view: scene.View,
+    light: scene.Light,
     background: Float[Array, "B H W 3"],
     corner_normals: Float[Array, "B T 3 3"] | None = None,
     *,
@@ -309,3 +311,31 @@ def render(
     split = jax.tree.map(lambda a: a.reshape(batch // some, some, *a.shape[1:]), arguments)
     drawn = jax.lax.map(lambda some_of: draw(*some_of), split)
     return jax.tree.map(lambda a: a.reshape(batch, *a.shape[2:]), drawn)
+
+
+def render_one(
+    mesh: scene.Mesh,
+    view: scene.View,
+    light: scene.Light,
+    background: Float[np.ndarray, "S S 3"],
+    *,
+    supersampling: int = 2,
+) -> tuple[Float[np.ndarray, "S S 3"], Float[np.ndarray, "S S"]]:
+    """Draws one mesh over a background; image and mask as in `Picture`.
+
+    Sizes are rounded up, so that few programs are compiled for many meshes and pictures.
+
+    Args:
+        mesh: what to draw.
+        view: the camera; its pixels are those of the background.
+        light: in the camera frame.
+        background: colors in [0, 1].
+        supersampling: samples per pixel and axis.
+    """
+    size = len(background)
+    more = -size % 128
+    padded = mesh_batch.pad([mesh], multiple=1024, vertex_multiple=2048)
+    view, light = jax.tree.map(lambda leaf: np.asarray(leaf)[None], (view, light))
+    behind = np.pad(background, ((0, more), (0, more), (0, 0)))[None]
+    picture = render(padded, view, light, behind, supersampling=supersampling)
+    return tuple(np.array(leaf[0, :size, :size]) for leaf in (picture.image, picture.mask))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.synthetic import numpy_rasterizer
+from catpose.synthetic import scene
 
 
 def rotated(rotation: Float[Array, "B 3 3"], vector: Sequence[Array]) -> list[Array]:
@@ -30,7 +30,7 @@ def unit(vector: Sequence[Array]) -> list[Array]:
 
 
 def received(
-    light: numpy_rasterizer.Light, normals: Sequence[Array], points: Sequence[Array] | None
+    light: scene.Light, normals: Sequence[Array], points: Sequence[Array] | None
 ) -> Float[Array, "B P"]:
     """The light on surfaces.
 

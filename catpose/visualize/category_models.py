@@ -11,10 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from catpose.data.categories import SYNSETS
-from catpose.synthetic import mesh_files, numpy_rasterizer
+from catpose.synthetic import mesh_files, scene
 from catpose.synthetic.objects import catalogue
 
-Source = Callable[[str], numpy_rasterizer.Mesh | None]
+Source = Callable[[str], scene.Mesh | None]
 """From a category's name to its model; None where there is none."""
 
 # Seeds of `catalogue.make`, chosen by eye: the category's plain and typical kind in quiet colours;
@@ -37,7 +37,7 @@ _KINDS = {kind.rpartition("/")[2]: kind for kind in catalogue.SUBTYPES} | {"wago
 
 
 @functools.cache
-def built_in(category: str) -> numpy_rasterizer.Mesh | None:
+def built_in(category: str) -> scene.Mesh | None:
     """The model of a category of PASCAL3D+ or of a kind of car ("sedan"); None for other names."""
     kind = _KINDS.get(category, category)
     if kind not in (*catalogue.CATEGORIES, *catalogue.SUBTYPES):
@@ -66,7 +66,7 @@ def from_folder(
         first.setdefault(SYNSETS.get(model.category, model.category), model)
 
     @functools.cache
-    def source(category: str) -> numpy_rasterizer.Mesh | None:
+    def source(category: str) -> scene.Mesh | None:
         if category not in first:
             return built_in(category)
         model = first[category]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int, UInt8
 
-from catpose.synthetic import numpy_rasterizer
+from catpose.synthetic import scene
 from catpose.visualize import axes, overlay, style
 
 
@@ -21,7 +21,7 @@ def example_sheet(
     path: style.Path,
     num: int = 24,
     where: str = "",
-    meshes: Mapping[str, numpy_rasterizer.Mesh] | None = None,
+    meshes: Mapping[str, scene.Mesh] | None = None,
     tight: bool = True,
 ) -> None:
     """Show the images with the smallest and the largest pose error with both sets of axes.

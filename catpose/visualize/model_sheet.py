@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
-from catpose.synthetic import numpy_rasterizer, numpy_scene
+from catpose.synthetic import scene
 from catpose.visualize import axes
 
 
@@ -30,7 +30,7 @@ _BEHIND = 0.93
 _STRIP = 128  # pixels below each view for its axes and words
 
 
-def sheet(mesh: numpy_rasterizer.Mesh, *, size: int = 224) -> UInt8[np.ndarray, "height width 3"]:
+def sheet(mesh: scene.Mesh, *, size: int = 224) -> UInt8[np.ndarray, "height width 3"]:
     """Draws a model from the front, the left, the rear, and from above in front of its left side.
 
     All views are in one scale, with the object's origin in the middle. Below each one stand its
@@ -45,26 +45,22 @@ def sheet(mesh: numpy_rasterizer.Mesh, *, size: int = 224) -> UInt8[np.ndarray, 
         An RGB picture, (size + 128) x (4 size).
     """
     turns = [
-        numpy_scene.rotation_from_angles(np.radians(view.azimuth), np.radians(view.elevation), 0.0)
+        np.asarray(viewpoint.rotation_from_angles(*np.radians([view.azimuth, view.elevation, 0.0])))
         for view in VIEWS
     ]
     middle = np.full(2, size / 2)
     reach = max(
-        np.abs(
-            numpy_rasterizer.project(
-                mesh.vertices, numpy_rasterizer.View(r, _DISTANCE, 1.0, np.zeros(2))
-            )[0]
-        ).max()
+        np.abs(scene.project(mesh.vertices, scene.View(r, _DISTANCE, 1.0, np.zeros(2)))[0]).max()
         for r in turns
     )
     focal = float(0.47 * size / reach)
     key = np.array([-0.35, 0.7, 0.62])
-    light = numpy_rasterizer.Light(key[None] / np.linalg.norm(key), np.array([0.6]), 0.45)
+    light = scene.Light(key[None] / np.linalg.norm(key), np.array([0.6]), 0.45)
     behind = np.full((size, size, 3), _BEHIND, np.float32)
     cells = []
     for canonical, rotation in zip(VIEWS, turns, strict=True):
-        view = numpy_rasterizer.View(rotation, _DISTANCE, focal, middle)
-        image, _, _ = numpy_rasterizer.render(mesh, view, light, behind, supersampling=3)
+        view = scene.View(rotation, _DISTANCE, focal, middle)
+        image, _ = renderer.render_one(mesh, view, light, behind, supersampling=3)
         cells.append(_cell(image, canonical, rotation))
     return np.concatenate(cells, axis=1)
 

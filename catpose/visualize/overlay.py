@@ -12,7 +12,7 @@ from jaxtyping import ArrayLike, Float, Num, UInt8
 from PIL import Image, ImageFilter
 
 from catpose.errors import InputError
-from catpose.synthetic import numpy_rasterizer
+from catpose.synthetic import renderer, scene
 from catpose.visualize import axes
 
 LOOSE_FILL = 0.9  # of a picture without a box, as rendered examples are framed
@@ -20,7 +20,7 @@ _DISTANCE = 5.0
 _LARGEST = 1024  # side in pixels of what is rendered; more is enlarged
 _OPACITY = 0.5  # of the model; the outline is opaque
 _RIM, _CASING = (255, 220, 0), (0, 0, 0)
-_LIGHT = numpy_rasterizer.Light(
+_LIGHT = scene.Light(
     np.array([[-0.4, 0.6, 0.7]]) / np.linalg.norm([-0.4, 0.6, 0.7]), np.array([0.6]), 0.5
 )
 
@@ -28,7 +28,7 @@ _LIGHT = numpy_rasterizer.Light(
 def draw_model(
     image: UInt8[np.ndarray, "height width 3"],
     rotation: Float[ArrayLike, "3 3"],
-    mesh: numpy_rasterizer.Mesh,
+    mesh: scene.Mesh,
     box: Sequence[float | int] | Num[np.ndarray, "4"] | None = None,
 ) -> UInt8[np.ndarray, "out_height out_width 3"]:
     """Draw a model over a picture: translucent and shaded, with a crisp outline.
@@ -75,12 +75,12 @@ def draw_model(
 
 
 def placed(
-    mesh: numpy_rasterizer.Mesh,
+    mesh: scene.Mesh,
     rotation: Float[ArrayLike, "3 3"],
     box: Sequence[float | int] | Num[np.ndarray, "4"],
     *,
     stretch: bool = True,
-) -> tuple[numpy_rasterizer.Mesh, numpy_rasterizer.View]:
+) -> tuple[scene.Mesh, scene.View]:
     """Turn a mesh and find the camera whose picture of it fills a box.
 
     A box has the proportions of the object in the photo, not of the model, and a crop was squeezed
@@ -97,8 +97,8 @@ def placed(
       The mesh in camera coordinates, stretched along y, and the view to render it with.
     """
     turned = np.asarray(mesh.vertices, np.float64) @ np.asarray(rotation, np.float64).T
-    view = numpy_rasterizer.View(np.eye(3), _DISTANCE, 1.0, np.zeros(2))
-    points = numpy_rasterizer.project(turned, view)[0]
+    view = scene.View(np.eye(3), _DISTANCE, 1.0, np.zeros(2))
+    points = scene.project(turned, view)[0]
     low, high = points.min(axis=0), points.max(axis=0)
     start, stop = np.asarray(box, np.float64).reshape(2, 2)
     focal = (stop - start) / (high - low)
@@ -127,8 +127,8 @@ def _drawing(mesh, rotation, box, stretch, side, pen):
     mesh, view = placed(mesh, rotation, box, stretch=stretch)
     nothing = np.zeros((side, side, 3), np.float32)
     samples = 3 if side <= 500 else 2
-    colours, mask, _ = numpy_rasterizer.render(mesh, view, _LIGHT, nothing, supersampling=samples)
-    colours /= np.maximum(mask, 1e-6)[..., None]
+    colors, mask = renderer.render_one(mesh, view, _LIGHT, nothing, supersampling=samples)
+    colors /= np.maximum(mask, 1e-6)[..., None]
     shape = Image.fromarray(np.round(255 * mask).astype(np.uint8))
     wide = 2 * max(1, round(pen / 2)) + 1
     rim = shape.filter(ImageFilter.MaxFilter(wide))
@@ -136,7 +136,7 @@ def _drawing(mesh, rotation, box, stretch, side, pen):
     drawn = Image.new("RGBA", (side, side), (*_CASING, 0))
     drawn.putalpha(casing)
     drawn.paste((*_RIM, 255), mask=rim)
-    fill = Image.fromarray(np.round(255 * np.clip(colours, 0, 1)).astype(np.uint8)).convert("RGBA")
+    fill = Image.fromarray(np.round(255 * np.clip(colors, 0, 1)).astype(np.uint8)).convert("RGBA")
     fill.putalpha(round(255 * _OPACITY))
     drawn.paste(fill, mask=shape)
     return drawn

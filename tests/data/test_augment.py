@@ -8,8 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from catpose.data import augment, warp
 from catpose.data.input_spec import InputSpec
-from catpose.synthetic import numpy_rasterizer
 from catpose.synthetic.objects import catalogue
+from tests.support import numpy_rasterizer
 
 SIDE = 48
 MIRROR = np.diag([-1.0, 1, 1])

@@ -11,21 +11,15 @@ import pytest
 from PIL import Image
 
 from catpose import fields
-from catpose.data import examples, manifest, online_rendering, shapes
+from catpose.data import examples, manifest, online_rendering, shapes_dataset
 from catpose.data.render_for_cnn import read as rendered
 from catpose.data.render_for_cnn import write as render_files
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
-from catpose.synthetic import (
-    domain_randomization,
-    mesh_batch,
-    numpy_rasterizer,
-    numpy_scene,
-    view_density,
-)
+from catpose.synthetic import backgrounds, domain_randomization, mesh_batch, view_density
 from catpose.synthetic.objects.catalogue import make
 from catpose.train import phase_run, run_setup
-from tests.support import tiny
+from tests.support import numpy_rasterizer, numpy_scene, tiny
 
 SIZE = 32
 COLOURS = np.array([[0.9, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.9], [0.8, 0.8, 0.1]])
@@ -73,9 +67,8 @@ def seen(count=4, **ranges):
 
 
 def background(count=8):
-    return online_rendering.procedural_backgrounds(
-        count, online_rendering.background_size(SIZE), seed=0
-    )
+    size = domain_randomization.background_size(SIZE)
+    return backgrounds.table(np.random.default_rng([0, count, size]), count, size)
 
 
 @pytest.fixture(scope="module")
@@ -153,9 +146,7 @@ def test_a_picture_depends_on_its_own_key_alone(draw):
 def drawn_with(look, context=1.0, seen_from=None):
     """Eight pictures of one box, drawn without compiling a batch of shelves."""
     meshes = mesh_batch.pad([box(COLOURS[0])] * 8)
-    own = np.arange(meshes.vertices.shape[1])[None, :, None] < 8
-    vertices = np.where(own, meshes.vertices, meshes.vertices[:, :1])
-    meshes = jax.tree.map(jnp.asarray, meshes._replace(vertices=vertices))
+    meshes = jax.tree.map(jnp.asarray, meshes)
     return jax.device_get(
         domain_randomization.draw(
             jax.random.split(jax.random.key(5), 8),
@@ -205,9 +196,9 @@ def test_views_follow_annotations_but_for_their_share():
 def test_the_objects_are_those_of_no_split():
     (ours,) = online_rendering.builtin_models(["car"], per_category=3, seed=4)
     meshes = list(ours.values())
-    for name in shapes.SPLITS:
+    for name in shapes_dataset.SPLITS:
         for number in range(3):
-            other = make(shapes.stream(4, name, "car", number), "car")
+            other = make(shapes_dataset.stream(4, name, "car", number), "car")
             for mesh in meshes:
                 assert mesh.vertices.shape != other.vertices.shape or (
                     np.abs(mesh.vertices - other.vertices).max() > 1e-3

@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 from catpose.data import augment, pose_jitter, warp
 from catpose.data.pascal3d import cad_points
 from catpose.geometry import camera
-from catpose.synthetic import numpy_rasterizer, numpy_scene
 from catpose.synthetic.objects import catalogue
+from tests.support import numpy_rasterizer, numpy_scene
 
 # One program each, as in a training step.
 turn = jax.jit(pose_jitter.turn)

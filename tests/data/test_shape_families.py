@@ -9,9 +9,9 @@ import itertools
 import numpy as np
 import pytest
 
-from catpose.data import shapes as data_shapes
-from catpose.synthetic import numpy_rasterizer, numpy_scene
+from catpose.data import shapes_dataset
 from catpose.synthetic.objects import catalogue
+from tests.support import numpy_rasterizer, numpy_scene
 
 LEAST = 6  # independent parameters of shape
 AMBIENT = numpy_rasterizer.Light(np.array([[0.0, 0.0, 1.0]]), np.array([0.0]), 1.0)
@@ -96,13 +96,12 @@ def made_by(monkeypatch, split, seed, num=2):
 
     with monkeypatch.context() as patch:
         patch.setattr(catalogue, "make", remember)
-        data_shapes.generate(
+        shapes_dataset.generate(
             num_images=len(catalogue.CATEGORIES) * num,
             split=split,
             seed=seed,
             resolution=4,
             views_per_object=1,
-            num_workers=0,
         )
     assert len(set(seen)) == len(seen) == len(catalogue.CATEGORIES) * num
     return set(seen)
@@ -111,7 +110,7 @@ def made_by(monkeypatch, split, seed, num=2):
 def test_no_two_splits_and_no_two_seeds_share_an_object(monkeypatch):
     made = {
         (split, seed): made_by(monkeypatch, split, seed)
-        for split in data_shapes.SPLITS
+        for split in shapes_dataset.SPLITS
         for seed in (0, 1)
     }
     for one, other in itertools.combinations(made, 2):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from catpose.data import shapes, shapes_dataset
+from catpose.data import shapes_dataset
 from catpose.errors import InputError
 from catpose.synthetic.objects.catalogue import CATEGORIES
 
@@ -12,15 +12,15 @@ SMALL = {"seed": 0, "resolution": 10, "show_progress": False}
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What was asked of the engine, in this process, so that nothing is spawned."""
+    """What was rendered."""
     asked = []
-    generate = shapes.generate
+    generate = shapes_dataset.generate
 
     def recorded(**options):
         asked.append(options)
-        return generate(**options, num_workers=0)
+        return generate(**options)
 
-    monkeypatch.setattr(shapes_dataset.shapes, "generate", recorded)
+    monkeypatch.setattr(shapes_dataset, "generate", recorded)
     return asked
 
 
@@ -30,7 +30,7 @@ def test_splits_are_those_of_the_engine(tmp_path, drawn):
     assert data.categories == CATEGORIES
     assert data.splits.keys() == {"train", "validation", "test"}
     for name, split in data.splits.items():
-        expected = shapes.generate(num_images=numbers[name], split=name, **SMALL)
+        expected = shapes_dataset.generate(num_images=numbers[name], split=name, **SMALL)
         for field in ("image", "category", "rotation"):
             np.testing.assert_array_equal(getattr(split, field), expected[field])
         assert split.margin == 0
@@ -64,16 +64,19 @@ def test_a_data_set_is_drawn_once(tmp_path, drawn, monkeypatch):
     assert len(keys) == 4
 
 
-def test_the_code_that_draws_is_part_of_the_key(tmp_path, monkeypatch):
+def test_the_code_that_renders_is_part_of_the_digest(tmp_path, monkeypatch):
     before = shapes_dataset._source_digest()
     assert before == shapes_dataset._source_digest()
-    for name in ("render/car.py", "render/deep/wheel.py", "data/shapes.py"):
+    names = ("synthetic/car.py", "synthetic/deep/wheel.py", "data/shapes_dataset.py")
+    for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("a = 1")
-    monkeypatch.setattr(shapes_dataset.shapes, "__file__", str(tmp_path / "data" / "shapes.py"))
+    synthetic = str(tmp_path / "synthetic" / "backgrounds.py")
+    monkeypatch.setattr(shapes_dataset.backgrounds, "__file__", synthetic)
+    monkeypatch.setattr(shapes_dataset, "__file__", str(tmp_path / names[-1]))
     digests = {before, shapes_dataset._source_digest()}
-    for name in ("render/car.py", "render/deep/wheel.py", "data/shapes.py"):
+    for name in names:
         (tmp_path / name).write_text("a = 2")
         digests.add(shapes_dataset._source_digest())
     assert len(digests) == 5

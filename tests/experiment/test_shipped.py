@@ -10,10 +10,9 @@ import catpose
 from catpose.configs import quickstart
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, initial_weights, workdir
-from catpose.synthetic import numpy_scene
 from catpose.synthetic.objects import catalogue
 from catpose.train import loop, run_setup
-from tests.support import tiny
+from tests.support import numpy_scene, tiny
 
 LIMIT = 5_000_000  # bytes
 

@@ -9,7 +9,7 @@ from scipy import optimize
 from scipy.spatial.transform import Rotation
 
 from catpose.geometry import camera
-from catpose.synthetic import numpy_rasterizer
+from tests.support import numpy_rasterizer
 
 
 def pinhole(distance, focal, center):

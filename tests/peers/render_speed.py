@@ -24,7 +24,8 @@ import numpy as np
 import vtk
 from vtk.util import numpy_support
 
-from catpose.synthetic import mesh_batch, numpy_rasterizer, numpy_scene, renderer
+from catpose.synthetic import mesh_batch, renderer
+from tests.support import numpy_rasterizer, numpy_scene
 
 BACKGROUND = (0.0, 0.0, 1.0)  # no mesh is as blue
 LIGHT = numpy_rasterizer.Light(

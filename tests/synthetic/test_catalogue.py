@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from catpose.synthetic import numpy_rasterizer, numpy_scene
 from catpose.synthetic.objects import catalogue, colors
+from tests.support import numpy_rasterizer, numpy_scene
 
 SEEDS = range(12)
 AMBIENT = numpy_rasterizer.Light(np.array([[0.0, 0.0, 1.0]]), np.array([0.0]), 1.0)

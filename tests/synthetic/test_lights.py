@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import test_renderer as pictures
 
-from catpose.synthetic import numpy_scene, textures
+from catpose.synthetic import textures
+from tests.support import numpy_scene
 
 TILTED = numpy_scene.rotation_from_angles(np.deg2rad(20.0), np.deg2rad(50.0), np.deg2rad(35.0))
 

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from catpose.errors import InputError
-from catpose.synthetic import mesh_cleanup, mesh_files, numpy_rasterizer, numpy_scene
+from catpose.synthetic import mesh_cleanup, mesh_files
 from catpose.visualize import model_sheet
+from tests.support import numpy_rasterizer, numpy_scene
 
 pytest.importorskip("trimesh", reason="needs the extra: pip install 'catpose[cad]'")
 pytest.importorskip("fast_simplification", reason="needs the extra: pip install 'catpose[cad]'")

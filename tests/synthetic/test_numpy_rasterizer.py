@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from catpose.synthetic import numpy_rasterizer
+from tests.support import numpy_rasterizer
 
 FLAT = numpy_rasterizer.Light(np.array([[0.0, 0.0, 1.0]]), np.array([0.0]), 1.0)
 BLACK = np.zeros((64, 64, 3), np.float32)

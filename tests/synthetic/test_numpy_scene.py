@@ -1,15 +1,13 @@
 """Views, backgrounds and pictures."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from catpose.geometry import viewpoint
-from catpose.synthetic import backgrounds, numpy_rasterizer, numpy_scene
+from catpose.synthetic import backgrounds
 from catpose.synthetic.objects import catalogue
+from tests.support import numpy_rasterizer, numpy_scene
 
 
 def test_rotation_is_that_of_scipy_and_of_the_library():
@@ -146,13 +144,3 @@ def test_the_families_of_backgrounds_have_no_clutter_in_common():
 def test_an_unknown_family_of_backgrounds_is_refused():
     with pytest.raises(ValueError, match="'other'"):
         backgrounds.background(np.random.default_rng(0), 32, "other")
-
-
-def test_rendering_does_not_import_jax():
-    code = (
-        "import sys, catpose.data.shapes, catpose.synthetic.objects.catalogue;"
-        "import catpose.synthetic.numpy_scene;"
-        "print(sorted({'jax', 'jaxlib', 'flax'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -13,8 +13,9 @@ import pytest
 from scipy import ndimage
 
 from catpose.geometry import camera
-from catpose.synthetic import mesh_batch, mesh_files, numpy_rasterizer, numpy_scene, renderer
+from catpose.synthetic import mesh_batch, mesh_files, renderer
 from catpose.synthetic.objects import catalogue
+from tests.support import numpy_rasterizer, numpy_scene
 
 SIZE = 224
 AMBIENT = numpy_rasterizer.Light(np.eye(3)[2:], np.zeros(1), 1.0)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from catpose import errors
-from catpose.synthetic import mesh_batch, numpy_rasterizer, numpy_scene, renderer
+from catpose.synthetic import mesh_batch, renderer
 from catpose.synthetic.objects import catalogue
+from tests.support import numpy_rasterizer, numpy_scene
 
 SIZE = 32
 FLAT = numpy_rasterizer.Light(np.eye(3)[1:], np.zeros(2), 1.0)

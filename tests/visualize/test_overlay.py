@@ -9,9 +9,9 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from catpose.errors import InputError
-from catpose.synthetic import numpy_rasterizer, numpy_scene
 from catpose.synthetic.objects import catalogue
 from catpose.visualize import axes, category_models, example_sheet, overlay
+from tests.support import numpy_rasterizer, numpy_scene
 
 LIGHT = numpy_rasterizer.Light(np.array([[0.0, 0.0, 1.0]]), np.array([0.6]), 0.4)
 POSES = {

@@ -8,7 +8,7 @@ import functools
 
 import numpy as np
 
-from catpose.synthetic import numpy_rasterizer
+from catpose.synthetic import scene
 from catpose.synthetic.objects import aeroplanes, boats, cycles, furniture, household, rail, road
 
 _FAMILIES = {
@@ -36,7 +36,7 @@ SUBTYPES: dict[str, functools.partial] = {
 """Kinds of objects that can be asked for by name."""
 
 
-def make(generator: np.random.Generator, category: int | str) -> numpy_rasterizer.Mesh:
+def make(generator: np.random.Generator, category: int | str) -> scene.Mesh:
     """Makes an object with random proportions and colours.
 
     Args:
@@ -55,7 +55,7 @@ def make(generator: np.random.Generator, category: int | str) -> numpy_rasterize
     vertices = mesh.vertices * generator.uniform(0.93, 1.07, 3).astype(np.float32)
     vertices /= np.linalg.norm((vertices.max(axis=0) - vertices.min(axis=0)) / 2)
     faded = mesh.colours * generator.uniform(0.95, 1.05, (len(mesh.colours), 1))
-    return numpy_rasterizer.Mesh(vertices, mesh.faces, np.clip(faded, 0, 1).astype(np.float32))
+    return scene.Mesh(vertices, mesh.faces, np.clip(faded, 0, 1).astype(np.float32))
 
 
 SYMMETRY = {"bottle": "z"}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
-from catpose.synthetic import numpy_rasterizer
+from catpose.synthetic import scene
 
 # Corners of a hexahedron: 0..3 the bottom, 4..7 the top, both counter-clockwise from above and
 # starting front right (-x, -y). Each face: lower left, lower right, upper right, upper left.
@@ -248,19 +248,17 @@ class Parts:
             self.add(quads, colours)
             self.add((quads * _MIRROR)[:, ::-1], colours)
 
-    def mesh(self) -> numpy_rasterizer.Mesh:
+    def mesh(self) -> scene.Mesh:
         """The mesh of all parts: its box centred on the origin and of half diagonal 1."""
         self._settle()
         return normalised(np.concatenate(self._quads), np.concatenate(self._colours))
 
 
-def normalised(
-    quads: Float[np.ndarray, "F 4 3"], colours: Float[np.ndarray, "F 3"]
-) -> numpy_rasterizer.Mesh:
+def normalised(quads: Float[np.ndarray, "F 4 3"], colours: Float[np.ndarray, "F 3"]) -> scene.Mesh:
     """Centres the bounding box on the origin, scales its half diagonal to 1, cuts bent faces."""
     low, high = quads.min(axis=(0, 1)), quads.max(axis=(0, 1))
     quads = (quads - (low + high) / 2) / np.linalg.norm((high - low) / 2)
     quads, colours = _planar(quads, colours)
     faces = np.arange(4 * len(quads), dtype=np.int32).reshape(-1, 4)
     vertices = quads.reshape(-1, 3).astype(np.float32)
-    return numpy_rasterizer.Mesh(vertices, faces, np.clip(colours, 0, 1).astype(np.float32))
+    return scene.Mesh(vertices, faces, np.clip(colours, 0, 1).astype(np.float32))

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from catpose.synthetic import backgrounds, numpy_rasterizer
+from catpose.synthetic import backgrounds
+from tests.support import numpy_rasterizer
 
 
 class Angles(NamedTuple):
