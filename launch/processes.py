@@ -1,4 +1,4 @@
-"""How a command becomes one of a job's processes: told by flags, or found out.
+"""How a command becomes one of a job's processes: given by flags, or detected.
 
 python -m launch.train --config=... --coordinator=HOST:PORT --processes=2 --process=0
 python -m launch.train --config=... --distributed
@@ -21,7 +21,9 @@ COORDINATOR = OPTIONS.string("coordinator", None, "host:port where the first pro
 PROCESSES = OPTIONS.integer("processes", None, "how many there are", lower_bound=1)
 PROCESS = OPTIONS.integer("process", None, "this one's number, from 0 on", lower_bound=0)
 DISTRIBUTED = OPTIONS.bool(
-    "distributed", None, "one of several processes, detected; without the flag, where it shows"
+    "distributed",
+    None,
+    "one of several processes, detected; without the flag, where a scheduler says it",
 )
 
 
@@ -44,28 +46,28 @@ def joined() -> Iterator[None]:
     except BaseException as error:
         import jax
 
-        text = _told(error, jax.errors.JaxRuntimeError)
+        text = _message(error, jax.errors.JaxRuntimeError)
         print(f"error: process {jax.process_index()}: {text}", file=sys.stderr, flush=True)
         # The usual end waits for the others, and they for this one.
         os._exit(1)
 
 
 def _start() -> bool:
-    told = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
-    if any(value is not None for value in told):
-        if None in told:
+    given = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
+    if any(value is not None for value in given):
+        if None in given:
             raise InputError("--coordinator, --processes and --process go together")
         if PROCESS.value >= PROCESSES.value:
             raise InputError(f"--process is below --processes, from 0 to {PROCESSES.value - 1}")
-    elif DISTRIBUTED.value is False or not (DISTRIBUTED.value or shows(os.environ)):
+    elif DISTRIBUTED.value is False or not (DISTRIBUTED.value or launched_by_scheduler(os.environ)):
         return False
     from catpose import devices
 
-    devices.start(*told)
+    devices.start(*given)
     return True
 
 
-def _told(error: BaseException, of_runtime: type[BaseException]) -> str:
+def _message(error: BaseException, of_runtime: type[BaseException]) -> str:
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, of_runtime):
@@ -76,8 +78,8 @@ def _told(error: BaseException, of_runtime: type[BaseException]) -> str:
     return "".join(traceback.format_exception(error)).rstrip()
 
 
-def shows(environment: Mapping[str, str]) -> bool:
-    """Whether the environment is that of one of several tasks.
+def launched_by_scheduler(environment: Mapping[str, str]) -> bool:
+    """Whether a scheduler started this process as one of several tasks.
 
     A TPU VM does not say it in its environment: there, `--distributed` does.
     """

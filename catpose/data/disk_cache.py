@@ -5,6 +5,7 @@ place and renamed when complete, so a killed writer never leaves half an entry.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -38,6 +39,37 @@ def write_whole(path: pathlib.Path, content: bytes) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def locked(
+    folder: pathlib.Path, taken: str, unwritable_fn: Callable[[OSError], str]
+) -> Iterator[None]:
+    """Holds a folder against other processes; the lock ends with the process.
+
+    Where the file system has no locks, nothing is held.
+
+    Args:
+      folder: made where it does not exist; its file `.lock` stays.
+      taken: the message where another process holds the folder.
+      unwritable_fn: the message where the folder cannot be written.
+
+    Raises:
+      InputError: one of these.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("w")
+    except OSError as error:
+        raise InputError(unwritable_fn(error)) from error
+    with file:  # closing gives the lock back, and so does the end of the process
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(taken) from None
+        except OSError:
+            pass  # a file system without locks
+        yield
 
 
 def digest(*parts: object) -> str:

@@ -1,7 +1,6 @@
 """The folder of a run: whose it is, whether it is finished, how long it took."""
 
 import contextlib
-import fcntl
 import io
 import json
 import pathlib
@@ -23,7 +22,6 @@ SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of network
 # Where results do not depend on a key, it may change between runs on one workdir.
 FREE = ("data.cache_dir", "max_skipped")
 KEYS = "pose_keys.npy"
-LOCK = ".lock"  # held by the process that trains
 
 
 @contextlib.contextmanager
@@ -44,22 +42,16 @@ def opened(
       InputError: the folder of another config's run that has begun to train (the first differing
         key is named), no way to write, or another process that is at it.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("w")
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    with lock:  # closing gives it back, and so does the end of the process, whatever ends it
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(
-                f"another process is at work on {folder}; wait for it, or give another --workdir"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
-        with _described(folder, config, free) as clock:
-            yield clock
+    taken = f"another process is at work on {folder}; wait for it, or give another --workdir"
+    with (
+        disk_cache.locked(folder, taken, lambda error: _unwritable(folder, error)),
+        _described(folder, config, free) as clock,
+    ):
+        yield clock
+
+
+def _unwritable(folder: pathlib.Path, error: OSError) -> str:
+    return f"cannot write to {folder}: {error.strerror or error}"
 
 
 @contextlib.contextmanager
@@ -81,7 +73,7 @@ def _described(
             }
             disk_cache.write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
         except OSError as error:
-            raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+            raise InputError(_unwritable(folder, error)) from error
     spent_path = folder / "seconds"
     earlier = 0.0
     with contextlib.suppress(OSError, ValueError):  # not there, or of no content

@@ -3,6 +3,10 @@
 import math
 from collections.abc import Sequence
 
+import tabulate
+
+tabulate.MIN_PADDING = 0  # columns are as wide as their cells
+
 
 def number(value: float | None, digits: int) -> str:
     """Return the value with so many digits after the point; a dash for None, NaN and infinities."""
@@ -32,30 +36,15 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], num_words: int)
     if not rows:
         return ""
     head, *rows = ([cell.replace("|", "\\|") for cell in row] for row in [head, *rows])
-    lines = [f"| {' | '.join(row)} |" for row in _padded(head, rows, num_words)]
-    rule = [
-        ":" + "-" * (width + 1) if i < num_words else "-" * (width + 1) + ":"
-        for i, width in enumerate(_widths(head, rows))
-    ]
-    return "\n".join([lines[0], f"|{'|'.join(rule)}|", *lines[1:]])
+    return _laid_out(head, rows, num_words, "pipe")
 
 
 def plain(head: Sequence[str], rows: Sequence[Sequence[str]], num_words: int) -> str:
     """Lay out a table for a terminal; the arguments are those of `markdown`."""
-    rule = ["-" * width for width in _widths(head, rows)]
-    return "\n".join("  ".join(row).rstrip() for row in _padded(head, [rule, *rows], num_words))
+    lines = _laid_out(head, rows, num_words, "simple").splitlines()
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _widths(head, rows):
-    return [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-
-
-def _padded(head, rows, num_words):
-    widths = _widths(head, rows)
-    return [
-        [
-            cell.ljust(width) if i < num_words else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        for row in [head, *rows]
-    ]
+def _laid_out(head, rows, num_words, style):
+    sides = ["left"] * num_words + ["right"] * (len(head) - num_words)
+    return tabulate.tabulate(rows, head, style, colalign=sides, disable_numparse=True)

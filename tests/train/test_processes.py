@@ -20,15 +20,17 @@ X64 = {"JAX_ENABLE_X64": 1}
 
 
 def test_tasks_are_detected():
-    assert not processes.shows({})
+    assert not processes.launched_by_scheduler({})
     slurm = {"SLURM_PROCID": "1", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_NTASKS": "2"}
-    assert processes.shows(slurm)
-    assert not processes.shows({**slurm, "SLURM_NTASKS": "1"})
-    assert not processes.shows({"SLURM_NTASKS": "2"})  # inside sbatch, but not started by srun
-    assert processes.shows({"OMPI_COMM_WORLD_SIZE": "4"})
-    assert not processes.shows({"OMPI_COMM_WORLD_SIZE": "1"})
-    assert processes.shows({"TPU_WORKER_HOSTNAMES": "a,b"})
-    assert not processes.shows({"TPU_WORKER_HOSTNAMES": "localhost"})
+    assert processes.launched_by_scheduler(slurm)
+    assert not processes.launched_by_scheduler({**slurm, "SLURM_NTASKS": "1"})
+    assert not processes.launched_by_scheduler(
+        {"SLURM_NTASKS": "2"}
+    )  # inside sbatch, but not started by srun
+    assert processes.launched_by_scheduler({"OMPI_COMM_WORLD_SIZE": "4"})
+    assert not processes.launched_by_scheduler({"OMPI_COMM_WORLD_SIZE": "1"})
+    assert processes.launched_by_scheduler({"TPU_WORKER_HOSTNAMES": "a,b"})
+    assert not processes.launched_by_scheduler({"TPU_WORKER_HOSTNAMES": "localhost"})
 
 
 def gradients(folder, count, devices):

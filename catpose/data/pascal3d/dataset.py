@@ -6,12 +6,13 @@ it has: "paper" (Mahendran et al. 2018), "easy", "all", and for PASCAL3D+ "image
 """
 
 import contextlib
+import functools
 import io
 import json
 import pathlib
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,9 @@ def build(
     root = releases.find(pathlib.Path(manual_dir), dataset)
     output_dir = pathlib.Path(output_dir).expanduser()
     folder = output_dir / dataset / variant / staging.VERSION
-    with _alone(folder.parent):
+    taken = f"another build is at work in {folder.parent}; wait for it"
+    no_room = functools.partial(staging.no_room, folder.parent)
+    with disk_cache.locked(folder.parent, taken, no_room):
         inputs = _inputs(root, dataset, variant)
         report = _finished(folder)
         if report is None:
@@ -142,24 +145,6 @@ def _inputs(root: pathlib.Path, dataset: str, variant: str) -> str:
     return disk_cache.digest(
         staging.VERSION, variant, listed.categories, listed.missing_lists, marks, models
     )
-
-
-@contextlib.contextmanager
-def _alone(folder: pathlib.Path) -> Iterator[None]:
-    """Holds `folder` against a second build; the hold ends with the process."""
-    import fcntl
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(staging.no_room(folder, error)) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"another build is at work in {folder}; wait for it") from error
-        yield
 
 
 def _finished(folder: pathlib.Path) -> dict[str, Any] | None:
