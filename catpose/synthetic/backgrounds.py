@@ -1,8 +1,8 @@
-"""Random backgrounds: soft colour fields, a horizon, scattered shapes, grain.
+"""Random backgrounds: soft color fields, a horizon, scattered shapes, grain.
 
 Two families, so that a test can show backgrounds of a kind that no training image has: they share
-the colour field but not the clutter ("seen": rectangles, ellipses, lines; "unseen": triangles,
-rings, bands). A third, "plain", is one colour, as behind renders of a model alone.
+the color field but not the clutter ("seen": rectangles, ellipses, lines; "unseen": triangles,
+rings, bands). A third, "plain", is one color, as behind renders of a model alone.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ def background(
         family: "seen", "unseen" or "plain".
 
     Returns:
-        Colours in [0, 1], float32.
+        Colors in [0, 1], float32.
 
     Raises:
         ValueError: if there is no such family.
@@ -31,8 +31,8 @@ def background(
     if family not in FAMILIES:
         raise ValueError(f"background family {family!r} is not one of {FAMILIES}")
     if family == "plain":
-        colour = np.clip(generator.uniform(0.1, 0.9) + generator.normal(0, 0.05, 3), 0, 1)
-        return np.full((size, size, 3), colour, np.float32)
+        color = np.clip(generator.uniform(0.1, 0.9) + generator.normal(0, 0.05, 3), 0, 1)
+        return np.full((size, size, 3), color, np.float32)
     cells = int(generator.integers(2, 6))
     field = generator.uniform(0.25, 0.9) + generator.normal(0, 0.1, 3)
     field = field + generator.normal(0, generator.uniform(0.03, 0.14), (cells, cells, 3))
@@ -45,11 +45,11 @@ def background(
     clutter = _seen if family == "seen" else _unseen
     base = field.mean(axis=(0, 1))
     for _ in range(int(generator.integers(0, 6))):
-        colour = np.clip(base + generator.normal(0, 0.22, 3), 0, 1)
-        clutter(generator, draw, size, tuple((colour * 255).astype(int).tolist()))
+        color = np.clip(base + generator.normal(0, 0.22, 3), 0, 1)
+        clutter(generator, draw, size, tuple((color * 255).astype(int).tolist()))
     pixels = np.asarray(image, np.float32) / 255
-    grey = pixels.mean(axis=-1, keepdims=True)
-    pixels = grey + (pixels - grey) * np.float32(generator.uniform(0.15, 0.65))
+    gray = pixels.mean(axis=-1, keepdims=True)
+    pixels = gray + (pixels - gray) * np.float32(generator.uniform(0.15, 0.65))
     if generator.random() < 0.6:
         grain = int(generator.choice([8, 16, 32, 64]))
         noise = generator.standard_normal((grain, grain), dtype=np.float32)
@@ -69,32 +69,30 @@ def table(
     return result
 
 
-def _seen(generator, draw, size, colour) -> None:
+def _seen(generator, draw, size, color) -> None:
     x, y = generator.uniform(-0.1, 1.0, 2) * size
     w, h = generator.uniform(0.05, 0.4, 2) * size
     kind = generator.integers(3)
     if kind == 0:
-        draw.rectangle([x, y, x + w, y + h], fill=colour)
+        draw.rectangle([x, y, x + w, y + h], fill=color)
     elif kind == 1:
-        draw.ellipse([x, y, x + w, y + h], fill=colour)
+        draw.ellipse([x, y, x + w, y + h], fill=color)
     else:
         u, v = generator.uniform(-0.1, 1.1, 2) * size
-        draw.line(
-            [x, y, u, v], fill=colour, width=max(1, int(generator.uniform(0.01, 0.07) * size))
-        )
+        draw.line([x, y, u, v], fill=color, width=max(1, int(generator.uniform(0.01, 0.07) * size)))
 
 
-def _unseen(generator, draw, size, colour) -> None:
+def _unseen(generator, draw, size, color) -> None:
     x, y = generator.uniform(0, 1, 2) * size
     reach = generator.uniform(0.1, 0.3) * size
     kind = generator.integers(3)
     if kind == 0:
         angle = generator.uniform(0, 2 * np.pi, 3)
         corners = np.stack([x + reach * np.cos(angle), y + reach * np.sin(angle)], axis=1)
-        draw.polygon([tuple(c) for c in corners.tolist()], fill=colour)
+        draw.polygon([tuple(c) for c in corners.tolist()], fill=color)
     elif kind == 1:
         width = max(1, int(generator.uniform(0.02, 0.06) * size))
-        draw.ellipse([x - reach, y - reach, x + reach, y + reach], outline=colour, width=width)
+        draw.ellipse([x - reach, y - reach, x + reach, y + reach], outline=color, width=width)
     else:
         h = generator.uniform(0.03, 0.12) * size
-        draw.rectangle([0, y, size, y + h], fill=colour)
+        draw.rectangle([0, y, size, y + h], fill=color)

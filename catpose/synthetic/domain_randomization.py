@@ -204,8 +204,8 @@ def _framed(
     squeezed = numbers.between(0, 1) < look.squeeze
     whole = jnp.broadcast_to(extent.max(axis=1, keepdims=True), extent.shape)
     focal = size / jnp.where(squeezed[:, None], extent, whole)
-    centre = size / 2 - focal * (low + high) / 2
-    return scene.View(seen.rotation, seen.distance, focal, centre)
+    center = size / 2 - focal * (low + high) / 2
+    return scene.View(seen.rotation, seen.distance, focal, center)
 
 
 def _sphere(numbers: _Numbers, count: int) -> Float[Array, "B count 3"]:
@@ -240,7 +240,7 @@ def _lights(numbers: _Numbers, look: Look, rotation: Float[Array, "B 3 3"]) -> s
 
 
 def _cut_out(table: Num[Array, "N P P 3"], numbers: _Numbers, size: int) -> Float[Array, "B S S 3"]:
-    """A random part of a random background, perhaps mirrored; colours in [0, 1]."""
+    """A random part of a random background, perhaps mirrored; colors in [0, 1]."""
     number, row, column, mirror = numbers.between(0, 1, 4).T
     room = table.shape[1] - size + 1
 
@@ -257,7 +257,7 @@ def _cut_out(table: Num[Array, "N P P 3"], numbers: _Numbers, size: int) -> Floa
 def _hidden(
     image: Float[Array, "B S S 3"], table: Array, numbers: _Numbers, look: Look
 ) -> Float[Array, "B S S 3"]:
-    """A box or an ellipse of another background, or of one colour, before the object."""
+    """A box or an ellipse of another background, or of one color, before the object."""
     size = image.shape[1]
     place = (jnp.arange(size, dtype=jnp.float32) + 0.5) / size
     middle, reach = numbers.between(0, 1, 2), numbers.between(0.1, look.occlusion_most, 2) / 2
@@ -266,9 +266,9 @@ def _hidden(
     round_ = numbers.between(0, 1) < 0.5
     inside = jnp.where(round_[:, None, None], x * x + y * y, jnp.maximum(jnp.abs(x), jnp.abs(y)))
     there = (numbers.between(0, 1) < look.occlusion)[:, None, None] & (inside < 1)
-    colour = numbers.between(0, 1, 3)[:, None, None]
+    color = numbers.between(0, 1, 3)[:, None, None]
     plain = (numbers.between(0, 1) < 0.5)[:, None, None, None]
-    cover = jnp.where(plain, colour, _cut_out(table, numbers, size))
+    cover = jnp.where(plain, color, _cut_out(table, numbers, size))
     return jnp.where(there[..., None], cover, image)
 
 
@@ -283,8 +283,8 @@ def _developed(
     contrast = field(numbers.between(1 - look.contrast, 1 + look.contrast))
     brightness = field(numbers.between(-look.brightness, look.brightness))
     saturation = field(numbers.between(1 - look.saturation, 1 + look.saturation))
-    grey = image.mean(axis=-1, keepdims=True)
-    image = grey + saturation * (image - grey)
+    gray = image.mean(axis=-1, keepdims=True)
+    image = gray + saturation * (image - gray)
     image = 0.5 + contrast * (image - 0.5) + brightness
     # Random bytes are a quarter of the work of normal numbers, and as good at this strength.
     shape = image.shape[1:]

@@ -1,15 +1,13 @@
 """Meshes of different sizes as one batch of arrays, on the host."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from catpose.errors import InputError
 from catpose.synthetic import scene
-
-_Item = TypeVar("_Item", scene.View, scene.Light)
 
 
 class Padded(NamedTuple):
@@ -19,23 +17,23 @@ class Padded(NamedTuple):
         vertices: positions in the object frame; beyond a mesh's own, copies of one of them, so that
             a box around all is the mesh's own.
         triangles: three vertex indices per triangle; zero beyond `count`.
-        colours: colour of each triangle, in [0, 1]; or of each of its corners, (B, T, 3, 3), corner
+        colors: color of each triangle, in [0, 1]; or of each of its corners, (B, T, 3, 3), corner
             before channel, which the device's renderer blends between them.
         count: how many triangles of each mesh are real; the others are never drawn.
     """
 
     vertices: Float[np.ndarray, "B V 3"]
     triangles: Int[np.ndarray, "B T 3"]
-    colours: Float[np.ndarray, "B T 3"] | Float[np.ndarray, "B T 3 3"]
+    colors: Float[np.ndarray, "B T 3"] | Float[np.ndarray, "B T 3 3"]
     count: Int[np.ndarray, "B"]
 
 
 def _triangles(mesh: scene.Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts faces into triangles, less those that repeat a vertex; also their colours."""
+    """Cuts faces into triangles, less those that repeat a vertex; also their colors."""
     triangles = mesh.faces[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3)
     a, b, c = triangles.T
     real = (a != b) & (b != c) & (c != a)
-    return triangles[real], np.repeat(mesh.colours, 2, axis=0)[real]
+    return triangles[real], np.repeat(mesh.colors, 2, axis=0)[real]
 
 
 def pad(
@@ -63,29 +61,15 @@ def pad(
     num_triangles = size(max(len(triangles) for triangles, _ in cut), multiple)
     vertices = np.zeros((len(meshes), num_vertices, 3), np.float32)
     triangles = np.zeros((len(meshes), num_triangles, 3), np.int32)
-    colours = np.zeros((len(meshes), num_triangles, 3), np.float32)
+    colors = np.zeros((len(meshes), num_triangles, 3), np.float32)
     for i, (mesh, (corners, shades)) in enumerate(zip(meshes, cut, strict=True)):
         vertices[i] = mesh.vertices[corners[0, 0]] if len(corners) else 0
         used = np.unique(corners)
         vertices[i, used] = mesh.vertices[used]
         triangles[i, : len(corners)] = corners
-        colours[i, : len(corners)] = shades
+        colors[i, : len(corners)] = shades
     count = np.array([len(corners) for corners, _ in cut], np.int32)
-    return Padded(vertices, triangles, colours, count)
-
-
-def stack(items: Sequence[_Item]) -> _Item:
-    """Views, or lights, of single pictures as one with a leading batch axis, float32.
-
-    Raises:
-        InputError: if there are none, or their shapes differ (another number of lights: give the
-            missing ones the intensity or power 0; no gradient where others have one: give it 0).
-    """
-    shapes = {tuple(np.shape(leaf) for leaf in item) for item in items}
-    if len(shapes) != 1:
-        raise InputError(f"stack takes items of one shape, not {sorted(shapes)}")
-    leaves = (None if leaf[0] is None else np.stack(leaf) for leaf in zip(*items, strict=True))
-    return type(items[0])(*(None if a is None else a.astype(np.float32) for a in leaves))
+    return Padded(vertices, triangles, colors, count)
 
 
 def corner_normals(meshes: Padded, *, crease_deg: float = 40.0) -> Float[np.ndarray, "B T 3 3"]:

@@ -12,23 +12,23 @@ from jaxtyping import Bool, Float, Int
 from catpose.errors import InputError
 
 _WELD = 1e-6  # vertices closer than this share of the box's diagonal are one
-_SAMPLES = 40_000  # points on a surface that hand their colour to its simplification
+_SAMPLES = 40_000  # points on a surface that hand their color to its simplification
 _FINEST = 256.0  # cells along the longest side of the first grid that closes seams
 _NORMAL_WEIGHT = 1e-3  # in diagonals: of two sides of one sheet, the one that faces alike is nearer
 
 
 class Surface(NamedTuple):
-    """Triangles with a colour each.
+    """Triangles with a color each.
 
     Attributes:
         vertices: positions, in any unit and frame.
         triangles: three vertex indices each, counter-clockwise from the side that is seen.
-        colours: of each triangle, in [0, 1].
+        colors: of each triangle, in [0, 1].
     """
 
     vertices: Float[np.ndarray, "V 3"]
     triangles: Int[np.ndarray, "T 3"]
-    colours: Float[np.ndarray, "T 3"]
+    colors: Float[np.ndarray, "T 3"]
 
 
 def welded(surface: Surface) -> Surface:
@@ -56,7 +56,7 @@ def welded(surface: Surface) -> Surface:
     _, first = np.unique(_keys(_rolled(triangles)), return_index=True)
     first.sort()
     used, triangles = np.unique(triangles[first], return_inverse=True)
-    return Surface(vertices[used], triangles.reshape(-1, 3), surface.colours[solid[first]])
+    return Surface(vertices[used], triangles.reshape(-1, 3), surface.colors[solid[first]])
 
 
 def seen_from_outside(surface: Surface) -> Surface:
@@ -64,12 +64,12 @@ def seen_from_outside(surface: Surface) -> Surface:
 
     A part is what hangs together by edges. It is closed if each edge has two triangles that run
     along it in opposite directions. A triangle whose other side is there already, perhaps in
-    another colour, gets no second one.
+    another color, gets no second one.
 
     Args:
         surface: welded.
     """
-    vertices, triangles, colours = surface
+    vertices, triangles, colors = surface
     part, closed = _parts(triangles)
     corners = vertices[triangles] - vertices.mean(axis=0)
     volume = np.bincount(part, np.linalg.det(corners))
@@ -81,12 +81,12 @@ def seen_from_outside(surface: Surface) -> Surface:
     return Surface(
         vertices,
         np.concatenate([triangles, back[doubled]]),
-        np.concatenate([colours, colours[doubled]]),
+        np.concatenate([colors, colors[doubled]]),
     )
 
 
 def simplified(surface: Surface, max_triangles: int) -> Surface:
-    """At most so many triangles, other sides included, with the colours of the nearest originals.
+    """At most so many triangles, other sides included, with the colors of the nearest originals.
 
     Args:
         surface: welded.
@@ -103,7 +103,7 @@ def simplified(surface: Surface, max_triangles: int) -> Surface:
         return whole
     _, first = np.unique(_keys(np.sort(surface.triangles, axis=1)), return_index=True)
     first.sort()
-    sheet = surface._replace(triangles=surface.triangles[first], colours=surface.colours[first])
+    sheet = surface._replace(triangles=surface.triangles[first], colors=surface.colors[first])
     small = _collapsed(sheet, max_triangles, np.inf) if _parts(sheet.triangles)[1].all() else None
     cells = _FINEST
     while small is None:
@@ -112,7 +112,7 @@ def simplified(surface: Surface, max_triangles: int) -> Surface:
         pulled = _clustered(sheet, cells, 2 * max_triangles)
         small = pulled and _collapsed(pulled, max_triangles, 2.0)
         cells *= 0.85
-    return small._replace(colours=_nearest_colours(whole, small))
+    return small._replace(colors=_nearest_colors(whole, small))
 
 
 def _collapsed(surface: Surface, max_triangles: int, most: float) -> Surface | None:
@@ -133,7 +133,7 @@ def _collapsed(surface: Surface, max_triangles: int, most: float) -> Surface | N
 
 
 def _decimated(surface: Surface, target: int) -> Surface | None:
-    """The surface with about `target` triangles or more, grey; None if nothing is left of it."""
+    """The surface with about `target` triangles or more, gray; None if nothing is left of it."""
     try:
         import trimesh
 
@@ -141,11 +141,11 @@ def _decimated(surface: Surface, target: int) -> Surface | None:
         mesh = mesh.simplify_quadric_decimation(face_count=target)
     except ImportError as error:
         raise InputError(f"simplifying needs {error.name}: pip install 'catpose[cad]'") from error
-    return _grey(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces))
+    return _gray(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces))
 
 
 def _clustered(surface: Surface, cells: float, at_most: int) -> Surface | None:
-    """Vertices pulled together in the cells of a grid, so many along the longest side; grey.
+    """Vertices pulled together in the cells of a grid, so many along the longest side; gray.
 
     None if more than `at_most` triangles are left, or none.
     """
@@ -159,18 +159,18 @@ def _clustered(surface: Surface, cells: float, at_most: int) -> Surface | None:
         return None
     middle = np.stack([np.bincount(cell, axis) for axis in surface.vertices.T], axis=1)
     triangles = cell[surface.triangles][distinct][np.sort(first)]
-    return _grey(middle / np.bincount(cell)[:, None], triangles)
+    return _gray(middle / np.bincount(cell)[:, None], triangles)
 
 
-def _grey(vertices: np.ndarray, triangles: np.ndarray) -> Surface | None:
+def _gray(vertices: np.ndarray, triangles: np.ndarray) -> Surface | None:
     try:
         return welded(Surface(vertices, triangles, np.full((len(triangles), 3), 0.5)))
     except InputError:
         return None
 
 
-def _nearest_colours(surface: Surface, small: Surface) -> Float[np.ndarray, "T 3"]:
-    """For each triangle of `small`, the mean colour of `surface` next to four of its points."""
+def _nearest_colors(surface: Surface, small: Surface) -> Float[np.ndarray, "T 3"]:
+    """For each triangle of `small`, the mean color of `surface` next to four of its points."""
     from scipy import spatial
 
     low, high = surface.vertices.min(axis=0), surface.vertices.max(axis=0)
@@ -194,12 +194,12 @@ def _nearest_colours(surface: Surface, small: Surface) -> Float[np.ndarray, "T 3
     corners = small.vertices[small.triangles]
     normals = _normals(small.vertices, small.triangles)
     directions = weight * normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    colours = np.zeros((len(corners), 3))
+    colors = np.zeros((len(corners), 3))
     for shares in ((1 / 3, 1 / 3, 1 / 3), (0.7, 0.15, 0.15), (0.15, 0.7, 0.15), (0.15, 0.15, 0.7)):
         points = np.einsum("i,tij->tj", np.array(shares), corners)
         _, nearest = tree.query(np.concatenate([points, directions], axis=1))
-        colours += surface.colours[index[nearest]] / 4
-    return colours
+        colors += surface.colors[index[nearest]] / 4
+    return colors
 
 
 def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from catpose.errors import InputError
 from catpose.synthetic import mesh_cleanup, scene
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
-GREY = 0.6  # of what has no colour of its own
+GREY = 0.6  # of what has no color of its own
 OBJECT_AXES = ("+z", "-y")  # up and front of catpose, of PASCAL3D+'s models too
 GLTF_AXES = ("+y", "+z")  # by its standard
 # ShapeNetCore's release 1 and its release 2, each with its name of the file below <synset>/<id>.
@@ -76,8 +76,8 @@ def load(
 ) -> scene.Mesh:
     """Reads a model.
 
-    Colours are the file's own, one per face: of its faces, of its vertices (averaged), of its
-    textures (averaged over the face) or materials; grey otherwise. Transparency is left out.
+    Colors are the file's own, one per face: of its faces, of its vertices (averaged), of its
+    textures (averaged over the face) or materials; gray otherwise. Transparency is left out.
     Closed parts are turned outwards; parts that are open or wound both ways get both sides of
     every face, since the renderer draws no face from behind.
 
@@ -89,7 +89,7 @@ def load(
 
     Returns:
         The mesh in the object frame, every face a triangle, float32; the box of the model as it
-        was in the file is centred on the origin and has half diagonal 1.
+        was in the file is centered on the origin and has half diagonal 1.
 
     Raises:
         InputError: if trimesh is not installed, the file is missing, of another kind, broken or
@@ -113,7 +113,7 @@ def load(
     return scene.Mesh(
         (vertices @ rotation.T).astype(np.float32),
         surface.triangles[:, [0, 1, 2, 2]].astype(np.int32),
-        np.clip(surface.colours, 0, 1).astype(np.float32),
+        np.clip(surface.colors, 0, 1).astype(np.float32),
     )
 
 
@@ -184,14 +184,14 @@ def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
     except ImportError as error:
         raise InputError("models need trimesh: pip install 'catpose[cad]'") from error
     try:
-        scene = trimesh.load(str(path), force="scene", process=False)
+        loaded = trimesh.load(str(path), force="scene", process=False)
     except Exception as error:  # a damaged file can make the parser raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"cannot read {path}: {reason}") from error
-    vertices, triangles, colours, start = [], [], [], 0
-    for node in scene.graph.nodes_geometry:
-        transform, name = scene.graph[node]
-        mesh = scene.geometry[name]
+    vertices, triangles, colors, start = [], [], [], 0
+    for node in loaded.graph.nodes_geometry:
+        transform, name = loaded.graph[node]
+        mesh = loaded.geometry[name]
         if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
             continue  # points and lines
         points = np.asarray(mesh.vertices, np.float64)
@@ -200,7 +200,7 @@ def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
             raise InputError(f"{path}: a face names a vertex that is not there")
         if not np.isfinite(points[faces]).all():
             raise InputError(f"{path}: a vertex is not three finite numbers")
-        colours.append(_colours(mesh.visual, faces))
+        colors.append(_colors(mesh.visual, faces))
         if np.linalg.det(transform[:3, :3]) < 0:
             faces = faces[:, ::-1]
         vertices.append(points @ transform[:3, :3].T + transform[:3, 3])
@@ -208,25 +208,25 @@ def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
         start += len(points)
     if not triangles:
         raise InputError(f"{path} has no faces")
-    return mesh_cleanup.Surface(*map(np.concatenate, (vertices, triangles, colours)))
+    return mesh_cleanup.Surface(*map(np.concatenate, (vertices, triangles, colors)))
 
 
-def _colours(visual, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
-    """Each face's colour, from what trimesh calls a visual."""
+def _colors(visual, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
+    """Each face's color, from what trimesh calls a visual."""
     if visual.kind in ("face", "vertex"):
         return np.asarray(visual.face_colors)[:, :3] / 255
     if visual.kind != "texture":
         return np.full((len(faces), 3), GREY)
-    return _material_colours(visual.material, visual.uv, faces)
+    return _material_colors(visual.material, visual.uv, faces)
 
 
-def _material_colours(material, uv, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
-    """A material's colour, or the mean of its texture over each face.
+def _material_colors(material, uv, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
+    """A material's color, or the mean of its texture over each face.
 
-    OBJ's diffuse colour beside a texture is left out, as viewers do: exporters write black there.
+    OBJ's diffuse color beside a texture is left out, as viewers do: exporters write black there.
     """
     texture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    colour = np.asarray(material.main_color, np.float64)[:3] / 255
+    color = np.asarray(material.main_color, np.float64)[:3] / 255
     try:
         if texture is not None:
             texture = texture.convert("RGB")
@@ -234,8 +234,8 @@ def _material_colours(material, uv, faces: np.ndarray) -> Float[np.ndarray, "T 3
     except OSError:  # a damaged picture counts as an absent one
         texture = None
     if texture is None:
-        return np.tile(colour, (len(faces), 1))
-    factor = colour if getattr(material, "baseColorFactor", None) is not None else 1.0
+        return np.tile(color, (len(faces), 1))
+    factor = color if getattr(material, "baseColorFactor", None) is not None else 1.0
     pixels = np.asarray(texture, np.float64) / 255
     if uv is None or len(uv) <= faces.max(initial=0) or not np.isfinite(uv).all():
         return np.tile(pixels.mean(axis=(0, 1)) * factor, (len(faces), 1))

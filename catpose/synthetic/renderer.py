@@ -25,7 +25,7 @@ from catpose.errors import InputError
 from catpose.synthetic import mesh_batch, scene, shading, textures, tiles
 
 # How far outside an edge a sample still counts, in shares of the picture's side: above rounding, so
-# that there is no crack between neighbours (1/5000 of a sample at 448 samples).
+# that there is no crack between neighbors (1/5000 of a sample at 448 samples).
 _TOLERANCE = 5e-7
 
 
@@ -33,7 +33,7 @@ class Picture(NamedTuple):
     """What was drawn.
 
     Attributes:
-        image: colours in [0, 1].
+        image: colors in [0, 1].
         mask: the covered share of each pixel, in [0, 1].
         depth: of the nearest sample in each pixel; infinite where nothing is drawn.
         normals: mean over a pixel's covered samples of the unit normal, in the camera frame, scaled
@@ -53,7 +53,7 @@ class _Triangles(NamedTuple):
     box: Float[Array, "B T 4"]
     normals: Float[Array, "B T 3"]  # unit, camera frame
     blend: Float[Array, "B T 9"] | None  # the interpolated normal up to length, see `shading.blend`
-    colours: Float[Array, "B T C"]  # C = 3, or 9 for the colour over the depth, likewise
+    colors: Float[Array, "B T C"]  # C = 3, or 9 for the color over the depth, likewise
 
 
 def _cross(a: tuple, b: tuple) -> tuple:
@@ -137,22 +137,22 @@ def _set_up(
         low, high = jnp.where(whole, -jnp.inf, low), jnp.where(whole, jnp.inf, high)
         ends += [jnp.where(drawn, low, jnp.inf), jnp.where(drawn, high, -jnp.inf)]
 
-    colours, blend = meshes.colours, None
+    colors, blend = meshes.colors, None
     if corner_normals is None:
         centroid = [sum(places) * (1 / 3) for places in zip(*corners, strict=True)]
         received = shading.received(light, normal, centroid)
-        colours = colours * received.reshape(*received.shape, *(1,) * (colours.ndim - 2))
+        colors = colors * received.reshape(*received.shape, *(1,) * (colors.ndim - 2))
     else:
         turned = [
             shading.rotated(view.rotation, [corner_normals[:, :, i, j] for j in range(3)])
             for i in range(3)
         ]
         blend = shading.blend(edges, turned, shading.largest(edges))
-    if colours.ndim == 4:
-        values = [[colours[:, :, i, j] for j in range(3)] for i in range(3)]
+    if colors.ndim == 4:
+        values = [[colors[:, :, i, j] for j in range(3)] for i in range(3)]
         determinant = jnp.where(drawn, focal_x * focal_y * area * height, 1)
-        colours = shading.blend(edges, values, 1 / determinant)
-    return _Triangles(lines, jnp.stack(ends, -1), jnp.stack(normal, -1), blend, colours)
+        colors = shading.blend(edges, values, 1 / determinant)
+    return _Triangles(lines, jnp.stack(ends, -1), jnp.stack(normal, -1), blend, colors)
 
 
 def _draw(
@@ -169,7 +169,7 @@ def _draw(
     normals,
     tiling,
 ):
-    """Draws some of the batch; colours are lit already unless the shading is smooth."""
+    """Draws some of the batch; colors are lit already unless the shading is smooth."""
     batch, size = background.shape[:2]
     samples = size * supersampling
     nearest, index = tiles.visible(
@@ -199,7 +199,7 @@ def _draw(
     depths = jnp.where(nearest > 0, 1 / jnp.where(nearest > 0, nearest, 1), 1).reshape(batch, -1)
     points = shading.points(x, y, depths, view.distance, focal)
 
-    seen, facing = of_triangle(triangles.colours), None
+    seen, facing = of_triangle(triangles.colors), None
     if len(seen) == 9:
         seen = [channel * depths for channel in shading.at(seen, x, y)]
     if texture is not None:
@@ -254,12 +254,12 @@ def render(
 
     Args:
         meshes: from `mesh_batch.pad`.
-        view: cameras with a leading batch axis (`mesh_batch.stack`); pixels are the background's.
+        view: cameras with a leading batch axis; pixels are the background's.
         light: in the camera frame, with a leading batch axis. Flat triangles are lit as at their
             centroids, smooth ones at each sample.
-        background: colours in [0, 1]; H = W = S.
+        background: colors in [0, 1]; H = W = S.
         corner_normals: from `mesh_batch.corner_normals`, for smooth shading; flat if None.
-        texture: multiplies the colours before they are lit; none if None.
+        texture: multiplies the colors before they are lit; none if None.
         supersampling: samples per pixel and axis.
         normals: whether the picture has normals.
         near: what is nearer to the eye than this share of `view.distance` is not drawn.
@@ -284,7 +284,7 @@ def render(
     meshes = meshes._replace(
         vertices=as_float(meshes.vertices),
         triangles=jnp.asarray(meshes.triangles),
-        colours=as_float(meshes.colours),
+        colors=as_float(meshes.colors),
     )
     samples = size * supersampling
     tile = tile or (16 if samples <= 160 else 32)
@@ -299,7 +299,7 @@ def render(
         focal,
         _TOLERANCE * samples,
     )
-    origin = 0.5 - supersampling * view.centre
+    origin = 0.5 - supersampling * view.center
     arguments = (triangles, view, focal, light, texture, origin, 1 / closest, as_float(background))
     draw = functools.partial(
         _draw,

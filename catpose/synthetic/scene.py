@@ -18,12 +18,12 @@ class Mesh(NamedTuple):
     Attributes:
         vertices: positions in the object frame (front at -y, left at +x, z up).
         faces: four vertex indices per face; a triangle repeats one of its vertices.
-        colours: colour of each face, in [0, 1].
+        colors: color of each face, in [0, 1].
     """
 
     vertices: Float[np.ndarray, "V 3"]
     faces: Int[np.ndarray, "F 4"]
-    colours: Float[np.ndarray, "F 3"]
+    colors: Float[np.ndarray, "F 3"]
 
 
 class View(NamedTuple):
@@ -34,13 +34,13 @@ class View(NamedTuple):
         distance: from the eye to the object's origin, in the mesh's unit.
         focal: focal length in pixels of the output image; two where a picture is squeezed, along
             x and along y.
-        centre: where the optical axis, and so the object's origin, meets the image: (x, y).
+        center: where the optical axis, and so the object's origin, meets the image: (x, y).
     """
 
     rotation: Float[np.ndarray, "3 3"]
     distance: float
     focal: float | Float[np.ndarray, "2"]
-    centre: Float[np.ndarray, "2"]
+    center: Float[np.ndarray, "2"]
 
 
 class Light(NamedTuple):
@@ -48,7 +48,7 @@ class Light(NamedTuple):
 
     Attributes:
         directions: towards each light at infinity, unit vectors in the camera frame.
-        intensities: of each; a face square to one light of intensity 1 shows its own colour.
+        intensities: of each; a face square to one light of intensity 1 shows its own color.
         ambient: what reaches a face from everywhere.
         positions: of lights at places, in the camera frame and the mesh's unit; the object's origin
             is the frame's origin.
@@ -77,6 +77,6 @@ def project(
     camera = points @ view.rotation.T
     depth = view.distance - camera[..., 2]
     focal_x, focal_y = np.broadcast_to(view.focal, 2)
-    x = view.centre[0] + camera[..., 0] * (focal_x / depth)
-    y = view.centre[1] - camera[..., 1] * (focal_y / depth)
+    x = view.center[0] + camera[..., 0] * (focal_x / depth)
+    y = view.center[1] - camera[..., 1] * (focal_y / depth)
     return np.stack([x, y], axis=-1), depth

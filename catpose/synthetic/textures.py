@@ -33,7 +33,7 @@ class Texture(NamedTuple):
     Attributes:
         kind: number in `KINDS`.
         scale: period of the pattern, in the mesh's unit.
-        strength: the colour is multiplied by 1 - strength to 1 + strength.
+        strength: the color is multiplied by 1 - strength to 1 + strength.
         rotation: of the object frame to that of the pattern.
         phase: in periods.
         seed: of the noise.
@@ -75,7 +75,7 @@ def _noise(q: list[Array], seed: UInt32[Array, "B"]) -> Float[Array, "B P"]:
 
 
 def factor(texture: Texture, points: Float[Array, "B P 3"]) -> Float[Array, "B P"]:
-    """What the colour at points of the object frame is multiplied by: 1 + strength * pattern.
+    """What the color at points of the object frame is multiplied by: 1 + strength * pattern.
 
     Patterns are in [-1, 1]; their mean over the space is about 0.
     """

@@ -27,7 +27,7 @@ from catpose.geometry import so3, viewpoint
 # Candidates of `leave_one_out`: 32 down to 1 degree, each the last divided by sqrt(2).
 BANDWIDTHS_DEG = tuple(32 * 2 ** (-i / 2) for i in range(11))
 DISTANCE_JITTER = 0.05  # deviation of the logarithm about an annotated distance
-CENTER_JITTER = 0.02  # deviation about an annotated centre, or the box's middle without one
+CENTER_JITTER = 0.02  # deviation about an annotated center, or the box's middle without one
 DISTANCE_RANGE = (3.0, 8.0)  # where no distance is annotated, uniform in its logarithm
 _CELLS = 1024  # of the table of the angle's distribution: off by less than 2e-5
 _MOST_PREDICTED = 4096
@@ -53,11 +53,11 @@ class Density(NamedTuple):
     """A kernel density over rotations; with one more leading axis K, those of K categories.
 
     Attributes:
-      annotations: (N, 7) quaternions (w, x, y, z), then distance and centre as in `Views`, NaN
+      annotations: (N, 7) quaternions (w, x, y, z), then distance and center as in `Views`, NaN
         where not annotated. Rows from `count` on are padding.
       count: () the number of annotations.
       concentration: () kappa.
-      log_scale: () logarithm of the kernel's density at its centre.
+      log_scale: () logarithm of the kernel's density at its center.
       reach: () the largest angle of the table, radians; less than 1e-12 is beyond.
       cumulative: (1025,) distribution function of the angle at equal steps from 0 to `reach`.
     """
@@ -183,7 +183,7 @@ def fit(
 class Ranges(NamedTuple):
     """Independent ranges, made by `ranges`; with one more leading axis K, those of K categories.
 
-    The last axis is azimuth, elevation, theta (radians), logarithm of the distance, centre x and y.
+    The last axis is azimuth, elevation, theta (radians), logarithm of the distance, center x and y.
     Attributes: bounds, and mean and deviation of a normal distribution that is cut off at them; an
     infinite deviation makes it uniform.
     """
@@ -246,38 +246,13 @@ def stack(parts: Sequence[Density] | Sequence[Ranges]) -> Density | Ranges:
 
 
 @jax.jit
-def log_density(density: Density, rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
-    """Logarithm of one category's density relative to the uniform distribution.
-
-    Args:
-      density: of one category, without the axis K.
-      rotation: frame "camera".
-    """
-    annotations = density.annotations[:, :4]
-    there = jnp.arange(annotations.shape[0]) < density.count
-
-    def one(query):
-        # sin^2(omega / 2) = 1 - c^2 with c the cosine of the angle between the quaternions, from
-        # their difference, which is exact where c is near 1.
-        query = jnp.broadcast_to(query, annotations.shape)
-        sign = jnp.where(jnp.sum(query * annotations, axis=-1) < 0, -1, 1)
-        gap = jnp.sum((query - sign[:, None] * annotations) ** 2, axis=-1) / 2
-        exponent = -2 * density.concentration * gap * (2 - gap)
-        return jax.nn.logsumexp(jnp.where(there, exponent, -jnp.inf))
-
-    queries = so3.quaternion_from_rotation(rotation)
-    total = jax.lax.map(one, queries.reshape(-1, 4), batch_size=64)
-    return (total - jnp.log(density.count) + density.log_scale).reshape(queries.shape[:-1])
-
-
-@jax.jit
 def sample(key: Array, densities: Density, category: Int[Array, "batch"]) -> Views:
     """Draws a view for each category of a batch, like its annotations.
 
-    Rotation, distance and centre come from the same annotation, chosen uniformly. The rotation is
-    turned by the kernel; an annotated distance is multiplied by exp(0.05 n) and a centre moved by
+    Rotation, distance and center come from the same annotation, chosen uniformly. The rotation is
+    turned by the kernel; an annotated distance is multiplied by exp(0.05 n) and a center moved by
     0.02 n, n standard normal. Where not annotated, the distance is uniform in its logarithm
-    between 3 and 8 and the centre is moved from the middle of the box.
+    between 3 and 8 and the center is moved from the middle of the box.
 
     Args:
       key: the only source of chance.

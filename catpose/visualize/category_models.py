@@ -1,6 +1,6 @@
 """The 3D model that stands for a category in a drawing: a built-in one, or one from a folder.
 
-Meshes are in the object frame (front at -y, left at +x, z up), their box centred on the origin and
+Meshes are in the object frame (front at -y, left at +x, z up), their box centered on the origin and
 of half diagonal 1.
 """
 
@@ -17,8 +17,8 @@ from catpose.synthetic.objects import catalogue
 Source = Callable[[str], scene.Mesh | None]
 """From a category's name to its model; None where there is none."""
 
-# Seeds of `catalogue.make`, chosen by eye: the category's plain and typical kind in quiet colours;
-# all kinds of car are grey with seed 23.
+# Seeds of `catalogue.make`, chosen by eye: the category's plain and typical kind in quiet colors;
+# all kinds of car are gray with seed 23.
 _SEEDS = {
     "aeroplane": 426,
     "bicycle": 9,

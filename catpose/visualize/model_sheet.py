@@ -38,7 +38,7 @@ def sheet(mesh: scene.Mesh, *, size: int = 224) -> UInt8[np.ndarray, "height wid
     is turned as it should be.
 
     Args:
-        mesh: in the object frame, box centred on the origin and of half diagonal 1.
+        mesh: in the object frame, box centered on the origin and of half diagonal 1.
         size: side of each view in pixels, at least 224.
 
     Returns:

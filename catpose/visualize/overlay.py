@@ -1,7 +1,7 @@
 """A 3D model drawn over the photograph of an object, in the pose that was predicted.
 
 Rotations are object to camera in the "camera" frame: camera x right, y up, z towards the viewer;
-image y runs down. The eye is 5 half diagonals of the model's box from its centre and looks
+image y runs down. The eye is 5 half diagonals of the model's box from its center and looks
 straight at it; where the photographer stood is not known.
 """
 
@@ -36,7 +36,7 @@ def draw_model(
     Args:
       image: RGB, 0 to 255; a small picture is first enlarged, see `axes.enlarged`.
       rotation: object to camera, "camera" frame.
-      mesh: in the object frame, its box centred on the origin and of half diagonal 1.
+      mesh: in the object frame, its box centered on the origin and of half diagonal 1.
       box: x0, y0, x1, y1 around the object in pixels of `image`, 0-based, x1 and y1 exclusive; the
         model is stretched to fill it, see `placed`. None where it is not known: the model keeps
         its proportions and takes 0.9 of the picture's width or height.
@@ -91,7 +91,7 @@ def placed(
       mesh: see `draw_model`.
       rotation: object to camera, "camera" frame.
       box: x0, y0, x1, y1 in pixels.
-      stretch: False keeps the model's proportions, centred in the box as large as it can be.
+      stretch: False keeps the model's proportions, centered in the box as large as it can be.
 
     Returns:
       The mesh in camera coordinates, stretched along y, and the view to render it with.
@@ -107,7 +107,7 @@ def placed(
     center = (start + stop) / 2 - focal * (low + high) / 2
     # Perspective commutes with a stretch square to the line of sight: no second focal length.
     turned *= [1.0, focal[1] / focal[0], 1.0]
-    return mesh._replace(vertices=turned), view._replace(focal=float(focal[0]), centre=center)
+    return mesh._replace(vertices=turned), view._replace(focal=float(focal[0]), center=center)
 
 
 def _check(box, width, height):

@@ -13,7 +13,7 @@ from tests.support import numpy_rasterizer
 
 SIDE = 48
 MIRROR = np.diag([-1.0, 1, 1])
-# Light from everywhere: a face has the same colour in every pose.
+# Light from everywhere: a face has the same color in every pose.
 LIGHT = numpy_rasterizer.Light(np.array([[0.0, 0, 1]]), np.zeros(1), 1.0)
 # One program for all views, as in a training step.
 view_image = jax.jit(
@@ -42,10 +42,10 @@ def table(views):
     return augment.View(*jnp.array([list(view) for view in views], jnp.float32).T)
 
 
-def draw(mesh, rotation, side, focal, centre):
-    """A render of silhouette and colours: channels 0 to 2 and 3."""
-    view = numpy_rasterizer.View(np.asarray(rotation, np.float64), 4.0, focal, np.asarray(centre))
-    # As in a photograph, the surroundings go on beyond the crop: here, in one colour.
+def draw(mesh, rotation, side, focal, center):
+    """A render of silhouette and colors: channels 0 to 2 and 3."""
+    view = numpy_rasterizer.View(np.asarray(rotation, np.float64), 4.0, focal, np.asarray(center))
+    # As in a photograph, the surroundings go on beyond the crop: here, in one color.
     background = np.full((side, side, 3), 0.5, np.float32)
     image, mask, _ = numpy_rasterizer.render(mesh, view, LIGHT, background, supersampling=4)
     return np.concatenate([image, mask[..., None]], axis=-1) * 255
@@ -53,10 +53,10 @@ def draw(mesh, rotation, side, focal, centre):
 
 def view_pictures(pictures, view, **options):
     """`warp.view_image` for pictures with four channels."""
-    colour = view_image(jnp.asarray(pictures[..., :3]), view, **options)
+    color = view_image(jnp.asarray(pictures[..., :3]), view, **options)
     silhouette = np.repeat(pictures[..., 3:], 3, axis=-1)
     mask = view_image(jnp.asarray(silhouette), view, **options)
-    return np.concatenate([colour, mask[..., :1]], axis=-1)
+    return np.concatenate([color, mask[..., :1]], axis=-1)
 
 
 def overlap(a, b):
@@ -65,7 +65,7 @@ def overlap(a, b):
     return (a & b).sum() / (a | b).sum()
 
 
-def colour_difference(a, b):
+def color_difference(a, b):
     return np.abs(a[..., :3] - b[..., :3]).mean()
 
 
@@ -91,8 +91,8 @@ def test_a_view_shows_what_a_render_of_its_pose_shows(
     rotation = Rotation.from_euler("ZXZ", [10, -65, -50], degrees=True).as_matrix()
     # A wide box squeezed to a square: the camera's x axis shrinks. The rasterizer takes any matrix.
     squeeze = np.diag([1 / aspect, 1, 1])
-    focal, centre = 1.5 * SIDE, np.array([0.53, 0.46]) * SIDE
-    stored = draw(mesh, squeeze @ rotation, SIDE + 2 * margin, focal, centre + margin)
+    focal, center = 1.5 * SIDE, np.array([0.53, 0.46]) * SIDE
+    stored = draw(mesh, squeeze @ rotation, SIDE + 2 * margin, focal, center + margin)
     names = list(VIEWS)
     views = table(VIEWS.values())
     pictures = view_pictures(
@@ -105,13 +105,13 @@ def test_a_view_shows_what_a_render_of_its_pose_shows(
         context=context,
     )
     rotations = view_rotation(jnp.array([rotation] * len(names), jnp.float32), views)
-    plain = draw(mesh, squeeze @ rotation, resolution, 1.5 * resolution, centre / SIDE * resolution)
+    plain = draw(mesh, squeeze @ rotation, resolution, 1.5 * resolution, center / SIDE * resolution)
     for name, picture, turned in zip(names, pictures, np.asarray(rotations), strict=True):
         view = VIEWS[name]
         # Where the crop puts the object's origin: it moves against the crop, is scaled, turns
         # counter-clockwise (y is down) in the photo's proportions, and is mirrored last.
         zoom = view.zoom * context
-        x, y = (centre / SIDE - 0.5 - [view.shift_x, view.shift_y]) / zoom
+        x, y = (center / SIDE - 0.5 - [view.shift_x, view.shift_y]) / zoom
         cos, sin = np.cos(view.angle), np.sin(view.angle)
         x, y = cos * x + sin * y / aspect, (cos * y - sin * x * aspect) / view.stretch
         x = -x if view.mirror else x
@@ -124,10 +124,10 @@ def test_a_view_shows_what_a_render_of_its_pose_shows(
         )
         right, wrong = overlap(picture, expected), overlap(plain, expected)
         assert right > 0.9, name
-        assert colour_difference(picture, expected) < 6, name
+        assert color_difference(picture, expected) < 6, name
         if name != "identity" or context > 1:
             assert 1 - right < 0.6 * (1 - wrong), name
-            assert colour_difference(picture, expected) < 0.75 * colour_difference(plain, expected)
+            assert color_difference(picture, expected) < 0.75 * color_difference(plain, expected)
 
 
 def test_mirroring_is_exact():
@@ -301,7 +301,7 @@ def test_what_needs_resampling(change, expected):
     assert augment.Augment(**change).resamples is expected
 
 
-def test_colours_against_loops():
+def test_colors_against_loops():
     generator = np.random.default_rng(0)
     image = generator.uniform(0, 255, (4, 5, 6, 3)).astype(np.float32)
     uniform = generator.uniform(0, 1, (4, 3)).astype(np.float32)
@@ -320,7 +320,7 @@ def test_colours_against_loops():
     assert {0.0, 255.0} <= set(np.unique(found).tolist())
 
 
-def test_colours_one_by_one():
+def test_colors_one_by_one():
     image = jnp.asarray(np.random.default_rng(0).uniform(60, 190, (1, 5, 6, 3)), jnp.float32)
     highest = jnp.ones((1, 3))
     brighter = warp.random_color(highest, image, augment.Augment(brightness=0.1))

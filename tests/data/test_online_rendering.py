@@ -1,4 +1,4 @@
-"""Images drawn while training. Oracles: the numpy rasteriser, and pictures that can be foretold."""
+"""Images drawn while training. Oracles: the numpy rasterizer, and pictures that can be foretold."""
 
 import csv
 import dataclasses
@@ -22,8 +22,8 @@ from catpose.train import phase_run, run_setup
 from tests.support import numpy_rasterizer, numpy_scene, tiny
 
 SIZE = 32
-COLOURS = np.array([[0.9, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.9], [0.8, 0.8, 0.1]])
-# Nothing but the object's own colour: no shading, no change by the camera.
+COLORS = np.array([[0.9, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.9], [0.8, 0.8, 0.1]])
+# Nothing but the object's own color: no shading, no change by the camera.
 PLAIN = domain_randomization.Look(
     squeeze=0.0,
     loosen=(0.0, 0.0),
@@ -40,8 +40,8 @@ PLAIN = domain_randomization.Look(
 )
 
 
-def box(colour, wide=1.0, cuts=1):
-    """A box with its faces cut into strips, in one colour."""
+def box(color, wide=1.0, cuts=1):
+    """A box with its faces cut into strips, in one color."""
     mesh = make(np.random.default_rng(0), "tvmonitor")
     x, y, z = np.meshgrid([-wide, wide], [-0.5, 0.5], [-0.7, 0.7], indexing="ij")
     corners = np.stack([x, y, z], -1).reshape(-1, 3).astype(np.float32)
@@ -49,7 +49,7 @@ def box(colour, wide=1.0, cuts=1):
     sides = [[0, 4, 5, 1], [6, 2, 3, 7], [2, 0, 1, 3], [4, 6, 7, 5], [1, 5, 7, 3], [2, 6, 4, 0]]
     faces = np.tile(np.array(sides, np.int32), (cuts, 1))
     return mesh._replace(
-        vertices=corners, faces=faces, colours=np.tile(np.float32(colour), (len(faces), 1))
+        vertices=corners, faces=faces, colors=np.tile(np.float32(color), (len(faces), 1))
     )
 
 
@@ -57,7 +57,7 @@ def boxes(per_category=2):
     """Two categories on the small shelf, one on the next, one more on the small: by their size."""
     cuts = (1, 1, 60, 1)
     return [
-        {f"m{i}": box(COLOURS[k], 0.6 + 0.3 * i, cuts[k]) for i in range(per_category)}
+        {f"m{i}": box(COLORS[k], 0.6 + 0.3 * i, cuts[k]) for i in range(per_category)}
         for k in range(4)
     ]
 
@@ -105,13 +105,13 @@ def test_each_row_shows_its_own_model(made, draw):
     for i, index in enumerate(INDEX):
         inside = pictures.mask[i] == 1
         assert inside.sum() > 100
-        expected = 255 * COLOURS[made.category[index]]
+        expected = 255 * COLORS[made.category[index]]
         np.testing.assert_allclose(
             pictures.image[i][inside], np.tile(expected, (inside.sum(), 1)), atol=0.01
         )
 
 
-def test_labels_are_those_of_the_numpy_rasteriser(made, draw):
+def test_labels_are_those_of_the_numpy_rasterizer(made, draw):
     pictures = draw(jax.random.split(jax.random.key(1), 8), INDEX)
     meshes = [mesh for some in boxes() for mesh in some.values()]
     light = numpy_rasterizer.Light(np.zeros((1, 3)), np.zeros(1), 1.0)
@@ -145,7 +145,7 @@ def test_a_picture_depends_on_its_own_key_alone(draw):
 
 def drawn_with(look, context=1.0, seen_from=None):
     """Eight pictures of one box, drawn without compiling a batch of shelves."""
-    meshes = mesh_batch.pad([box(COLOURS[0])] * 8)
+    meshes = mesh_batch.pad([box(COLORS[0])] * 8)
     meshes = jax.tree.map(jnp.asarray, meshes)
     return jax.device_get(
         domain_randomization.draw(
@@ -221,7 +221,7 @@ def drawn_run(config, folder, made):
 def test_a_phase_trains_on_drawn_images_alike_under_pmap_and_jit(tmp_path):
     # One shelf and one step: what takes time is compiling.
     made = online_rendering.build(
-        [{"m": box(colour)} for colour in COLOURS], background(), seen(), look=PLAIN
+        [{"m": box(color)} for color in COLORS], background(), seen(), look=PLAIN
     )
     kernels, losses = [], []
     for mode in ("pmap", "jit"):

@@ -192,12 +192,12 @@ def test_a_flat_object_moves_exactly_as_a_render_of_it():
     spots = [(-0.6, -0.4), (0.1, -0.45), (0.62, 0.1), (0.3, 0.5), (-0.2, 0.42), (-0.55, 0.05)]
     flat = np.array(spots, np.float32) @ basis.T.astype(np.float32)
     faces = np.array([[0, 1, 4, 5], [1, 2, 3, 4]])
-    colours = np.array([[0.9, 0.2, 0.1], [0.1, 0.3, 0.9]], np.float32)
-    mesh = numpy_rasterizer.Mesh(flat, faces, colours)
+    colors = np.array([[0.9, 0.2, 0.1], [0.1, 0.3, 0.9]], np.float32)
+    mesh = numpy_rasterizer.Mesh(flat, faces, colors)
     angles, distance, side, margin = np.array([0.3, 0.2, -0.1]), 3.5, 96, 40
 
-    def draw(matrix, focal, centre, size):
-        view = numpy_rasterizer.View(matrix, distance, focal, np.asarray(centre, np.float64))
+    def draw(matrix, focal, center, size):
+        view = numpy_rasterizer.View(matrix, distance, focal, np.asarray(center, np.float64))
         background = np.full((size, size, 3), 0.5, np.float32)
         return 255 * numpy_rasterizer.render(mesh, view, LIGHT, background, supersampling=4)[0]
 
@@ -253,10 +253,10 @@ def test_a_flat_object_moves_exactly_as_a_render_of_it():
         # The crop's frame turns clockwise, so that its content turns counter-clockwise.
         cos, sin = np.cos(v.angle), np.sin(v.angle)
         turned = Rotation.from_euler("z", v.angle).as_matrix() @ after
-        centre = np.array([[cos, sin], [-sin, cos]]) @ -middle
+        center = np.array([[cos, sin], [-sin, cos]]) @ -middle
         crop = size * v.zoom * [1, v.stretch]
         expected = draw(
-            np.diag([*(1 / crop), 1]) @ turned, side, side * (0.5 + centre / crop), side
+            np.diag([*(1 / crop), 1]) @ turned, side, side * (0.5 + center / crop), side
         )
         if v.mirror:
             expected = expected[:, ::-1]

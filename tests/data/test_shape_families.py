@@ -136,7 +136,7 @@ def difference(one, other):
 
 
 @pytest.mark.parametrize("category", catalogue.CATEGORIES)
-def test_sides_differ_in_colour_and_outline_by_more_than_noise(category):
+def test_sides_differ_in_color_and_outline_by_more_than_noise(category):
     # Light from everywhere alike cannot make a difference. The noise of `numpy_scene.develop` is
     # uniform within 0.04 * 128 / 255 at most: two numbers of it differ by 2/3 of that in the mean,
     # and eight bits add half a step to each.

@@ -68,7 +68,7 @@ def test_projection_against_the_rasterizers():
 
 
 def test_projection_by_the_formulas_of_the_dataset():
-    """The camera's centre is d (cos e sin a, -cos e cos a, sin e) and its height of view theta."""
+    """The camera's center is d (cos e sin a, -cos e cos a, sin e) and its height of view theta."""
     a, e, t = np.deg2rad([72.5, -38.1, -8.7])
     position = 5.8 * np.array([np.cos(e) * np.sin(a), -np.cos(e) * np.cos(a), np.sin(e)])
     towards = -position / np.linalg.norm(position)
@@ -181,7 +181,7 @@ def test_the_homography_of_a_plane_has_a_closed_form():
     for _ in range(8):
         normal = generator.normal(size=3)
         basis = np.linalg.svd(normal[None])[2][1:]
-        points = generator.uniform(-0.5, 0.5, (20, 2)) @ basis  # the plane contains the centre
+        points = generator.uniform(-0.5, 0.5, (20, 2)) @ basis  # the plane contains the center
         before, after = (
             Rotation.from_euler("ZXZ", angles, degrees=True).as_matrix()
             for angles in ([5, -60, -40], [9, -61, -41])

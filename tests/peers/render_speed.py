@@ -1,11 +1,11 @@
-"""Images per second of both rasterisers and of VTK's off-screen window, side by side.
+"""Images per second of both rasterizers and of VTK's off-screen window, side by side.
 
     python tests/peers/render_speed.py [--sizes 64 128 224] [--triangles 200 1000 5000]
         [--device cpu|gpu] [--tiles_at_once 8 32] [--images_at_once 1 8] [--json FILE]
 
 vtk 9.7.2; pin it to a core (`taskset -c 1`) for figures of one core. All draw the same lumpy
 spheres from the same views, flat, four samples a pixel, less what is seen from behind; VTK over one
-colour, ours over a background. Meshes are in place before the clock starts, and pictures are in the
+color, ours over a background. Meshes are in place before the clock starts, and pictures are in the
 host's memory when it stops: (S, S, 3), bytes from VTK, float32 from ours. The three take turns, and
 the median over the repeats counts. `mask` is by how much the outlines of VTK's pictures and of ours
 overlap, at least: below 0.97 the two have not drawn the same.
@@ -52,8 +52,8 @@ def lumpy_sphere(generator, num_triangles):
     # At each pole one of a quadrilateral's two triangles is empty.
     lower, upper = np.stack([a, b, c, c], axis=1), np.stack([a, c, d, d], axis=1)
     faces = np.concatenate([lower[sides:], upper[:-sides]])
-    colours = generator.uniform(0.2, 0.8, (len(faces), 3)) * [1, 1, 0.5]
-    return numpy_rasterizer.Mesh(vertices.astype(np.float32), faces, colours.astype(np.float32))
+    colors = generator.uniform(0.2, 0.8, (len(faces), 3)) * [1, 1, 0.5]
+    return numpy_rasterizer.Mesh(vertices.astype(np.float32), faces, colors.astype(np.float32))
 
 
 def views_of(generator, meshes, size):
@@ -81,8 +81,10 @@ def by_numpy(meshes, views, size):
 def by_device(meshes, views, size, options):
     """The fastest of `options` (tiles at once, images at once), and which it is."""
     behind = np.tile(np.float32(BACKGROUND), (len(meshes), size, size, 1))
-    lights = mesh_batch.stack([LIGHT] * len(meshes))
-    arguments = jax.device_put((mesh_batch.pad(meshes), mesh_batch.stack(views), lights, behind))
+    lights = numpy_rasterizer.stack([LIGHT] * len(meshes))
+    arguments = jax.device_put(
+        (mesh_batch.pad(meshes), numpy_rasterizer.stack(views), lights, behind)
+    )
 
     def draw(tiles_at_once, images_at_once):
         picture = renderer.render(
@@ -108,8 +110,8 @@ def actor_of(mesh):
     data = vtk.vtkPolyData()
     data.SetPoints(points)
     data.SetPolys(cells)
-    colours = numpy_support.numpy_to_vtk(np.rint(255 * mesh.colours).astype(np.uint8), deep=True)
-    data.GetCellData().SetScalars(colours)
+    colors = numpy_support.numpy_to_vtk(np.rint(255 * mesh.colors).astype(np.uint8), deep=True)
+    data.GetCellData().SetScalars(colors)
     mapper = vtk.vtkPolyDataMapper()
     mapper.SetInputData(data)
     mapper.StaticOn()
@@ -132,7 +134,7 @@ def camera_of(view, size):
     camera.SetFocalPoint(0, 0, 0)
     camera.SetViewUp(*view.rotation[1])
     camera.SetViewAngle(np.rad2deg(2 * np.arctan(size / 2 / view.focal)))
-    right, down = (2 * view.centre - size) / size
+    right, down = (2 * view.center - size) / size
     camera.SetWindowCenter(-right, down)
     camera.SetClippingRange(0.3 * view.distance, 3 * view.distance)
     return camera

@@ -2,7 +2,7 @@
 
 The camera frame has x to the right, y up and z towards the viewer; the object's origin is the
 frame's origin and the eye is at (0, 0, distance). Image coordinates are in pixels of the output
-image, x to the right and y down; the centre of the top left pixel is at (0.5, 0.5). Depth is
+image, x to the right and y down; the center of the top left pixel is at (0.5, 0.5). Depth is
 measured along the optical axis, from the eye.
 
 The whole picture is drawn without a loop over faces: faces become rows (one per face and line of
@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from catpose.synthetic.scene import Light, Mesh, View, project
 
-__all__ = ["Light", "Mesh", "View", "project", "render"]
+__all__ = ["Light", "Mesh", "View", "project", "render", "stack"]
 
 
 class _Faces(NamedTuple):
@@ -26,7 +26,7 @@ class _Faces(NamedTuple):
     x: Float[np.ndarray, "4 F"]
     y: Float[np.ndarray, "4 F"]
     plane: Float[np.ndarray, "3 F"]  # inverse depth at (x, y) is plane . (x, y, 1)
-    colours: Float[np.ndarray, "F 3"]
+    colors: Float[np.ndarray, "F 3"]
 
 
 def _centroids(corners: Float[np.ndarray, "3 4 F"], normal: Float[np.ndarray, "3 F"]):
@@ -58,7 +58,7 @@ def _front_faces(mesh: Mesh, view: View, light: Light, supersampling: int) -> _F
     if not depth.min() > 0:
         raise ValueError(f"the mesh reaches the eye: smallest depth {depth.min():.4g}")
     focal_x, focal_y = (float(f) * supersampling for f in np.broadcast_to(view.focal, 2))
-    centre_x, centre_y = (float(c) * supersampling for c in view.centre)
+    centre_x, centre_y = (float(c) * supersampling for c in view.center)
     corners = mesh.faces.T
     places = camera.take(corners, axis=1)
     x, y, z = places
@@ -79,11 +79,11 @@ def _front_faces(mesh: Mesh, view: View, light: Light, supersampling: int) -> _F
     points = light.positions is not None
     place = _centroids(places.take(front, axis=2), normal) if points else None
     received = _received(light, normal, place)
-    colours = np.clip(mesh.colours.take(front, axis=0) * received[:, None], 0, 1)
+    colors = np.clip(mesh.colors.take(front, axis=0) * received[:, None], 0, 1)
     corners = corners.take(front, axis=1)
     image_x = (centre_x + (focal_x / depth) * camera[0]).take(corners)
     image_y = (centre_y - (focal_y / depth) * camera[1]).take(corners)
-    return _Faces(image_x, image_y, plane, colours)
+    return _Faces(image_x, image_y, plane, colors)
 
 
 def _rows(faces: _Faces, width: int, height: int):
@@ -142,11 +142,11 @@ def render(
         mesh: what to draw, in its own unit; all of it must lie in front of the eye.
         view: the camera; its pixels are those of the background.
         light: in the camera frame.
-        background: colours in [0, 1].
+        background: colors in [0, 1].
         supersampling: samples per pixel and axis.
 
     Returns:
-        image: colours in [0, 1], float32.
+        image: colors in [0, 1], float32.
         mask: the covered share of each pixel, in [0, 1], float32.
         depth: depth of the nearest sample in each pixel, float32; infinite where nothing is drawn.
 
@@ -166,10 +166,16 @@ def render(
 
     mask = averaged(None)
     image = (1 - mask[..., None]) * background.astype(np.float32)
-    for channel, colours in enumerate(faces.colours.T):
-        image[..., channel] += averaged(colours.take(face))
+    for channel, colors in enumerate(faces.colors.T):
+        image[..., channel] += averaged(colors.take(face))
     nearest = np.zeros(size * size)
     np.maximum.at(nearest, pixel, inverse_depth)
     with np.errstate(divide="ignore"):
         depth = (1 / nearest).reshape(size, size).astype(np.float32)
     return image, mask, depth
+
+
+def stack(items):
+    """Views, or lights, of single pictures as one with a leading batch axis, float32."""
+    leaves = (None if leaf[0] is None else np.stack(leaf) for leaf in zip(*items, strict=True))
+    return type(items[0])(*(None if a is None else a.astype(np.float32) for a in leaves))

@@ -77,14 +77,14 @@ def framed_view(
         size: width and height of the picture in pixels.
         distance: from the eye to the object's origin, in the mesh's unit.
         fill: the longer side of the object's box, in shares of the picture.
-        offset: of the box's centre from the picture's, in shares of the picture (right, down).
+        offset: of the box's center from the picture's, in shares of the picture (right, down).
     """
     at_origin = numpy_rasterizer.View(rotation, distance, 1.0, np.zeros(2))
     points = numpy_rasterizer.project(mesh.vertices, at_origin)[0].T
     low, high = points.min(axis=1), points.max(axis=1)
     focal = fill * size / (high - low).max()
-    centre = size * (0.5 + np.asarray(offset)) - focal * (low + high) / 2
-    return numpy_rasterizer.View(rotation, distance, float(focal), centre)
+    center = size * (0.5 + np.asarray(offset)) - focal * (low + high) / 2
+    return numpy_rasterizer.View(rotation, distance, float(focal), center)
 
 
 def sample_view(

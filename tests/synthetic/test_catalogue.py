@@ -46,8 +46,8 @@ def test_meshes_are_normalised_and_planar(category):
         low, high = mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)
         np.testing.assert_allclose(low + high, 0, atol=1e-5)
         np.testing.assert_allclose(np.linalg.norm(high - low), 2, rtol=1e-5)
-        assert mesh.colours.min() >= 0
-        assert mesh.colours.max() <= 1
+        assert mesh.colors.min() >= 0
+        assert mesh.colors.max() <= 1
         assert mesh.faces.min() == 0
         assert mesh.faces.max() < len(mesh.vertices)
         corners = mesh.vertices[mesh.faces].astype(np.float64)
@@ -66,7 +66,7 @@ def test_faces_look_outward(category):
         mesh = made(category, seed)
         both = mesh._replace(
             faces=np.concatenate([mesh.faces, mesh.faces[:, ::-1]]),
-            colours=np.concatenate([mesh.colours, mesh.colours]),
+            colors=np.concatenate([mesh.colors, mesh.colors]),
         )
         angles = numpy_scene.sample_angles(generator)
         rotation = numpy_scene.rotation_from_angles(*angles)
@@ -98,8 +98,8 @@ def test_opposite_sides_look_different(category, one, other):
 
 @pytest.mark.parametrize("category", ["bicycle", "bus", "car", "motorbike", "train"])
 def test_lamps_are_in_front_and_red_lights_behind(category):
-    def pixels_like(picture, colour):
-        return (np.abs(picture[0] - colour).max(axis=-1) < 0.1).sum()
+    def pixels_like(picture, color):
+        return (np.abs(picture[0] - color).max(axis=-1) < 0.1).sum()
 
     lamps, reds = [], []
     for seed in range(20):
@@ -117,7 +117,7 @@ def test_lamps_are_in_front_and_red_lights_behind(category):
 
 def test_a_bus_has_its_doors_on_the_right_side():
     def breaks(azimuth_deg, mesh):
-        """How much the colour changes along the wall, between the windows and the wheels."""
+        """How much the color changes along the wall, between the windows and the wheels."""
         image, mask, _ = drawn(mesh, azimuth_deg, 0.0, size=96, light=AMBIENT)
         rows = np.flatnonzero(mask.max(axis=1) == 1)
         wall = image[rows[int(len(rows) * 0.61)]]

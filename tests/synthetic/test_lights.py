@@ -1,4 +1,4 @@
-"""Lights at places, gradients, colours of corners and textures in the jax rasteriser."""
+"""Lights at places, gradients, colors of corners and textures in the jax rasterizer."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def on_plate(rotation=TILTED):
     return (eye - (normal @ eye) / (ray @ normal)[..., None] * ray) @ rotation
 
 
-def test_lights_at_places_and_gradients_agree_with_the_numpy_rasteriser():
+def test_lights_at_places_and_gradients_agree_with_the_numpy_rasterizer():
     generator = np.random.default_rng(4)
     columns = pictures.scenes(4, pictures.SIZE)
     columns[0] = [pictures.soup(generator, 40) for _ in range(4)]
@@ -46,10 +46,10 @@ def test_a_smooth_plate_is_lit_at_each_sample():
     lights = [base._replace(powers=np.ones(1))]
     lights += [base._replace(gradient=gradient) for gradient in (up, down, -up)]
     views = [pictures.AHEAD] + [pictures.AHEAD._replace(rotation=TILTED)] * 3
-    colours = np.full((4, 2, 3, 3), 0.5)
+    colors = np.full((4, 2, 3, 3), 0.5)
     plates = [pictures.square(0.8)] * 4
     picture = pictures.draw(
-        plates, views, lights, multiple=2, colours=colours, smooth=True, supersampling=1
+        plates, views, lights, multiple=2, colors=colors, smooth=True, supersampling=1
     )
     away = np.array([0.3, -0.2, 1.2]) - on_plate(np.eye(3))
     expected = 0.5 * (0.4 + 1.2 / (away**2).sum(-1) ** 1.5)
@@ -63,11 +63,11 @@ def test_a_smooth_plate_is_lit_at_each_sample():
         np.testing.assert_allclose(picture.image[i + 1][seen], expected, atol=1e-6)
 
 
-def test_corner_colours_are_blended_in_perspective():
+def test_corner_colors_are_blended_in_perspective():
     flat = np.array([[(-1, -1, 0), (1, -1, 0), (0, 1, 0)], [(-2, -9, 0), (2, -9, 0), (0, 5, 0)]])
     generator = np.random.default_rng(5)
-    colours = np.zeros((4, 2, 3, 3))
-    colours[:, 0] = generator.random((4, 3, 3))
+    colors = np.zeros((4, 2, 3, 3))
+    colors[:, 0] = generator.random((4, 3, 3))
     other = TILTED @ np.diag([-1.0, -1.0, 1.0])
     rotations = [TILTED, other, TILTED, other]  # the large triangle reaches past the eye
     views = [pictures.AHEAD._replace(rotation=rotation) for rotation in rotations]
@@ -78,7 +78,7 @@ def test_corner_colours_are_blended_in_perspective():
         pictures.triangles(flat[[1]]),
     ]
     assert ((flat[1] @ TILTED.T)[:, 2] > 4).any() or ((flat[1] @ other.T)[:, 2] > 4).any()
-    picture = pictures.draw(meshes, views, multiple=2, colours=colours, supersampling=1)
+    picture = pictures.draw(meshes, views, multiple=2, colors=colors, supersampling=1)
     for i, rotation in enumerate(rotations):
         corners = np.concatenate([flat[i // 2, :, :2].T, np.ones((1, 3))])
         place = np.concatenate(
@@ -87,7 +87,7 @@ def test_corner_colours_are_blended_in_perspective():
         weights = place @ np.linalg.inv(corners).T
         seen = picture.mask[i] == 1
         assert seen.sum() > 100
-        expected = weights @ colours[i, 0]
+        expected = weights @ colors[i, 0]
         np.testing.assert_allclose(picture.image[i][seen], expected[seen], atol=2e-5)
 
 

@@ -25,7 +25,7 @@ REAR = [(c + 6, b + 6, a + 6) for a, b, c in FRONT]
 EDGES = [(i, (i + 1) % 6) for i in range(6)]
 SIDES = [t for i, j in EDGES for t in ((j, i, i + 6), (j, i + 6, j + 6))]
 TRIANGLES = np.array(FRONT + REAR + SIDES)
-COLOURS = np.array([RED] * 4 + [BLUE] * 16)
+COLORS = np.array([RED] * 4 + [BLUE] * 16)
 # What a point of the file is in the object frame, for its (up, front).
 TURNS = {
     ("+z", "-y"): lambda x, y, z: (x, y, z),
@@ -40,18 +40,18 @@ TURNS = {
 
 def expected(vertices=VERTICES, turned=TURNS["+z", "-y"]):
     half = np.linalg.norm(np.ptp(vertices, axis=0)) / 2
-    centred = (vertices - (vertices.min(axis=0) + vertices.max(axis=0)) / 2) / half
-    return np.stack(turned(*centred.T), axis=1)
+    centered = (vertices - (vertices.min(axis=0) + vertices.max(axis=0)) / 2) / half
+    return np.stack(turned(*centered.T), axis=1)
 
 
-def as_set(vertices, triangles, colours):
-    """Triangles by the places of their corners, winding kept, with their colours."""
+def as_set(vertices, triangles, colors):
+    """Triangles by the places of their corners, winding kept, with their colors."""
     found = {}
-    for triangle, colour in zip(vertices[triangles], colours, strict=True):
+    for triangle, color in zip(vertices[triangles], colors, strict=True):
         rows = [tuple(row) for row in (np.round(triangle.astype(float), 4) + 0.0).tolist()]
         first = rows.index(min(rows))
         found[tuple(rows[first:] + rows[:first])] = tuple(
-            np.round(np.asarray(colour, float), 2).tolist()
+            np.round(np.asarray(color, float), 2).tolist()
         )
     assert len(found) == len(triangles)
     return found
@@ -59,16 +59,16 @@ def as_set(vertices, triangles, colours):
 
 def mesh_set(mesh):
     np.testing.assert_array_equal(mesh.faces[:, 2], mesh.faces[:, 3])
-    return as_set(mesh.vertices, mesh.faces[:, :3], mesh.colours)
+    return as_set(mesh.vertices, mesh.faces[:, :3], mesh.colors)
 
 
-def write_obj(path, vertices=VERTICES, triangles=TRIANGLES, colours=COLOURS):
+def write_obj(path, vertices=VERTICES, triangles=TRIANGLES, colors=COLORS):
     path.with_suffix(".mtl").write_text(
         "newmtl red\nKd 1 0 0\n\nnewmtl blue\nKd 0 0 1\n\nnewmtl green\nKd 0 1 0\n"
     )
     lines = [f"mtllib {path.stem}.mtl"] + ["v {} {} {}".format(*v) for v in vertices]
-    for (a, b, c), colour in zip(triangles + 1, colours, strict=True):
-        lines += [f"usemtl {('red', 'green', 'blue')[int(np.argmax(colour))]}", f"f {a} {b} {c}"]
+    for (a, b, c), color in zip(triangles + 1, colors, strict=True):
+        lines += [f"usemtl {('red', 'green', 'blue')[int(np.argmax(color))]}", f"f {a} {b} {c}"]
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -85,8 +85,8 @@ def write_ply(path):
     lines += [f"element face {len(TRIANGLES)}", "property list uchar int vertex_indices"]
     lines += [f"property uchar {name}" for name in ("red", "green", "blue")] + ["end_header"]
     lines += ["{} {} {}".format(*v) for v in VERTICES]
-    for triangle, colour in zip(TRIANGLES, (COLOURS * 255).astype(int), strict=True):
-        lines.append("3 {} {} {} {} {} {}".format(*triangle, *colour))
+    for triangle, color in zip(TRIANGLES, (COLORS * 255).astype(int), strict=True):
+        lines.append("3 {} {} {} {} {} {}".format(*triangle, *color))
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -98,7 +98,7 @@ def write_stl(path):
 
 
 def write_glb(path, red=TRIANGLES[:4], blue=TRIANGLES[4:]):
-    """Vertices mirrored in x, which the node mirrors back; one primitive for each colour."""
+    """Vertices mirrored in x, which the node mirrors back; one primitive for each color."""
     positions = (VERTICES * [-1, 1, 1]).astype("<f4")
     parts = [positions, *(np.array(part)[:, ::-1].astype("<u2") for part in (red, blue))]
     data = b"".join(part.tobytes() for part in parts)
@@ -123,7 +123,7 @@ def write_glb(path, red=TRIANGLES[:4], blue=TRIANGLES[4:]):
             }
         ],
         "materials": [
-            {"pbrMetallicRoughness": {"baseColorFactor": [*colour, 1]}} for colour in (RED, BLUE)
+            {"pbrMetallicRoughness": {"baseColorFactor": [*color, 1]}} for color in (RED, BLUE)
         ],
         "accessors": [a | {"bufferView": i} for i, a in enumerate(accessors)],
         "bufferViews": [{"buffer": 0, "byteOffset": a, "byteLength": n} for a, n in views],
@@ -145,13 +145,13 @@ def test_the_solid_of_these_tests_is_closed_and_turned_outwards():
 def test_axes_are_turned_into_the_object_frame(tmp_path, axes):
     write_obj(tmp_path / "l.obj")
     mesh = mesh_files.load(tmp_path / "l.obj", up=axes[0], front=axes[1])
-    assert mesh_set(mesh) == as_set(expected(turned=TURNS[axes]), TRIANGLES, COLOURS)
-    assert (mesh.vertices.dtype, mesh.faces.dtype, mesh.colours.dtype) == ("f4", "i4", "f4")
+    assert mesh_set(mesh) == as_set(expected(turned=TURNS[axes]), TRIANGLES, COLORS)
+    assert (mesh.vertices.dtype, mesh.faces.dtype, mesh.colors.dtype) == ("f4", "i4", "f4")
     assert np.linalg.norm(mesh.vertices.max(axis=0)) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "coloured"),
+    ("name", "write", "colored"),
     [
         ("l.off", write_off, False),
         ("l.PLY", write_ply, True),
@@ -159,11 +159,11 @@ def test_axes_are_turned_into_the_object_frame(tmp_path, axes):
         ("l.glb", write_glb, True),
     ],
 )
-def test_every_format_gives_the_same_mesh(tmp_path, name, write, coloured):
+def test_every_format_gives_the_same_mesh(tmp_path, name, write, colored):
     write(tmp_path / name)
     mesh = mesh_files.load(tmp_path / name)
-    colours = COLOURS if coloured else np.full((20, 3), mesh_files.GREY)
-    assert mesh_set(mesh) == as_set(expected(), TRIANGLES, colours)
+    colors = COLORS if colored else np.full((20, 3), mesh_files.GREY)
+    assert mesh_set(mesh) == as_set(expected(), TRIANGLES, colors)
 
 
 def test_an_off_file_may_have_its_counts_on_the_first_line(tmp_path):
@@ -173,11 +173,11 @@ def test_an_off_file_may_have_its_counts_on_the_first_line(tmp_path):
     assert len(mesh_files.load(tmp_path / "l.off").faces) == 20
 
 
-def test_vertex_colours_are_averaged_over_a_face(tmp_path):
+def test_vertex_colors_are_averaged_over_a_face(tmp_path):
     corners = ["0 0 0 1 0 0", "1 0 0 0 1 0", "0 0 1 0 0 1"]
     (tmp_path / "v.obj").write_text("".join(f"v {c}\n" for c in corners) + "f 1 2 3\n")
     mesh = mesh_files.load(tmp_path / "v.obj")
-    np.testing.assert_allclose(mesh.colours, np.full((2, 3), 1 / 3), atol=0.01)
+    np.testing.assert_allclose(mesh.colors, np.full((2, 3), 1 / 3), atol=0.01)
 
 
 def test_a_texture_is_averaged_over_each_face_and_its_first_row_is_on_top(tmp_path):
@@ -190,12 +190,12 @@ def test_a_texture_is_averaged_over_each_face_and_its_first_row_is_on_top(tmp_pa
     text += "vt 0.1 0.6\nvt 0.9 0.6\nvt 0.1 0.9\nvt 7.1 0.1\nvt 7.9 0.1\nvt 7.9 0.4\n"
     (tmp_path / "m.obj").write_text(text + "f 1/1 2/2 3/3\nf 2/4 4/5 3/6\n")
     mesh = mesh_files.load(tmp_path / "m.obj")
-    above, below = mesh.colours[:2]
+    above, below = mesh.colors[:2]
     np.testing.assert_allclose(above, RED, atol=0.01)
     np.testing.assert_allclose(below, (0, 0.5, 0), atol=0.2)
 
 
-def test_the_colour_of_a_glb_material_multiplies_its_texture(tmp_path):
+def test_the_color_of_a_glb_material_multiplies_its_texture(tmp_path):
     import trimesh
 
     texture = Image.fromarray(np.full((8, 8, 3), (200, 100, 50), np.uint8))
@@ -204,63 +204,63 @@ def test_the_colour_of_a_glb_material_multiplies_its_texture(tmp_path):
     )
     visual = trimesh.visual.TextureVisuals(VERTICES[:, ::2] / 3, material=material)
     trimesh.Trimesh(VERTICES, TRIANGLES, visual=visual, process=False).export(tmp_path / "t.glb")
-    colours = mesh_files.load(tmp_path / "t.glb").colours
-    np.testing.assert_allclose(colours, np.tile([[200, 20, 50]], (20, 1)) / 255, atol=0.01)
+    colors = mesh_files.load(tmp_path / "t.glb").colors
+    np.testing.assert_allclose(colors, np.tile([[200, 20, 50]], (20, 1)) / 255, atol=0.01)
 
 
 def test_without_its_material_file_a_model_is_grey(tmp_path):
     write_obj(tmp_path / "l.obj")
     (tmp_path / "l.mtl").unlink()
-    colours = mesh_files.load(tmp_path / "l.obj").colours
-    assert np.ptp(colours) == 0
-    assert 0.2 < colours[0, 0] < 0.8
+    colors = mesh_files.load(tmp_path / "l.obj").colors
+    assert np.ptp(colors) == 0
+    assert 0.2 < colors[0, 0] < 0.8
 
 
 @pytest.mark.parametrize("texture", [None, b"\x89PNG\r\n\x1a\nno more"])
-def test_without_its_texture_a_material_has_its_own_colour(tmp_path, texture):
+def test_without_its_texture_a_material_has_its_own_color(tmp_path, texture):
     if texture:
         (tmp_path / "t.png").write_bytes(texture)
     (tmp_path / "m.mtl").write_text("newmtl a\nKd 0 1 0\nmap_Kd t.png\n")
     (tmp_path / "m.obj").write_text(
         "mtllib m.mtl\nusemtl a\nv 0 0 0\nv 1 0 0\nv 0 0 1\nvt 0 0\nf 1/1 2/1 3/1\n"
     )
-    np.testing.assert_allclose(mesh_files.load(tmp_path / "m.obj").colours, [[0, 1, 0]] * 2)
+    np.testing.assert_allclose(mesh_files.load(tmp_path / "m.obj").colors, [[0, 1, 0]] * 2)
 
 
 def test_a_solid_that_is_inside_out_is_turned(tmp_path):
     write_obj(tmp_path / "l.obj", triangles=TRIANGLES[:, ::-1])
     mesh = mesh_files.load(tmp_path / "l.obj")
-    assert mesh_set(mesh) == as_set(expected(), TRIANGLES, COLOURS)
+    assert mesh_set(mesh) == as_set(expected(), TRIANGLES, COLORS)
 
 
 @pytest.mark.parametrize("flipped", [[], [0], [3, 8, 19]])
 def test_what_is_open_or_wound_both_ways_gets_two_sides(tmp_path, flipped):
-    triangles, colours = TRIANGLES.copy(), COLOURS
+    triangles, colors = TRIANGLES.copy(), COLORS
     triangles[flipped] = triangles[flipped, ::-1]
     if not flipped:
-        triangles, colours = triangles[4:], colours[4:]  # without its front
-    write_obj(tmp_path / "l.obj", triangles=triangles, colours=colours)
+        triangles, colors = triangles[4:], colors[4:]  # without its front
+    write_obj(tmp_path / "l.obj", triangles=triangles, colors=colors)
     both = np.concatenate([triangles, triangles[:, ::-1]])
-    wanted = as_set(expected(), both, np.concatenate([colours, colours]))
+    wanted = as_set(expected(), both, np.concatenate([colors, colors]))
     assert mesh_set(mesh_files.load(tmp_path / "l.obj")) == wanted
 
 
 def test_a_closed_part_beside_an_open_one_keeps_one_side(tmp_path):
     vertices = np.concatenate([VERTICES, VERTICES[:3] + [9, 0, 0]])
     triangles = np.concatenate([TRIANGLES, [[12, 13, 14]]])
-    write_obj(tmp_path / "l.obj", vertices, triangles, [*COLOURS, RED])
+    write_obj(tmp_path / "l.obj", vertices, triangles, [*COLORS, RED])
     assert len(mesh_files.load(tmp_path / "l.obj").faces) == 22
 
 
 @pytest.mark.parametrize("suffix", ["obj", "glb"])
-def test_the_two_sides_of_a_sheet_keep_their_colours(tmp_path, suffix):
+def test_the_two_sides_of_a_sheet_keep_their_colors(tmp_path, suffix):
     front, path = TRIANGLES[:4], tmp_path / f"s.{suffix}"
-    both, colours = np.concatenate([front, front[:, ::-1]]), np.array([RED] * 4 + [BLUE] * 4)
+    both, colors = np.concatenate([front, front[:, ::-1]]), np.array([RED] * 4 + [BLUE] * 4)
     if suffix == "obj":
-        write_obj(path, triangles=both, colours=colours)
+        write_obj(path, triangles=both, colors=colors)
     else:
         write_glb(path, both[:4], both[4:])
-    assert mesh_set(mesh_files.load(path)) == as_set(expected(VERTICES[:6]), both, colours)
+    assert mesh_set(mesh_files.load(path)) == as_set(expected(VERTICES[:6]), both, colors)
 
 
 def sphere(rings=60, sides=120, top=np.pi):
@@ -274,19 +274,19 @@ def sphere(rings=60, sides=120, top=np.pi):
         [np.stack(t, 1) for t in ((a, a + sides, b), (b, a + sides, b + sides))]
     )
     vertices = np.stack(points, axis=-1).reshape(-1, 3)
-    colours = np.where(vertices[triangles].mean(axis=1)[:, :1] > 0, RED, BLUE)
-    return mesh_cleanup.Surface(vertices, triangles, colours)
+    colors = np.where(vertices[triangles].mean(axis=1)[:, :1] > 0, RED, BLUE)
+    return mesh_cleanup.Surface(vertices, triangles, colors)
 
 
-def test_a_simplified_sphere_is_still_one_in_its_colours():
+def test_a_simplified_sphere_is_still_one_in_its_colors():
     small = mesh_cleanup.simplified(mesh_cleanup.welded(sphere()), 400)
     assert 300 <= len(small.triangles) <= 400
     corners = small.vertices[small.triangles]
     np.testing.assert_allclose(np.linalg.norm(small.vertices, axis=1), 1, atol=0.03)
     assert np.linalg.det(corners).sum() / 6 == pytest.approx(4 / 3 * np.pi, rel=0.06)
     x = corners[:, :, 0]
-    for colour, of in ((RED, x.min(axis=1) > 0.05), (BLUE, x.max(axis=1) < -0.05)):
-        np.testing.assert_allclose(small.colours[of], np.tile(colour, (of.sum(), 1)), atol=1e-9)
+    for color, of in ((RED, x.min(axis=1) > 0.05), (BLUE, x.max(axis=1) < -0.05)):
+        np.testing.assert_allclose(small.colors[of], np.tile(color, (of.sum(), 1)), atol=1e-9)
         assert of.sum() > 100
 
 
@@ -302,7 +302,7 @@ def test_both_sides_of_an_open_bowl_count():
     assert outwards.sum() * 2 == len(outwards)
 
 
-def test_a_large_triangle_hands_its_colour_to_all_of_its_place():
+def test_a_large_triangle_hands_its_color_to_all_of_its_place():
     """A red triangle below the diagonal of a square, hundreds of blue ones above."""
     steps = np.linspace(0, 1, 31)
     i, j = (a.ravel() for a in np.mgrid[:30, :30])
@@ -311,13 +311,13 @@ def test_a_large_triangle_hands_its_colour_to_all_of_its_place():
     vertices = np.stack([*np.meshgrid(steps, steps, indexing="ij"), np.zeros((31, 31))], -1)
     blue = np.concatenate([np.stack(t, 1) for t in ((a, b, a + 1), (a + 1, b, b + 1))])
     triangles = np.concatenate([[[0, 30 * 31, 30]], blue])
-    colours = np.array([RED] + [BLUE] * len(blue))
-    whole = mesh_cleanup.welded(mesh_cleanup.Surface(vertices.reshape(-1, 3), triangles, colours))
+    colors = np.array([RED] + [BLUE] * len(blue))
+    whole = mesh_cleanup.welded(mesh_cleanup.Surface(vertices.reshape(-1, 3), triangles, colors))
     small = mesh_cleanup.simplified(whole, 500)
     across = small.vertices[small.triangles][..., :2].sum(axis=-1)
-    for colour, of in ((RED, across.max(axis=1) < 1.02), (BLUE, across.min(axis=1) > 1.02)):
+    for color, of in ((RED, across.max(axis=1) < 1.02), (BLUE, across.min(axis=1) > 1.02)):
         assert of.any()
-        np.testing.assert_allclose(small.colours[of], np.tile(colour, (of.sum(), 1)), atol=1e-9)
+        np.testing.assert_allclose(small.colors[of], np.tile(color, (of.sum(), 1)), atol=1e-9)
 
 
 def test_loose_triangles_are_brought_within_the_budget_too():
@@ -486,7 +486,7 @@ def test_real_models_look_the_right_way(real):
         return mesh.vertices[mesh.faces[of][:, :3]].mean(axis=(0, 1))
 
     car = real["car"][1]
-    red, green, blue = car.colours.T
+    red, green, blue = car.colors.T
     tail, head = (red > 0.5) & (green < 0.25), (red > 0.7) & (green > 0.5) & (blue < 0.35)
     assert middle(car, tail)[1] > 0.6  # tail lights
     assert middle(car, head)[1] < -0.6  # yellow headlights

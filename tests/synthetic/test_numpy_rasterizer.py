@@ -18,11 +18,11 @@ def random_rotation(generator):
     return q * np.linalg.det(q)
 
 
-def cube(half, colours=None):
+def cube(half, colors=None):
     square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)], float)
     vertices = np.concatenate([np.c_[square, np.full(4, z)] for z in (-1, 1)]) * half
-    colours = np.linspace(0.1, 1, 18).reshape(6, 3) if colours is None else colours
-    return numpy_rasterizer.Mesh(vertices.astype(np.float32), CUBE, colours.astype(np.float32))
+    colors = np.linspace(0.1, 1, 18).reshape(6, 3) if colors is None else colors
+    return numpy_rasterizer.Mesh(vertices.astype(np.float32), CUBE, colors.astype(np.float32))
 
 
 def sphere(radius, rings=48, sides=96):
@@ -50,11 +50,11 @@ def soup(generator, num):
 
 
 def ray_cast(mesh, view, size):
-    """Nearest face that looks at the eye, for the centre of each pixel (Moeller, Trumbore 1997)."""
+    """Nearest face that looks at the eye, for the center of each pixel (Moeller, Trumbore 1997)."""
     corners = (mesh.vertices @ view.rotation.T)[mesh.faces]
     y, x = np.mgrid[:size, :size] + 0.5
     towards = np.stack(
-        [(x - view.centre[0]) / view.focal, -(y - view.centre[1]) / view.focal, -np.ones_like(x)],
+        [(x - view.center[0]) / view.focal, -(y - view.center[1]) / view.focal, -np.ones_like(x)],
         -1,
     ).reshape(-1, 3)
     eye = np.array([0, 0, view.distance])
@@ -87,8 +87,8 @@ def test_agrees_with_a_ray_caster_where_faces_pierce_one_another(seed):
     assert 0.2 < (index >= 0).mean() < 0.95  # the picture tests something
     np.testing.assert_array_equal(mask, index >= 0)
     np.testing.assert_allclose(depth, expected_depth, rtol=1e-5)
-    colours = np.concatenate([mesh.colours, np.zeros((1, 3))])
-    np.testing.assert_allclose(image, colours[index], atol=1e-6)
+    colors = np.concatenate([mesh.colors, np.zeros((1, 3))])
+    np.testing.assert_allclose(image, colors[index], atol=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -111,7 +111,7 @@ def test_a_cube_seen_face_on_is_a_square_of_the_right_size_and_depth():
     np.testing.assert_array_equal(mask, expected)
     np.testing.assert_allclose(depth[16:48, 16:48], 3.0, rtol=1e-6)
     assert np.isinf(depth[expected == 0]).all()
-    np.testing.assert_allclose(image[32, 32], cube(0.5).colours[4], atol=1e-6)
+    np.testing.assert_allclose(image[32, 32], cube(0.5).colors[4], atol=1e-6)
 
 
 def test_a_sphere_has_its_apparent_radius_in_perspective():
@@ -120,7 +120,7 @@ def test_a_sphere_has_its_apparent_radius_in_perspective():
     _, mask, depth = numpy_rasterizer.render(sphere(radius), view, FLAT, BLACK, supersampling=4)
     apparent = focal * radius / np.sqrt(distance**2 - radius**2)
     np.testing.assert_allclose(mask.sum(), np.pi * apparent**2, rtol=5e-3)
-    # The nearest sample of the four centre pixels is half a sample off the axis.
+    # The nearest sample of the four center pixels is half a sample off the axis.
     np.testing.assert_allclose(depth[31:33, 31:33], distance - radius, atol=2e-3)
 
 
@@ -174,11 +174,11 @@ def test_shading_is_lambert_plus_ambient_and_saturates():
         np.array([[0.6, 0.0, 0.8], [0.0, 0.0, -1.0]]), np.array([0.5, 9.0]), 0.3
     )
     view = numpy_rasterizer.View(np.eye(3), 3.5, 96.0, np.array([32.0, 32.0]))
-    colours = np.tile([[0.2, 0.5, 1.0]], (6, 1))
-    image, _, _ = numpy_rasterizer.render(cube(0.5, colours), view, light, BLACK)
+    colors = np.tile([[0.2, 0.5, 1.0]], (6, 1))
+    image, _, _ = numpy_rasterizer.render(cube(0.5, colors), view, light, BLACK)
     np.testing.assert_allclose(image[32, 32], [0.14, 0.35, 0.7], atol=1e-6)
     bright = light._replace(ambient=2.0)
-    image, _, _ = numpy_rasterizer.render(cube(0.5, colours), view, bright, BLACK)
+    image, _, _ = numpy_rasterizer.render(cube(0.5, colors), view, bright, BLACK)
     np.testing.assert_allclose(image[32, 32], [0.48, 1.0, 1.0], atol=1e-6)
 
 
@@ -210,7 +210,7 @@ def test_the_gradient_lights_what_faces_up_more():
     for tilt, gradient, expected in ((60, 0.5, 0.43301), (-60, 0.5, -0.43301), (-60, 2, -1)):
         c, s = np.cos(np.deg2rad(tilt)), np.sin(np.deg2rad(tilt))
         view = view._replace(rotation=np.array([[1.0, 0, 0], [0, c, s], [0, -s, c]]))
-        plate = cube(0.5)._replace(faces=CUBE[4:5], colours=np.full((1, 3), 0.5))
+        plate = cube(0.5)._replace(faces=CUBE[4:5], colors=np.full((1, 3), 0.5))
         light = FLAT._replace(ambient=0.6, gradient=np.array([0, gradient, 0]))
         image, mask, _ = numpy_rasterizer.render(plate, view, light, BLACK)
         seen = image[mask == 1]
@@ -220,7 +220,7 @@ def test_the_gradient_lights_what_faces_up_more():
 def test_a_face_is_not_seen_from_behind():
     mesh = cube(0.5)
     view = numpy_rasterizer.View(np.eye(3), 3.5, 96.0, np.array([32.0, 32.0]))
-    away = mesh._replace(faces=mesh.faces[4:5, ::-1], colours=mesh.colours[4:5])
+    away = mesh._replace(faces=mesh.faces[4:5, ::-1], colors=mesh.colors[4:5])
     assert not numpy_rasterizer.render(away, view, FLAT, BLACK)[1].any()
 
 
@@ -234,7 +234,7 @@ def test_the_mirrored_mesh_in_the_mirrored_pose_is_the_flipped_picture(seed):
     mirror = np.diag([-1.0, 1.0, 1.0])
     mirrored_mesh = mesh._replace(vertices=mesh.vertices @ mirror, faces=mesh.faces[:, ::-1])
     mirrored_view = view._replace(
-        rotation=mirror @ rotation @ mirror, centre=np.array([64 - 29.0, 33.0])
+        rotation=mirror @ rotation @ mirror, center=np.array([64 - 29.0, 33.0])
     )
     mirrored_light = light._replace(directions=light.directions @ mirror)
     image, _, depth = numpy_rasterizer.render(mesh, view, light, behind)
@@ -264,7 +264,7 @@ def test_what_leaves_the_picture_is_cut_off():
     whole, _, _ = numpy_rasterizer.render(mesh, view, FLAT, np.zeros((128, 128, 3)))
     for corner in ((0, 0), (40, 10), (64, 64)):
         part, _, _ = numpy_rasterizer.render(
-            mesh, view._replace(centre=view.centre - corner[::-1]), FLAT, BLACK
+            mesh, view._replace(center=view.center - corner[::-1]), FLAT, BLACK
         )
         window = whole[corner[0] : corner[0] + 64, corner[1] : corner[1] + 64]
         np.testing.assert_allclose(part, window, atol=1e-5)

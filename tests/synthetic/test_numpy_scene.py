@@ -25,12 +25,12 @@ def test_rotation_is_that_of_scipy_and_of_the_library():
 def test_the_camera_is_where_pascal3d_puts_it():
     for azimuth, elevation, theta in np.random.default_rng(1).uniform(-1.5, 1.5, (10, 3)):
         rotation = numpy_scene.rotation_from_angles(azimuth, elevation, theta)
-        centre = [
+        center = [
             np.cos(elevation) * np.sin(azimuth),
             -np.cos(elevation) * np.cos(azimuth),
             np.sin(elevation),
         ]
-        np.testing.assert_allclose(rotation @ centre, [0, 0, 1], atol=1e-12)
+        np.testing.assert_allclose(rotation @ center, [0, 0, 1], atol=1e-12)
 
 
 def test_angles_are_distributed_like_those_of_photographs():

@@ -1,4 +1,4 @@
-"""Both rasterisers against tools that share nothing with them: Embree's rays, OpenCV's PnP.
+"""Both rasterizers against tools that share nothing with them: Embree's rays, OpenCV's PnP.
 
 trimesh 5.2.0 with embreex 4.4.0 casts the rays, opencv-python-headless 5.0.0 finds the poses.
 """
@@ -60,9 +60,9 @@ def by_device(drawn, size=SIZE):
     """All in one call, padded together."""
     meshes, views = zip(*drawn, strict=True)
     black = np.zeros((len(meshes), size, size, 3), np.float32)
-    lights = mesh_batch.stack([AMBIENT] * len(meshes))
+    lights = numpy_rasterizer.stack([AMBIENT] * len(meshes))
     picture = renderer.render(
-        mesh_batch.pad(meshes), mesh_batch.stack(views), lights, black, supersampling=1
+        mesh_batch.pad(meshes), numpy_rasterizer.stack(views), lights, black, supersampling=1
     )
     return [np.asarray(values) for values in (picture.image, picture.mask, picture.depth)]
 
@@ -79,7 +79,7 @@ def pictures(renderer):
 
 @functools.cache
 def cast(name):
-    """Depth along the optical axis at the centre of each pixel, by Embree; infinite for a miss."""
+    """Depth along the optical axis at the center of each pixel, by Embree; infinite for a miss."""
     trimesh = pytest.importorskip("trimesh", reason=NEEDS)
     pytest.importorskip("embreex", reason=NEEDS)
     from trimesh.ray import ray_pyembree
@@ -95,7 +95,7 @@ def cast(name):
     surface = trimesh.Trimesh(vertices, triangles[towards > 0], process=False)
 
     y, x = np.mgrid[:SIZE, :SIZE] + 0.5
-    right, down = (x - view.centre[0]) / view.focal, (y - view.centre[1]) / view.focal
+    right, down = (x - view.center[0]) / view.focal, (y - view.center[1]) / view.focal
     rays = np.stack([right, -down, -np.ones_like(x)], axis=-1).reshape(-1, 3) @ view.rotation
     places, ray, _ = ray_pyembree.RayMeshIntersector(surface).intersects_location(
         np.broadcast_to(eye, rays.shape), rays, multiple_hits=False
@@ -144,8 +144,8 @@ def test_projected_vertices_span_the_silhouette():
     used = [mesh.vertices[np.unique(mesh.faces)] for mesh, _ in drawn]
     most = max(map(len, used))
     used = np.stack([np.resize(vertices, (most, 3)) for vertices in used])  # repeats the first
-    views = mesh_batch.stack([view for _, view in drawn])
-    pinhole = camera.Pinhole(views.distance, views.focal[:, None].repeat(2, axis=1), views.centre)
+    views = numpy_rasterizer.stack([view for _, view in drawn])
+    pinhole = camera.Pinhole(views.distance, views.focal[:, None].repeat(2, axis=1), views.center)
     projected, depth = camera.project(
         jnp.asarray(used), jnp.asarray(views.rotation), camera.Pinhole(*map(jnp.asarray, pinhole))
     )
@@ -169,16 +169,16 @@ OCTAHEDRON_FACES = np.array(
 
 
 def markers(places, radius):
-    """An octahedron at each place: seen from anywhere, it is symmetric about its centre.
+    """An octahedron at each place: seen from anywhere, it is symmetric about its center.
 
     The red of the i-th is (i + 1) / (number + 1).
     """
     num = len(places)
     vertices = (places[:, None] + radius * OCTAHEDRON).reshape(-1, 3).astype(np.float32)
     faces = (6 * np.arange(num)[:, None, None] + OCTAHEDRON_FACES)[..., [0, 1, 2, 2]]
-    colours = np.ones((8 * num, 3), np.float32)
-    colours[:, 0] = np.arange(1, num + 1).repeat(8) / (num + 1)
-    return numpy_rasterizer.Mesh(vertices, faces.reshape(-1, 4), colours)
+    colors = np.ones((8 * num, 3), np.float32)
+    colors[:, 0] = np.arange(1, num + 1).repeat(8) / (num + 1)
+    return numpy_rasterizer.Mesh(vertices, faces.reshape(-1, 4), colors)
 
 
 def far_apart(points, num):
@@ -224,7 +224,7 @@ def test_pnp_finds_the_pose_label(renderer, size, categories):
         )
         assert len(seen) >= 12, category
         intrinsics = np.array(
-            [[view.focal, 0, view.centre[0]], [0, view.focal, view.centre[1]], [0, 0, 1]]
+            [[view.focal, 0, view.center[0]], [0, view.focal, view.center[1]], [0, 0, 1]]
         )
         found, turn, shift = cv2.solvePnP(
             places[i][seen], pixels, intrinsics, None, flags=cv2.SOLVEPNP_SQPNP

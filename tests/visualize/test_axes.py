@@ -119,6 +119,6 @@ def test_ground_truth_adds_pale_lines_that_end_where_its_axes_do():
 def test_letters_of_arrows_that_end_together_do_not_hide_each_other():
     # At azimuth 315 front and left project to the same point.
     out = axes.draw_axes(np.zeros((400, 400, 3), np.uint8), view(315))
-    # The red disc in full colour has about 520 pixels, the shaft behind it 690.
+    # The red disc in full color has about 520 pixels, the shaft behind it 690.
     assert near(out, RED, 6).sum() > 1000
     assert near(out, GREEN, 6).sum() > 500

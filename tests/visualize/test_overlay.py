@@ -110,7 +110,7 @@ def test_pixels_away_from_the_box_stay_bit_for_bit():
 
 
 def test_the_model_is_seen_through_and_shaded():
-    """A cube of one colour: its three visible sides differ, and the photo shows in each."""
+    """A cube of one color: its three visible sides differ, and the photo shows in each."""
     corners = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1], indexing="ij")).reshape(3, -1).T
     faces = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
     cube = numpy_rasterizer.Mesh(corners / 3**0.5, np.array(faces), np.full((6, 3), 0.6))
@@ -166,11 +166,11 @@ def test_every_built_in_category_has_one_model():
         low, high = mesh.vertices.min(0), mesh.vertices.max(0)
         np.testing.assert_allclose(low, -high, atol=1e-5)
         np.testing.assert_allclose(np.linalg.norm(high), 1, atol=1e-5)
-        # Quiet colours: those of the photo show through it.
+        # Quiet colors: those of the photo show through it.
         sides = mesh.vertices[mesh.faces]
         across = np.cross(sides[:, 2] - sides[:, 0], sides[:, 3] - sides[:, 1])
         area = np.linalg.norm(across, axis=1)
-        assert np.average(np.ptp(mesh.colours, axis=1), weights=area) < 0.35, name
+        assert np.average(np.ptp(mesh.colors, axis=1), weights=area) < 0.35, name
     assert category_models.built_in("mug") is None
     assert category_models.built_in("car/mug") is None
 

@@ -49,15 +49,15 @@ def aeroplane(generator: np.random.Generator) -> solids.Parts:
 
 def _airliner(generator: np.random.Generator) -> solids.Parts:
     length, radius = generator.uniform(26, 34), generator.uniform(1.9, 2.4)
-    colour = (
-        colors.grey(generator, 0.75, 0.95)
+    color = (
+        colors.gray(generator, 0.75, 0.95)
         if generator.random() < 0.6
         else colors.lacquer(generator)
     )
     livery, window = colors.hue(generator, (0.5, 0.95), (0.35, 0.9)), colors.glass(generator)
     y0, y1 = -length / 2, length / 2
     nose, tail = generator.uniform(0.1, 0.15), generator.uniform(0.68, 0.74)
-    belly = colour * 0.85
+    belly = color * 0.85
     rings = [
         _tube_ring(y0, radius * 0.25, -radius * 0.25),
         _tube_ring(y0 + length * nose * 0.35, radius * 0.66, -radius * 0.16),
@@ -67,11 +67,11 @@ def _airliner(generator: np.random.Generator) -> solids.Parts:
         _tube_ring(y1, radius * 0.16, radius * 0.62),
     ]
     bands = np.empty((5, 10, 3))
-    bands[:] = colour
+    bands[:] = color
     bands[:, 5:9] = belly
     bands[4] = livery
     bands[1, [1, 2]] = window
-    bands[1, 0] = bands[1, 3] = window * 0.8 + colour * 0.2
+    bands[1, 0] = bands[1, 3] = window * 0.8 + color * 0.2
     p = solids.Parts()
     p.loft(rings, livery, bands=bands)
     wall_a, wall_b = y0 + length * nose, y0 + length * tail
@@ -86,7 +86,7 @@ def _airliner(generator: np.random.Generator) -> solids.Parts:
     low = generator.random() < 0.8
     z = -radius * 0.55 if low else radius * 0.75
     rise = generator.uniform(0.6, 2.0) if low else -0.4
-    wing = colour * generator.uniform(0.7, 0.95)
+    wing = color * generator.uniform(0.7, 0.95)
     tip = generator.uniform(1.4, 2.2)
     bottom, top = _wing(root, chord, span, root + sweep, tip, z, z + rise, radius * 0.4, 0.6)
     side.hexahedron(bottom, top, wing)
@@ -112,8 +112,8 @@ def _airliner(generator: np.random.Generator) -> solids.Parts:
 
 def _propeller(generator: np.random.Generator) -> solids.Parts:
     length, radius = generator.uniform(7, 8.5), generator.uniform(0.55, 0.7)
-    colour, second = colors.lacquer(generator), colors.lacquer(generator)
-    window, dark = colors.glass(generator), colors.grey(generator, 0.06, 0.2)
+    color, second = colors.lacquer(generator), colors.lacquer(generator)
+    window, dark = colors.glass(generator), colors.gray(generator, 0.06, 0.2)
     y0, y1 = -length / 2, length / 2
     p = solids.Parts()
     rings = [
@@ -122,7 +122,7 @@ def _propeller(generator: np.random.Generator) -> solids.Parts:
         _tube_ring(y0 + length * 0.45, radius, 0.05, 8),
         _tube_ring(y1, radius * 0.25, 0.25, 8),
     ]
-    p.loft(rings, dark, bands=[second, colour, colour])
+    p.loft(rings, dark, bands=[second, color, color])
     p.cylinder((0, y0 - 0.15, 0), 0.3, 0.4, second, axis=1, sides=8)
     turn, blades, reach = generator.uniform(0, np.pi), int(generator.integers(2, 4)), radius * 2.1
     for i in range(blades):
@@ -146,7 +146,7 @@ def _propeller(generator: np.random.Generator) -> solids.Parts:
         p.patch(cab[face], window * 1.4, (0.08, 0.92), (0.12, 0.88))
     side = solids.Parts()
     z = radius * 1.55 if high else -radius * 0.6
-    wing = second if generator.random() < 0.5 else colour
+    wing = second if generator.random() < 0.5 else color
     bottom, top = _wing(
         root, chord, span, root + 0.2, chord * 0.75, z, z + (0.1 if high else 0.55), 0, 0.16
     )
@@ -156,12 +156,12 @@ def _propeller(generator: np.random.Generator) -> solids.Parts:
             [(radius * 0.8, root + 0.6, -0.2)],
             [(span * 0.5, root + 0.6, z)],
             0.1,
-            colour * 0.8,
+            color * 0.8,
         )
     bottom, top = _wing(y1 - 1.0, 0.95, 1.65, y1 - 0.75, 0.65, 0.25, 0.3, 0, 0.1)
     side.hexahedron(bottom, top, wing)
     gear = root + 0.5 if generator.random() < 0.7 else root - 0.2
-    side.beams([(radius * 0.6, gear, -0.3)], [(1.0, gear, -radius - 0.6)], 0.12, colour * 0.8)
+    side.beams([(radius * 0.6, gear, -0.3)], [(1.0, gear, -radius - 0.6)], 0.12, color * 0.8)
     side.cylinder((1.05, gear, -radius - 0.65), 0.3, 0.2, dark, axis=0, sides=8)
     p.join_both_sides(side)
     p.hexahedron(*_fin(y1 - 1.2, 1.3, 1.35, 0.55, 0.75, 0.25, 0.12), second)
@@ -170,14 +170,14 @@ def _propeller(generator: np.random.Generator) -> solids.Parts:
 
 def _fighter(generator: np.random.Generator) -> solids.Parts:
     length, radius = generator.uniform(14, 17), generator.uniform(0.8, 1.0)
-    colour = (
-        colors.grey(generator, 0.4, 0.65)
+    color = (
+        colors.gray(generator, 0.4, 0.65)
         if generator.random() < 0.5
         else colors.hue(generator, (0.15, 0.7), (0.4, 0.8))
     )
     second, dark = (
         colors.hue(generator, (0.6, 0.95), (0.4, 0.9)),
-        colors.grey(generator, 0.05, 0.14),
+        colors.gray(generator, 0.05, 0.14),
     )
     window = colors.glass(generator)
     y0, y1 = -length / 2, length / 2
@@ -189,7 +189,7 @@ def _fighter(generator: np.random.Generator) -> solids.Parts:
         _tube_ring(y1 - length * 0.1, radius * 1.05, 0.1, 8),
         _tube_ring(y1, radius * 0.75, 0.1, 8),
     ]
-    p.loft(rings, dark, bands=[colour * 0.45, colour, colour, dark * 1.8])
+    p.loft(rings, dark, bands=[color * 0.45, color, color, dark * 1.8])
     canopy = [
         _tube_ring(y0 + length * 0.14, 0.12, radius * 0.5, 6),
         _tube_ring(y0 + length * 0.23, radius * 0.55, radius * 0.95, 6),
@@ -211,17 +211,17 @@ def _fighter(generator: np.random.Generator) -> solids.Parts:
         radius * 0.5,
         0.2,
     )
-    side.hexahedron(bottom, top, colour * 0.85)
+    side.hexahedron(bottom, top, color * 0.85)
     side.box(
         (radius * 1.05, y0 + length * 0.5, -0.1),
         (radius * 0.8, length * 0.34, radius * 1.1),
-        colour,
+        color,
     )
     side.box((radius * 1.05, y0 + length * 0.33, -0.1), (radius * 0.7, 0.1, radius * 0.9), dark)
     twin = generator.random() < 0.5
     if not delta:
         bottom, top = _wing(y1 - 2.2, 1.9, span * 0.55, y1 - 1.0, 1.0, 0.0, 0.0, 0.4, 0.15)
-        side.hexahedron(bottom, top, colour * 0.85)
+        side.hexahedron(bottom, top, color * 0.85)
     if twin:
         side.hexahedron(
             *_fin(y1 - 3.4, 2.8, 2.3, 1.6, 1.1, radius * 0.6, 0.16, radius * 0.9), second

@@ -17,7 +17,7 @@ def boat(generator: np.random.Generator) -> solids.Parts:
     hull = colors.lacquer(generator)
     bottom = colors.hue(generator, (0.5, 0.9), (0.25, 0.6))
     deck = colors.wood(generator) * 0.5 + np.array([0.42, 0.36, 0.26])
-    dark, white = colors.grey(generator, 0.06, 0.2), colors.grey(generator, 0.82, 0.96)
+    dark, white = colors.gray(generator, 0.06, 0.2), colors.gray(generator, 0.82, 0.96)
     p = solids.Parts()
     y0, y1 = -length / 2, length / 2
 
@@ -77,7 +77,7 @@ def _rig(p, generator, length, half, depth, white, dark) -> None:
     height, y = length * generator.uniform(0.95, 1.25), -length * generator.uniform(0.08, 0.16)
     house = p.box((0, y + 1.3, depth + 0.35), (half * 1.05, 2.6, 0.7), white, taper=(0.85, 0.8))
     _glazed(p, house, colors.glass(generator))
-    mast = colors.grey(generator, 0.4, 0.75)
+    mast = colors.gray(generator, 0.4, 0.75)
     p.beams([(0, y, depth)], [(0, y, depth + height)], 0.16, mast)
     z, end = depth + 1.15, length * generator.uniform(0.34, 0.46)
     p.beams([(0, y, z)], [(0, end, z)], 0.16, mast)
@@ -167,13 +167,13 @@ def _cockpit(p, generator, length, half, depth, white, dark) -> None:
 
 
 def _wheelhouse(p, generator, length, half, depth, white, dark) -> None:
-    colour = white if generator.random() < 0.6 else colors.hue(generator, (0.3, 0.8), (0.5, 0.9))
+    color = white if generator.random() < 0.6 else colors.hue(generator, (0.3, 0.8), (0.5, 0.9))
     front = generator.random() < 0.6
     y, height = length * (-0.12 if front else 0.22), generator.uniform(1.6, 2.1)
     house = p.box(
         (0, y, depth + height / 2 + 0.1),
         (half * 1.2, length * 0.2, height),
-        colour,
+        color,
         taper=(0.92, 0.9),
     )
     p.box((0, y, depth + height + 0.16), (half * 1.35, length * 0.24, 0.14), dark * 2)

@@ -1,7 +1,7 @@
 """Procedural objects of the twelve PASCAL3D+ categories.
 
-Frame: front at -y, the object's left at +x, z up; the bounding box is centred on the origin and its
-half diagonal has length 1. Front and rear, left and right differ as they do in life.
+Frame: front at -y, the object's left at +x, z up; the bounding box is centered on the origin and
+its half diagonal has length 1. Front and rear, left and right differ as they do in life.
 """
 
 import functools
@@ -37,7 +37,7 @@ SUBTYPES: dict[str, functools.partial] = {
 
 
 def make(generator: np.random.Generator, category: int | str) -> scene.Mesh:
-    """Makes an object with random proportions and colours.
+    """Makes an object with random proportions and colors.
 
     Args:
         generator: the only source of chance.
@@ -54,7 +54,7 @@ def make(generator: np.random.Generator, category: int | str) -> scene.Mesh:
     # Proportions that no family's parameters reach: a slight stretch along each axis.
     vertices = mesh.vertices * generator.uniform(0.93, 1.07, 3).astype(np.float32)
     vertices /= np.linalg.norm((vertices.max(axis=0) - vertices.min(axis=0)) / 2)
-    faded = mesh.colours * generator.uniform(0.95, 1.05, (len(mesh.colours), 1))
+    faded = mesh.colors * generator.uniform(0.95, 1.05, (len(mesh.colors), 1))
     return scene.Mesh(vertices, mesh.faces, np.clip(faded, 0, 1).astype(np.float32))
 
 

@@ -1,4 +1,4 @@
-"""Random colours: RGB in [0, 1], shape (3,)."""
+"""Random colors: RGB in [0, 1], shape (3,)."""
 
 import colorsys
 
@@ -21,20 +21,20 @@ def hue(
     )
 
 
-def grey(generator: np.random.Generator, low=0.05, high=0.3) -> Float[np.ndarray, "3"]:
-    """A grey with a slight cast."""
+def gray(generator: np.random.Generator, low=0.05, high=0.3) -> Float[np.ndarray, "3"]:
+    """A gray with a slight cast."""
     return np.clip(generator.uniform(low, high) + generator.uniform(-0.02, 0.02, 3), 0, 1)
 
 
 def lacquer(generator: np.random.Generator) -> Float[np.ndarray, "3"]:
-    """Vehicle paint: a colour, or white, silver, black."""
+    """Vehicle paint: a color, or white, silver, black."""
     kind = generator.random()
     if kind < 0.16:
-        return grey(generator, 0.85, 0.97)
+        return gray(generator, 0.85, 0.97)
     if kind < 0.3:
-        return grey(generator, 0.45, 0.7)
+        return gray(generator, 0.45, 0.7)
     if kind < 0.38:
-        return grey(generator, 0.1, 0.2)
+        return gray(generator, 0.1, 0.2)
     return hue(generator, (0.45, 0.95), (0.4, 0.95))
 
 
@@ -50,7 +50,7 @@ def wood(generator: np.random.Generator) -> Float[np.ndarray, "3"]:
 def fabric(generator: np.random.Generator) -> Float[np.ndarray, "3"]:
     """Upholstery: mostly muted, sometimes loud, sometimes neutral."""
     if generator.random() < 0.25:
-        return grey(generator, 0.2, 0.8)
+        return gray(generator, 0.2, 0.8)
     return hue(generator, (0.2, 0.8), (0.35, 0.85))
 
 

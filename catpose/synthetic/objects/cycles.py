@@ -5,10 +5,10 @@ import numpy as np
 from catpose.synthetic.objects import colors, solids
 
 
-def _spokes(p, centre, radius, width, number, turn, colour) -> None:
+def _spokes(p, center, radius, width, number, turn, color) -> None:
     angle = turn + np.arange(number) * (np.pi / number)
     d = radius * np.stack([0 * angle, np.cos(angle), np.sin(angle)], axis=1)
-    p.beams(centre - d, centre + d, width, colour)
+    p.beams(center - d, center + d, width, color)
 
 
 def bicycle(generator: np.random.Generator) -> solids.Parts:
@@ -17,10 +17,10 @@ def bicycle(generator: np.random.Generator) -> solids.Parts:
     radius = generator.uniform(0.33, 0.37)
     base = generator.uniform(0.98, 1.1)
     tyre = {"city": 0.055, "road": 0.04, "mountain": 0.075}[kind]
-    rubber, metal = colors.grey(generator, 0.03, 0.2), colors.grey(generator, 0.55, 0.85)
-    colour = colors.lacquer(generator)
-    saddle_colour = (
-        colors.grey(generator, 0.04, 0.2)
+    rubber, metal = colors.gray(generator, 0.03, 0.2), colors.gray(generator, 0.55, 0.85)
+    color = colors.lacquer(generator)
+    saddle_color = (
+        colors.gray(generator, 0.04, 0.2)
         if generator.random() < 0.7
         else colors.wood(generator) * 0.7
     )
@@ -39,18 +39,18 @@ def bicycle(generator: np.random.Generator) -> solids.Parts:
     saddle = np.array([0, rear[1] - generator.uniform(0.2, 0.28), saddle_height])
     lug = crank + (saddle - crank) * 0.78
     if kind == "city" and generator.random() < 0.5:  # step-through frame
-        p.path([neck, crank + [0, -0.12, 0.12], crank], width * 1.2, colour)
+        p.path([neck, crank + [0, -0.12, 0.12], crank], width * 1.2, color)
     else:
-        p.beams([neck, head], [crank, lug], width, colour)
-    p.beams([crank], [saddle], width, colour)
+        p.beams([neck, head], [crank, lug], width, color)
+    p.beams([crank], [saddle], width, color)
     for x in (-0.05, 0.05):
         p.beams(
             [crank + [x, 0, 0], lug + [x / 2, 0, 0]],
             [rear + [x, 0, 0]] * 2,
             width * 0.6,
-            colour * 0.9,
+            color * 0.9,
         )
-        p.beams([front + [x, 0, 0]], [neck + [x, 0, 0.06]], width * 0.7, colour)
+        p.beams([front + [x, 0, 0]], [neck + [x, 0, 0.06]], width * 0.7, color)
     bar = head + [0, -0.03, 0.12]
     p.beams([head], [bar], width * 0.8, metal)
     reach, w = generator.uniform(0.22, 0.3), 0.042
@@ -80,7 +80,7 @@ def bicycle(generator: np.random.Generator) -> solids.Parts:
             saddle + [0.1, 0.14, 0.08],
             saddle + [-0.1, 0.14, 0.08],
         ],
-        saddle_colour,
+        saddle_color,
     )
     p.cylinder(crank - [0.06, 0, 0], 0.1, 0.02, metal * 0.7, axis=0)
     chain = crank - [0.06, 0, 0.08], rear - [0.06, 0, 0.04]
@@ -92,7 +92,7 @@ def bicycle(generator: np.random.Generator) -> solids.Parts:
         colors.TAIL_LIGHT,
     )
     if kind == "city":
-        guard = colour if generator.random() < 0.5 else rubber * 1.5
+        guard = color if generator.random() < 0.5 else rubber * 1.5
         for hub, a0, a1 in ((front, 0.1, 0.75), (rear, -0.1, 0.8)):
             a = np.linspace(a0, a1, 5) * np.pi
             arc = hub + (radius + 0.03) * np.stack([0 * a, np.cos(a), np.sin(a)], axis=1)
@@ -111,13 +111,13 @@ def motorbike(generator: np.random.Generator) -> solids.Parts:
     kind = ("cruiser", "sport", "dirt", "scooter", "cruiser")[generator.integers(5)]
     radius = generator.uniform(0.29, 0.34) * {"scooter": 0.75, "dirt": 1.1}.get(kind, 1.0)
     base = generator.uniform(1.25, 1.45) * (0.92 if kind == "scooter" else 1)
-    colour = (
+    color = (
         colors.hue(generator, (0.6, 0.98), (0.35, 0.95))
         if generator.random() < 0.8
         else colors.lacquer(generator)
     )
-    rubber, metal = colors.grey(generator, 0.03, 0.14), colors.grey(generator, 0.55, 0.85)
-    engine, seat = colors.grey(generator, 0.2, 0.45), colors.grey(generator, 0.04, 0.16)
+    rubber, metal = colors.gray(generator, 0.03, 0.14), colors.gray(generator, 0.55, 0.85)
+    engine, seat = colors.gray(generator, 0.2, 0.45), colors.gray(generator, 0.04, 0.16)
     fy, ry, z = -base / 2, base / 2, 2 * radius
     p = solids.Parts()
     for y, w in ((fy, 0.13), (ry, 0.17)):
@@ -147,15 +147,15 @@ def motorbike(generator: np.random.Generator) -> solids.Parts:
     arch = np.array([0, fy, radius + 0.04])
     a = np.linspace(0.2, 0.7, 4) * np.pi
     if kind == "dirt":
-        p.box((0, fy + 0.02, z + 0.16), (0.15, 0.62, 0.04), colour, taper=(0.8, 1.0))
+        p.box((0, fy + 0.02, z + 0.16), (0.15, 0.62, 0.04), color, taper=(0.8, 1.0))
     else:
-        p.path(arch + radius * 1.08 * np.stack([0 * a, np.cos(a), np.sin(a)], axis=1), 0.15, colour)
+        p.path(arch + radius * 1.08 * np.stack([0 * a, np.cos(a), np.sin(a)], axis=1), 0.15, color)
     lamp = (0, hy - 0.14, hz - 0.04)
     if kind == "sport":
         nose = p.hexahedron(
             solids.span((0.16, hy - 0.28, z - 0.06), (0.22, hy + 0.25, z - 0.12)),
             solids.span((0.11, hy - 0.2, hz + 0.02), (0.17, hy + 0.22, hz + 0.08)),
-            colour,
+            color,
         )
         for u in ((0.05, 0.45), (0.55, 0.95)):
             p.patch(nose[0], colors.LAMP, u, (0.3, 0.8))
@@ -165,7 +165,7 @@ def motorbike(generator: np.random.Generator) -> solids.Parts:
         p.hexahedron(
             solids.span((0.2, fy + 0.14, radius * 0.9), (0.24, fy + 0.26, radius * 0.8)),
             solids.span((0.14, hy - 0.1, hz), (0.16, hy - 0.02, hz)),
-            colour,
+            color,
         )
         p.cylinder((0, hy - 0.12, hz + 0.04), 0.09, 0.14, colors.LAMP, axis=1, sides=8)
     else:
@@ -177,11 +177,11 @@ def motorbike(generator: np.random.Generator) -> solids.Parts:
 
     if kind == "scooter":
         floor = radius * 0.85
-        p.box((0, 0.0, floor), (0.36, base * 0.5, 0.08), colour * 0.9)
+        p.box((0, 0.0, floor), (0.36, base * 0.5, 0.08), color * 0.9)
         p.hexahedron(
             solids.span((0.17, 0.06, floor), (0.2, ry + 0.16, radius)),
             solids.span((0.13, 0.14, z + 0.18), (0.14, ry + 0.3, z + 0.2)),
-            colour,
+            color,
         )
         p.box((0, (ry + 0.4) / 2, z + 0.26), (0.27, ry + 0.1, 0.12), seat, taper=(0.85, 0.9))
         tail_y, tail_z = ry + 0.29, z + 0.08
@@ -202,7 +202,7 @@ def motorbike(generator: np.random.Generator) -> solids.Parts:
             engine * 0.7,
         )
         tank_y = hy + 0.36
-        p.box((0, tank_y, z + 0.1), (0.3, 0.46, 0.24), colour, taper=(0.72, 0.7), shift=(0, 0.02))
+        p.box((0, tank_y, z + 0.1), (0.3, 0.46, 0.24), color, taper=(0.72, 0.7), shift=(0, 0.02))
         lift = {"cruiser": -0.08, "sport": 0.16, "dirt": 0.14}[kind]
         sy = tank_y + 0.2
         p.hexahedron(
@@ -213,7 +213,7 @@ def motorbike(generator: np.random.Generator) -> solids.Parts:
         p.box(
             (0, ry + 0.16, z + lift + (0.02 if kind == "cruiser" else 0.06)),
             (0.17, 0.5, 0.07),
-            colour,
+            color,
             taper=(0.8, 0.9),
         )
         tail_y, tail_z = ry + 0.42, z + lift + 0.06

@@ -5,11 +5,11 @@ import numpy as np
 from catpose.synthetic.objects import colors, solids
 
 
-def _legs(p, half_x, half_y, height, width, colour, *, splay=1.0, y=0.0) -> None:
+def _legs(p, half_x, half_y, height, width, color, *, splay=1.0, y=0.0) -> None:
     top = np.array([(sx * half_x, y + sy * half_y, height) for sx in (-1, 1) for sy in (-1, 1)])
     foot = top * [splay, 1, 0] + [0, 0, 0]
     foot[:, 1] = y + (top[:, 1] - y) * splay
-    p.beams(foot, top, width, colour)
+    p.beams(foot, top, width, color)
 
 
 def dining_chair(generator, seat, frame, *, arms=False, high=None) -> solids.Parts:
@@ -27,12 +27,12 @@ def dining_chair(generator, seat, frame, *, arms=False, high=None) -> solids.Par
         p.beams([(x, y, height)], [(x, y + tilt, top)], leg * 1.1, frame)
     kind = generator.integers(4)
 
-    def panel(a, b, colour, w=half * 0.86, t=0.02):
+    def panel(a, b, color, w=half * 0.86, t=0.02):
         za, zb, ya, yb = height + back * a, height + back * b, y + tilt * a, y + tilt * b
         p.hexahedron(
             solids.span((w, ya - t, za), (w, ya + t, za)),
             solids.span((w, yb - t, zb), (w, yb + t, zb)),
-            colour,
+            color,
         )
 
     if kind == 0:
@@ -120,7 +120,7 @@ def chair(generator: np.random.Generator) -> solids.Parts:
     """A dining chair, with or without arms, an office chair or an armchair."""
     kind = generator.random()
     frame = (
-        colors.wood(generator) if generator.random() < 0.6 else colors.grey(generator, 0.06, 0.75)
+        colors.wood(generator) if generator.random() < 0.6 else colors.gray(generator, 0.06, 0.75)
     )
     seat = (
         colors.fabric(generator)
@@ -128,7 +128,7 @@ def chair(generator: np.random.Generator) -> solids.Parts:
         else frame * generator.uniform(0.9, 1.1)
     )
     if kind < 0.22:
-        return _office_chair(generator, colors.fabric(generator), colors.grey(generator, 0.06, 0.5))
+        return _office_chair(generator, colors.fabric(generator), colors.gray(generator, 0.06, 0.5))
     if kind < 0.36:
         return _armchair(generator, colors.fabric(generator), frame)
     return dining_chair(generator, seat, frame, arms=generator.random() < 0.35)
@@ -137,16 +137,16 @@ def chair(generator: np.random.Generator) -> solids.Parts:
 def diningtable(generator: np.random.Generator) -> solids.Parts:
     """A table laid on one side, the front, where its chairs stand."""
     p = solids.Parts()
-    colour = colors.furniture(generator)
-    frame = colour * generator.uniform(0.6, 1.0)
+    color = colors.furniture(generator)
+    frame = color * generator.uniform(0.6, 1.0)
     half, depth = generator.uniform(0.6, 0.95), generator.uniform(0.4, 0.52)
     height, kind = generator.uniform(0.7, 0.78), generator.random()
     round_top = kind < 0.2
     if round_top:
         half = depth = generator.uniform(0.5, 0.62)
-        p.cylinder((0, 0, height), half, 0.06, colour, sides=18)
+        p.cylinder((0, 0, height), half, 0.06, color, sides=18)
     else:
-        p.box((0, 0, height), (2 * half, 2 * depth, 0.06), colour)
+        p.box((0, 0, height), (2 * half, 2 * depth, 0.06), color)
         if generator.random() < 0.5:
             p.box((0, 0, height - 0.08), (1.8 * half, 1.75 * depth, 0.1), frame)
     if round_top or kind < 0.35:
@@ -163,7 +163,7 @@ def diningtable(generator: np.random.Generator) -> solids.Parts:
     chair_seat = colors.fabric(generator) if generator.random() < 0.5 else chair_frame
     state = generator.bit_generator.state
     top = height + 0.03
-    plate = colors.grey(generator, 0.85, 0.97)
+    plate = colors.gray(generator, 0.85, 0.97)
     mat = colors.hue(generator, (0.3, 0.9), (0.3, 0.9))
     for i in range(places):
         x = 0.0 if places == 1 else (i - 0.5) * half
@@ -201,19 +201,19 @@ def sofa(generator: np.random.Generator) -> solids.Parts:
     half, height = seats * seat / 2, generator.uniform(0.38, 0.45)
     back, thick = generator.uniform(0.38, 0.5), generator.uniform(0.18, 0.26)
     arm, arm_height = generator.uniform(0.14, 0.24), generator.uniform(0.14, 0.26)
-    colour = colors.fabric(generator)
+    color = colors.fabric(generator)
     cushion = (
-        colour * generator.uniform(1.05, 1.3)
+        color * generator.uniform(1.05, 1.3)
         if generator.random() < 0.75
         else colors.fabric(generator)
     )
-    legs = colors.wood(generator) if generator.random() < 0.5 else colors.grey(generator, 0.06, 0.3)
+    legs = colors.wood(generator) if generator.random() < 0.5 else colors.gray(generator, 0.06, 0.3)
     base = generator.uniform(0.06, 0.14)
-    p.box((0, 0, (base + height) / 2), (2 * half, 2 * depth, height - base), colour * 0.9)
+    p.box((0, 0, (base + height) / 2), (2 * half, 2 * depth, height - base), color * 0.9)
     rear = p.box(
         (0, depth - thick / 2, height + back / 2),
         (2 * half, thick, back),
-        colour,
+        color,
         taper=(1, 0.75),
         shift=(0, 0.05),
     )
@@ -227,7 +227,7 @@ def sofa(generator: np.random.Generator) -> solids.Parts:
             p.box(
                 (x, (front - depth) / 2, (base + height) / 2),
                 (seat, -depth - front, height - base),
-                colour * 0.9,
+                color * 0.9,
             )
         soft.box(
             (x, y, height + 0.07),
@@ -249,14 +249,14 @@ def sofa(generator: np.random.Generator) -> solids.Parts:
         p.box(
             (x, 0, (base + height + arm_height) / 2),
             (arm, 2 * depth, height + arm_height - base),
-            colour * 0.95,
+            color * 0.95,
         )
         if round_arms:
             p.cylinder(
                 (x + s * 0.02, -0.01, height + arm_height),
                 arm * 0.62,
                 2 * depth + 0.03,
-                colour,
+                color,
                 axis=1,
                 sides=10,
             )
@@ -271,5 +271,5 @@ def sofa(generator: np.random.Generator) -> solids.Parts:
         )
     _legs(p, half + arm * 0.3, depth * 0.88, base + 0.02, 0.07, legs)
     if generator.random() < 0.5:
-        p.patch(rear[2], colour * 0.75, (0.03, 0.97), (0.05, 0.9))
+        p.patch(rear[2], color * 0.75, (0.03, 0.97), (0.05, 0.9))
     return p

@@ -28,7 +28,7 @@ def _label(p, generator, radius, low, high, sides, share) -> None:
         p.patch(quad, ink, (0.0, 1.0), (0.06, 0.14))
 
 
-def _handle(p, radius, reach, low, high, width, colour) -> None:
+def _handle(p, radius, reach, low, high, width, color) -> None:
     """A handle behind."""
     a, b = low + 0.12 * (high - low), high
     p.path(
@@ -39,7 +39,7 @@ def _handle(p, radius, reach, low, high, width, colour) -> None:
             (0, radius * 0.6, b),
         ],
         width,
-        colour,
+        color,
     )
 
 
@@ -48,7 +48,7 @@ def bottle(generator: np.random.Generator) -> solids.Parts:
     kind = ("glass", "glass", "jug", "spray", "pump")[generator.integers(5)]
     p = solids.Parts()
     sides = 12
-    colour = (
+    color = (
         colors.hue(generator, (0.3, 0.9), (0.2, 0.75))
         if kind == "glass"
         else colors.lacquer(generator)
@@ -74,11 +74,11 @@ def bottle(generator: np.random.Generator) -> solids.Parts:
             (slim, z2),
             (0, z2),
         ]
-        p.lathe(profile, (0, 0, 0), colour, sides=sides)
+        p.lathe(profile, (0, 0, 0), color, sides=sides)
         p.cylinder((0, 0, z2 + 0.03), slim * 1.25, 0.14, cap, sides=10)
         reach = generator.uniform(0.16, 0.26)
         if kind == "jug":
-            _handle(p, radius, reach, body * 0.4, body + shoulder * 0.5, 0.11, colour * 0.85)
+            _handle(p, radius, reach, body * 0.4, body + shoulder * 0.5, 0.11, color * 0.85)
         else:
             _handle(p, radius * 0.9, reach * 0.9, body * 0.78, z1 + neck * 0.35, 0.075, cap)
         label_low, label_high = (
@@ -97,7 +97,7 @@ def bottle(generator: np.random.Generator) -> solids.Parts:
             (slim, z1 + 0.1),
             (0, z1 + 0.1),
         ]
-        p.lathe(profile, (0, 0, 0), colour, sides=sides)
+        p.lathe(profile, (0, 0, 0), color, sides=sides)
         z = z1 + 0.1
         if kind == "spray":
             p.box((0, 0.0, z + 0.05), (slim * 2.3, slim * 2.3, 0.12), cap)
@@ -154,13 +154,13 @@ def tvmonitor(generator: np.random.Generator) -> solids.Parts:
     """A flat screen on its foot, a tube monitor or an old television set."""
     kind = ("flat", "flat", "tube", "old")[generator.integers(4)]
     p = solids.Parts()
-    colour = (
-        colors.grey(generator, 0.05, 0.3)
+    color = (
+        colors.gray(generator, 0.05, 0.3)
         if generator.random() < 0.6
-        else colors.grey(generator, 0.6, 0.9)
+        else colors.gray(generator, 0.6, 0.9)
     )
     if kind == "old":
-        colour = (
+        color = (
             colors.wood(generator)
             if generator.random() < 0.6
             else colors.hue(generator, (0.3, 0.8), (0.4, 0.85))
@@ -170,7 +170,7 @@ def tvmonitor(generator: np.random.Generator) -> solids.Parts:
     thick = generator.uniform(0.06, 0.1) if kind == "flat" else 0.18
     stand = generator.uniform(0.16, 0.3) if kind != "old" else 0.14
     z = stand + high / 2
-    case = p.box((0, 0, z), (2 * half, thick, high), colour)
+    case = p.box((0, 0, z), (2 * half, thick, high), color)
     edge = generator.uniform(0.03, 0.05) if kind == "flat" else generator.uniform(0.07, 0.1)
     u = (edge, 1 - edge if kind != "old" else 0.76)
     v = (edge * 1.6, 1 - edge * 1.4)
@@ -186,13 +186,13 @@ def tvmonitor(generator: np.random.Generator) -> solids.Parts:
                 (half * 0.77, -thick / 2 - 0.03, stand + high * w),
                 0.06,
                 0.06,
-                colors.grey(generator, 0.7, 0.9),
+                colors.gray(generator, 0.7, 0.9),
                 axis=1,
                 sides=8,
             )
-        p.patch(case[solids.FRONT], colour * 0.4, (0.81, 0.96), (0.1, 0.3))
+        p.patch(case[solids.FRONT], color * 0.4, (0.81, 0.96), (0.1, 0.3))
     y = thick / 2
-    dull = colour * 0.7
+    dull = color * 0.7
     if kind == "flat":
         bulge = generator.uniform(0.05, 0.12)
         p.box((0, y + bulge / 2, z - high * 0.1), (1.2 * half, bulge, high * 0.5), dull)

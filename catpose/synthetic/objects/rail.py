@@ -12,7 +12,7 @@ def train(generator: np.random.Generator) -> solids.Parts:
 
 
 def _bogies(parts, generator, positions, half) -> None:
-    dark = colors.grey(generator, 0.06, 0.16)
+    dark = colors.gray(generator, 0.06, 0.16)
     side = solids.Parts()
     for y in positions:
         side.box((half * 0.72, y, 0.5), (half * 0.3, 1.9, 0.36), dark)
@@ -24,7 +24,7 @@ def _bogies(parts, generator, positions, half) -> None:
 
 
 def _pantograph(parts, generator, y, z) -> None:
-    dark = colors.grey(generator, 0.1, 0.3)
+    dark = colors.gray(generator, 0.1, 0.3)
     parts.path([(0, y, z), (0, y + 0.9, z + 0.55), (0, y, z + 1.1)], 0.14, dark)
     parts.beams([(-0.75, y, z + 1.1)], [(0.75, y, z + 1.1)], 0.14, dark)
 
@@ -65,8 +65,8 @@ def _fast(generator: np.random.Generator) -> solids.Parts:
     length, half = generator.uniform(15, 20), generator.uniform(1.35, 1.5)
     low, height = 0.6, generator.uniform(2.9, 3.3)
     nose = generator.uniform(2.5, 4.5)
-    colour, second = colors.lacquer(generator), colors.lacquer(generator)
-    window, dark = colors.glass(generator), colors.grey(generator, 0.07, 0.18)
+    color, second = colors.lacquer(generator), colors.lacquer(generator)
+    window, dark = colors.glass(generator), colors.gray(generator, 0.07, 0.18)
     top, y0, y1 = low + height, -length / 2, length / 2
     p = solids.Parts()
 
@@ -90,17 +90,15 @@ def _fast(generator: np.random.Generator) -> solids.Parts:
         ring(y0 + nose, 1.0, low - 0.1, top),
         ring(y0 + nose + 0.5, 1.0, low - 0.1, top),
     ]
-    cap = second if generator.random() < 0.6 else colour
+    cap = second if generator.random() < 0.6 else color
     bands = np.empty((4, 6, 3))
     bands[:] = cap
-    bands[3] = colour
+    bands[3] = color
     bands[2, 3] = window * 1.2  # the windscreen, on the top of the last slope
     bands[2, 2] = bands[2, 4] = window * 1.1
     p.loft(sections, cap, bands=bands)
     body = [ring(y0 + nose + 0.4, 1.0, low, top), ring(y1, 1.0, low, top)]
-    p.loft(
-        body, colour, bands=np.array([[dark, colour, colour, colour * 0.5 + 0.3, colour, colour]])
-    )
+    p.loft(body, color, bands=np.array([[dark, color, color, color * 0.5 + 0.3, color, color]]))
     wall = low + height * 0.62
     left = np.array(
         [(half, y0 + nose, low), (half, y1, low), (half, y1, wall), (half, y0 + nose, wall)]
@@ -128,20 +126,20 @@ def _fast(generator: np.random.Generator) -> solids.Parts:
 def _metro(generator: np.random.Generator) -> solids.Parts:
     length, half = generator.uniform(13, 17), generator.uniform(1.35, 1.55)
     low, height = 0.6, generator.uniform(2.8, 3.3)
-    colour, second = colors.lacquer(generator), colors.lacquer(generator)
-    window, dark = colors.glass(generator), colors.grey(generator, 0.07, 0.18)
+    color, second = colors.lacquer(generator), colors.lacquer(generator)
+    window, dark = colors.glass(generator), colors.gray(generator, 0.07, 0.18)
     top, y0, y1 = low + height, -length / 2, length / 2
     lean, k = generator.uniform(0.1, 0.8), 0.92
     p = solids.Parts()
     shell = p.hexahedron(
         solids.span((half, y0, low), (half, y1, low)),
         solids.span((half * k, y0 + lean, top), (half * k, y1, top)),
-        colour,
+        color,
     )
     p.box(
         (0, lean / 2, top + 0.15),
         (half * 1.3, length * 0.94, 0.3),
-        colors.grey(generator, 0.3, 0.6),
+        colors.gray(generator, 0.3, 0.6),
         taper=(0.7, 0.98),
     )
     front = shell[solids.FRONT]
@@ -170,20 +168,20 @@ def _metro(generator: np.random.Generator) -> solids.Parts:
 def _steam(generator: np.random.Generator) -> solids.Parts:
     half, radius = 1.25, generator.uniform(0.75, 0.95)
     boiler, cab, tender = generator.uniform(5.0, 6.5), 1.9, generator.uniform(3.0, 4.0)
-    colour = (
-        colors.grey(generator, 0.08, 0.2)
+    color = (
+        colors.gray(generator, 0.08, 0.2)
         if generator.random() < 0.5
         else colors.hue(generator, (0.5, 0.9), (0.25, 0.6))
     )
     second = (
-        colors.TAIL_LIGHT * generator.uniform(0.6, 1) if generator.random() < 0.6 else colour * 1.5
+        colors.TAIL_LIGHT * generator.uniform(0.6, 1) if generator.random() < 0.6 else color * 1.5
     )
-    dark, window = colors.grey(generator, 0.05, 0.14), colors.glass(generator)
+    dark, window = colors.gray(generator, 0.05, 0.14), colors.glass(generator)
     brass = np.array([0.85, 0.68, 0.25])
     y0, z = -(boiler + cab + tender) / 2, 1.35 + radius
     p = solids.Parts()
     p.box((0, y0 + (boiler + cab) / 2, 1.2), (2 * half * 0.9, boiler + cab, 0.22), second)
-    p.cylinder((0, y0 + 0.3 + boiler / 2, z), radius, boiler, colour, axis=1, sides=12)
+    p.cylinder((0, y0 + 0.3 + boiler / 2, z), radius, boiler, color, axis=1, sides=12)
     p.cylinder((0, y0 + 0.22, z), radius * 0.85, 0.2, dark * 2.2, axis=1, sides=12)
     for share in (0.25, 0.5, 0.75):
         p.cylinder((0, y0 + 0.3 + boiler * share, z), radius * 1.03, 0.14, brass, axis=1, sides=12)
@@ -205,12 +203,12 @@ def _steam(generator: np.random.Generator) -> solids.Parts:
         second,
     )
     yc, top = y0 + 0.3 + boiler, z + radius + 0.55
-    house = p.box((0, yc + cab / 2, (1.3 + top) / 2), (2 * half, cab, top - 1.3), colour)
+    house = p.box((0, yc + cab / 2, (1.3 + top) / 2), (2 * half, cab, top - 1.3), color)
     p.box((0, yc + cab / 2 + 0.1, top + 0.08), (2 * half * 1.12, cab * 1.3, 0.16), dark)
     for side in (solids.LEFT, solids.RIGHT):
         p.patch(house[side], window * 1.5, (0.2, 0.8), (0.5, 0.85), lift=0.02)
     yt = yc + cab + 0.25
-    coal = p.box((0, yt + tender / 2, 1.95), (2 * half, tender, 1.6), colour)
+    coal = p.box((0, yt + tender / 2, 1.95), (2 * half, tender, 1.6), color)
     p.box((0, yt + tender / 2, 2.8), (1.7 * half, tender * 0.85, 0.5), dark, taper=(0.5, 0.7))
     for side in (solids.LEFT, solids.RIGHT):
         p.patch(coal[side], second, (0.06, 0.94), (0.6, 0.85), lift=0.02)
@@ -226,7 +224,7 @@ def _steam(generator: np.random.Generator) -> solids.Parts:
     side.beams(
         [(half * 0.98, rod[0] - 1.5, 0.72)], [(half * 0.98, rod[1], 0.62)], 0.16, brass * 0.9
     )
-    side.cylinder((half * 0.85, y0 + 0.9, 0.85), 0.36, 0.9, colour * 1.2, axis=1, sides=8)
+    side.cylinder((half * 0.85, y0 + 0.9, 0.85), 0.36, 0.9, color * 1.2, axis=1, sides=8)
     for y in (yt + 0.7, yt + tender - 0.7):
         road.wheel(side, (half * 0.85, y, 0.5), 0.5, 0.2, dark * 1.6, hub, sides=8)
     p.join_both_sides(side)
@@ -235,19 +233,19 @@ def _steam(generator: np.random.Generator) -> solids.Parts:
 
 def _diesel(generator: np.random.Generator) -> solids.Parts:
     length, half, low = generator.uniform(11, 14), generator.uniform(1.4, 1.55), 1.0
-    colour, second = colors.lacquer(generator), colors.lacquer(generator)
-    window, dark = colors.glass(generator), colors.grey(generator, 0.07, 0.18)
+    color, second = colors.lacquer(generator), colors.lacquer(generator)
+    window, dark = colors.glass(generator), colors.gray(generator, 0.07, 0.18)
     y0, y1, top = -length / 2, length / 2, generator.uniform(3.9, 4.4)
     p = solids.Parts()
     p.box((0, 0, low), (2 * half, length, 0.4), dark)
     nose = p.box((0, y0 + 0.9, low + 0.9), (2 * half * 0.75, 1.5, 1.4), second, taper=(0.9, 0.85))
     cab = p.box(
-        (0, y0 + 2.4, (low + top) / 2), (2 * half, 1.9, top - low), colour, taper=(0.92, 0.86)
+        (0, y0 + 2.4, (low + top) / 2), (2 * half, 1.9, top - low), color, taper=(0.92, 0.86)
     )
     hood = p.box(
         (0, (y0 + 3.3 + y1 - 0.5) / 2, low + (top - 0.35 - low) / 2),
         (2 * half * 0.72, y1 - 0.5 - y0 - 3.3, top - 0.35 - low),
-        colour,
+        color,
     )
     p.patch(cab[solids.FRONT], window * 1.2, (0.08, 0.92), (0.58, 0.9), lift=0.02)
     for u in ((0.06, 0.34), (0.66, 0.94)):
@@ -270,7 +268,7 @@ def _diesel(generator: np.random.Generator) -> solids.Parts:
         p.path(
             [(x, y0 + 3.5, low + 0.9), (x, y1 - 0.1, low + 0.9), (x, y1 - 0.1, low)],
             0.1,
-            colour * 0.7,
+            color * 0.7,
         )
     _bogies(p, generator, (y0 + 2.2, y1 - 2.2), half)
     return p

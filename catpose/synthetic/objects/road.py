@@ -22,12 +22,12 @@ _NUM_DRAWN = 7
 CAR_STYLES = tuple(_CARS)
 
 
-def wheel(parts: solids.Parts, centre, radius, width, tyre, hub, *, sides=12) -> None:
+def wheel(parts: solids.Parts, center, radius, width, tyre, hub, *, sides=12) -> None:
     """A wheel whose outer face is at +x."""
     w = width / 2
     profile = [(0, -w), (radius, -w), (radius, w), (radius * 0.62, w), (radius * 0.55, w), (0, w)]
     bands = [tyre, tyre, tyre, tyre * 0.5, hub]
-    parts.lathe(profile, centre, tyre, axis=0, sides=sides, bands=bands)
+    parts.lathe(profile, center, tyre, axis=0, sides=sides, bands=bands)
 
 
 def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
@@ -41,10 +41,10 @@ def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
     belt = clearance + generator.uniform(0.58, 0.68) + (0.1 if style == "van" else 0)
     cabin = cabin * generator.uniform(0.92, 1.1)
     radius = generator.uniform(0.33, 0.38) * (1.12 if style in ("suv", "pickup") else 1)
-    colour, window = colors.lacquer(generator), colors.glass(generator)
-    dark, trim = colors.grey(generator, 0.06, 0.16), colors.grey(generator, 0.05, 0.3)
+    color, window = colors.lacquer(generator), colors.glass(generator)
+    dark, trim = colors.gray(generator, 0.06, 0.16), colors.gray(generator, 0.05, 0.3)
     if generator.random() < 0.5:
-        trim = colour * 0.8
+        trim = color * 0.8
 
     def at(share):
         return (share - 0.5) * length
@@ -72,7 +72,7 @@ def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
         section(0.98, 0.98, clearance, boot),
         section(1.0, 0.93, clearance + 0.06, boot - 0.06),
     ]
-    p.loft(body, colour)
+    p.loft(body, color)
 
     w, k = half * 0.92, generator.uniform(0.78, 0.88)
     low, high = belt - 0.02, belt + cabin
@@ -82,7 +82,7 @@ def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
         cab = p.hexahedron(
             solids.span((w, at(foot), low), (w, at(tail), low)),
             solids.span((w * k, at(brow), high), (w * k, at(roof_end), high)),
-            colour,
+            color,
         )
         p.patch(cab[solids.FRONT], window * 1.25, (0.06, 0.94), (0.1, 0.92))
         foot_of_pane = 0.25 if style == "van" else 0.15
@@ -115,7 +115,7 @@ def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
         p.patch(bed, dark, lift=0.02)
 
     side = solids.Parts()
-    hub = colors.grey(generator, 0.5, 0.85)
+    hub = colors.gray(generator, 0.5, 0.85)
     for y in (at(0.19), at(0.8)):
         side.cylinder(
             (half * 0.84, y, radius * 1.03), radius * 1.2, 0.36 * half, dark * 0.6, axis=0
@@ -154,11 +154,11 @@ def bus(generator: np.random.Generator) -> solids.Parts:
     length = generator.uniform(8.5, 11.5) * (0.85 if style == "double" else 1)
     half, low = generator.uniform(1.2, 1.35), 0.35
     height = generator.uniform(2.6, 2.95) * (1.42 if style == "double" else 1)
-    colour, window = colors.lacquer(generator), colors.glass(generator)
-    second = colors.lacquer(generator) if generator.random() < 0.7 else colour * 0.6
+    color, window = colors.lacquer(generator), colors.glass(generator)
+    second = colors.lacquer(generator) if generator.random() < 0.7 else color * 0.6
     if style == "school":
-        colour, second = np.array([0.95, 0.68, 0.1]), np.array([0.12, 0.12, 0.12])
-    dark = colors.grey(generator, 0.06, 0.14)
+        color, second = np.array([0.95, 0.68, 0.1]), np.array([0.12, 0.12, 0.12])
+    dark = colors.gray(generator, 0.06, 0.14)
     p = solids.Parts()
     y0, y1 = -length / 2, length / 2
     if style == "school":
@@ -166,7 +166,7 @@ def bus(generator: np.random.Generator) -> solids.Parts:
         bonnet = p.box(
             (0, y0 + nose / 2, low + 0.6),
             (2 * half * 0.8, nose, 1.2),
-            colour,
+            color,
             taper=(0.85, 0.85),
             shift=(0, 0.1),
         )
@@ -178,7 +178,7 @@ def bus(generator: np.random.Generator) -> solids.Parts:
     shell = p.hexahedron(
         solids.span((half, y0, low), (half, y1, low)),
         solids.span((half * k, y0 + lean, top), (half * k, y1 - 0.06, top)),
-        colour,
+        color,
     )
     front, back, left, right = (
         shell[solids.FRONT],
@@ -186,7 +186,7 @@ def bus(generator: np.random.Generator) -> solids.Parts:
         shell[solids.LEFT],
         shell[solids.RIGHT],
     )
-    p.patch(shell[solids.TOP], 0.3 * colour + 0.6, (0.06, 0.94), (0.03, 0.97))
+    p.patch(shell[solids.TOP], 0.3 * color + 0.6, (0.06, 0.94), (0.03, 0.97))
     if style != "school":
         face, lamp_v, screen_v = front, (0.08, 0.17), (0.3, 0.84)
     if style == "double":
@@ -226,11 +226,11 @@ def bus(generator: np.random.Generator) -> solids.Parts:
                     p.patch(quad, window, u, v, lift=0.02)
     if style == "city" and generator.random() < 0.6:
         p.box(
-            (0, -length * 0.05, top + 0.12), (half * 1.3, length * 0.25, 0.24), 0.3 * colour + 0.55
+            (0, -length * 0.05, top + 0.12), (half * 1.3, length * 0.25, 0.24), 0.3 * color + 0.55
         )
 
     side = solids.Parts()
-    hub = colors.grey(generator, 0.45, 0.8)
+    hub = colors.gray(generator, 0.45, 0.8)
     for y in (-length * generator.uniform(0.27, 0.32), length * generator.uniform(0.24, 0.3)):
         side.cylinder((half - 0.2, y, 0.52), 0.62, 0.44, dark * 0.6, axis=0, sides=12)
         wheel(side, (half - 0.14, y, 0.5), 0.5, 0.34, dark, hub)

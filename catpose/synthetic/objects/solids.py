@@ -22,7 +22,7 @@ _MIRROR = np.array([-1.0, 1.0, 1.0])
 def span(
     near: tuple[float, float, float], far: tuple[float, float, float]
 ) -> list[tuple[float, float, float]]:
-    """The quadrilateral between two edges that are parallel to x and centred on x = 0.
+    """The quadrilateral between two edges that are parallel to x and centered on x = 0.
 
     Args:
         near: half width (along x), y and z of the lower or front edge.
@@ -51,41 +51,41 @@ def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return out
 
 
-def _planar(quads: np.ndarray, colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _planar(quads: np.ndarray, colors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cuts quadrilaterals that are not planar into two triangles."""
     a, b, c = (quads[:, i] - quads[:, 0] for i in (1, 2, 3))
     area = _cross(b, c - a)
     volume = np.abs((_cross(a, b) * c).sum(axis=1))
     bent = volume > 1e-4 * (area * area).sum(axis=1) ** 0.75
     if not bent.any():
-        return quads, colours
+        return quads, colors
     split = [quads[bent][:, [0, 1, 2, 2]], quads[bent][:, [0, 2, 3, 3]]]
     quads = np.concatenate([quads[~bent], *split])
-    return quads, np.concatenate([colours[~bent], colours[bent], colours[bent]])
+    return quads, np.concatenate([colors[~bent], colors[bent], colors[bent]])
 
 
 class Parts:
     """Collects parts; each method adds one and returns its quadrilaterals where patches may go.
 
     Solids turn themselves outward. Patches and sheets are seen from the side from which their
-    corners run counter-clockwise. A colour is one RGB triple or one per face.
+    corners run counter-clockwise. A color is one RGB triple or one per face.
     """
 
     def __init__(self):
         self._quads: list[np.ndarray] = []
-        self._colours: list[np.ndarray] = []
+        self._colors: list[np.ndarray] = []
         self._patches: list[tuple] = []
 
-    def add(self, quads, colour) -> np.ndarray:
+    def add(self, quads, color) -> np.ndarray:
         """Adds quadrilaterals as they are."""
         quads = np.asarray(quads, float)
-        colours = np.empty((len(quads), 3))
-        colours[:] = colour
+        colors = np.empty((len(quads), 3))
+        colors[:] = color
         self._quads.append(quads)
-        self._colours.append(colours)
+        self._colors.append(colors)
         return quads
 
-    def solid(self, quads, colour) -> np.ndarray:
+    def solid(self, quads, color) -> np.ndarray:
         """Adds a closed surface whose faces are wound alike, and turns it outward."""
         x, y, z = (quads - quads[0, 0]).T  # (4, F) each
         ax, ay, az = x[2] - x[0], y[2] - y[0], z[2] - z[0]
@@ -95,16 +95,16 @@ class Parts:
             + y.sum(0) @ (az * bx - ax * bz)
             + z.sum(0) @ (ax * by - ay * bx)
         )
-        return self.add(quads[:, ::-1] if volume < 0 else quads, colour)
+        return self.add(quads[:, ::-1] if volume < 0 else quads, color)
 
-    def hexahedron(self, bottom, top, colour) -> np.ndarray:
+    def hexahedron(self, bottom, top, color) -> np.ndarray:
         """A solid between two quadrilaterals; its faces can be indexed by FRONT, LEFT, ..."""
         corners = np.concatenate([np.asarray(bottom, float), np.asarray(top, float)])
-        return self.solid(corners[_HEXAHEDRON], colour)
+        return self.solid(corners[_HEXAHEDRON], color)
 
-    def box(self, centre, size, colour, *, taper=(1.0, 1.0), shift=(0.0, 0.0)) -> np.ndarray:
+    def box(self, center, size, color, *, taper=(1.0, 1.0), shift=(0.0, 0.0)) -> np.ndarray:
         """A box; its top may be smaller by `taper` (x, y) and moved by `shift` (x, y)."""
-        x, y, z = centre
+        x, y, z = center
         a, b, h = size[0] / 2, size[1] / 2, size[2] / 2
         c, d, u, v = a * taper[0], b * taper[1], x + shift[0], y + shift[1]
         low, high = z - h, z + h
@@ -116,43 +116,43 @@ class Parts:
                 (u + c, v + d, high),
                 (u - c, v + d, high),
             ],
-            colour,
+            color,
         )
 
-    def loft(self, rings: Sequence, colour, *, bands=None) -> np.ndarray:
+    def loft(self, rings: Sequence, color, *, bands=None) -> np.ndarray:
         """A solid through rings of equally many points; the end rings are convex and closed.
 
         Args:
             rings: rings of (x, y, z), all wound alike.
-            colour: of everything, or of the ends if `bands` is given.
-            bands: colours (rings - 1, 3) or (rings - 1, points, 3) of the sides.
+            color: of everything, or of the ends if `bands` is given.
+            bands: colors (rings - 1, 3) or (rings - 1, points, 3) of the sides.
         """
         rings = np.asarray(rings, float)
         nxt = np.roll(rings, -1, axis=1)
         sides = np.stack([rings[:-1], nxt[:-1], nxt[1:], rings[1:]], axis=2)
         first, last = _fan(rings[0][::-1]), _fan(rings[-1])
         quads = np.concatenate([sides.reshape(-1, 4, 3), first, last])
-        colours = np.broadcast_to(np.asarray(colour, float), (len(quads), 3)).copy()
+        colors = np.broadcast_to(np.asarray(color, float), (len(quads), 3)).copy()
         if bands is not None:
             bands = np.asarray(bands, float)
             if bands.ndim == 2:
                 bands = bands[:, None]
-            colours[: sides.shape[0] * sides.shape[1]] = np.broadcast_to(
+            colors[: sides.shape[0] * sides.shape[1]] = np.broadcast_to(
                 bands, (*sides.shape[:2], 3)
             ).reshape(-1, 3)
-        return self.solid(quads, colours)
+        return self.solid(quads, colors)
 
-    def lathe(self, profile, centre, colour, *, axis=2, sides=10, bands=None) -> np.ndarray:
+    def lathe(self, profile, center, color, *, axis=2, sides=10, bands=None) -> np.ndarray:
         """A solid of revolution.
 
         Args:
             profile: (radius, height) pairs; from the axis outwards and back to it, height rising,
                 or a closed loop (last point = first) running counter-clockwise: a ring.
-            centre: where radius and height are zero.
-            colour: of everything, unless `bands` is given.
+            center: where radius and height are zero.
+            color: of everything, unless `bands` is given.
             axis: 0, 1 or 2: the axis of revolution, along +x, +y or +z.
             sides: facets around.
-            bands: one colour per step of the profile.
+            bands: one color per step of the profile.
         """
         profile = np.asarray(profile, float)
         angle = (np.arange(sides + 1) + 0.5) * (2 * np.pi / sides)
@@ -160,25 +160,25 @@ class Parts:
         grid = np.stack(
             [radius * np.cos(angle), radius * np.sin(angle), height + 0 * angle], axis=-1
         )
-        grid = np.roll(grid, (axis + 1) % 3, axis=-1) + np.asarray(centre, float)
+        grid = np.roll(grid, (axis + 1) % 3, axis=-1) + np.asarray(center, float)
         quads = np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], axis=2)
         if bands is not None:
-            colour = np.repeat(np.asarray(bands, float), sides, axis=0)
-        return self.add(quads.reshape(-1, 4, 3), colour)
+            color = np.repeat(np.asarray(bands, float), sides, axis=0)
+        return self.add(quads.reshape(-1, 4, 3), color)
 
-    def cylinder(self, centre, radius, length, colour, *, axis=2, sides=10, tip=None) -> np.ndarray:
+    def cylinder(self, center, radius, length, color, *, axis=2, sides=10, tip=None) -> np.ndarray:
         """A cylinder or, with a second radius `tip` at its + end, a cone."""
         tip = radius if tip is None else tip
         profile = [(0, -length / 2), (radius, -length / 2), (tip, length / 2), (0, length / 2)]
-        return self.lathe(profile, centre, colour, axis=axis, sides=sides)
+        return self.lathe(profile, center, color, axis=axis, sides=sides)
 
-    def ring(self, centre, inner, outer, width, colour, *, axis=0, sides=14) -> np.ndarray:
+    def ring(self, center, inner, outer, width, color, *, axis=0, sides=14) -> np.ndarray:
         """A flat ring of rectangular section."""
         w = width / 2
         profile = [(inner, w), (inner, -w), (outer, -w), (outer, w), (inner, w)]
-        return self.lathe(profile, centre, colour, axis=axis, sides=sides)
+        return self.lathe(profile, center, color, axis=axis, sides=sides)
 
-    def beams(self, starts, ends, width, colour) -> np.ndarray:
+    def beams(self, starts, ends, width, color) -> np.ndarray:
         """Square beams from each start to each end."""
         starts, ends = (
             np.atleast_2d(np.asarray(starts, float)),
@@ -195,35 +195,35 @@ class Parts:
         corners = np.concatenate([starts[:, None] + offsets, ends[:, None] + offsets], axis=1)
         # The beam's "top" is its end; `over` x `side` x `along` is left-handed there.
         quads = corners[:, _HEXAHEDRON[:, ::-1]]
-        return self.add(quads.reshape(-1, 4, 3), colour)
+        return self.add(quads.reshape(-1, 4, 3), color)
 
-    def path(self, points, width, colour) -> np.ndarray:
+    def path(self, points, width, color) -> np.ndarray:
         """A bent beam through points."""
         points = np.asarray(points, float)
-        return self.beams(points[:-1], points[1:], width, colour)
+        return self.beams(points[:-1], points[1:], width, color)
 
-    def sheet(self, quad, colour) -> np.ndarray:
+    def sheet(self, quad, color) -> np.ndarray:
         """A thin sheet, seen from both sides."""
         quad = np.asarray(quad, float)
-        return self.add(np.stack([quad, quad[::-1]]), colour)
+        return self.add(np.stack([quad, quad[::-1]]), color)
 
-    def patch(self, quad, colour, u=(0.0, 1.0), v=(0.0, 1.0), *, lift=0.01) -> None:
+    def patch(self, quad, color, u=(0.0, 1.0), v=(0.0, 1.0), *, lift=0.01) -> None:
         """A patch on a quadrilateral, a little above it.
 
         Args:
             quad: lower left, lower right, upper right, upper left corner as seen from outside.
-            colour: of the patch.
+            color: of the patch.
             u: from left to right, in shares of the quadrilateral.
             v: from bottom to top, likewise.
             lift: height above it.
         """
-        self._patches.append((quad, colour, (*u, *v), lift))
+        self._patches.append((quad, color, (*u, *v), lift))
 
     def _settle(self) -> None:
         """Turns the patches into quadrilaterals, all at once: there may be a hundred."""
         if not self._patches:
             return
-        quads, colours, shares, lifts = zip(*self._patches, strict=True)
+        quads, colors, shares, lifts = zip(*self._patches, strict=True)
         self._patches = []
         quads = np.array(quads, float)
         shares = np.array(shares)
@@ -232,33 +232,33 @@ class Parts:
         upper = (1 - s) * quads[:, None, 3] + s * quads[:, None, 2]
         normal = _cross(quads[:, 2] - quads[:, 0], quads[:, 3] - quads[:, 1])
         normal *= (np.array(lifts) / (np.sqrt((normal * normal).sum(axis=1)) + 1e-12))[:, None]
-        self.add((1 - t) * lower + t * upper + normal[:, None], np.array(colours, float))
+        self.add((1 - t) * lower + t * upper + normal[:, None], np.array(colors, float))
 
     def join(self, other: "Parts", *, shift=(0.0, 0.0, 0.0), scale=1.0, turned=False) -> None:
         """Adds another set of parts, scaled, perhaps turned by half a turn about z, and moved."""
         other._settle()
         turn = np.array([-1.0, -1.0, 1.0]) if turned else 1.0
-        for quads, colours in zip(other._quads, other._colours, strict=True):
-            self.add(quads * (turn * scale) + np.asarray(shift, float), colours)
+        for quads, colors in zip(other._quads, other._colors, strict=True):
+            self.add(quads * (turn * scale) + np.asarray(shift, float), colors)
 
     def join_both_sides(self, other: "Parts") -> None:
         """Adds another set of parts and its mirror image in x = 0."""
         other._settle()
-        for quads, colours in zip(other._quads, other._colours, strict=True):
-            self.add(quads, colours)
-            self.add((quads * _MIRROR)[:, ::-1], colours)
+        for quads, colors in zip(other._quads, other._colors, strict=True):
+            self.add(quads, colors)
+            self.add((quads * _MIRROR)[:, ::-1], colors)
 
     def mesh(self) -> scene.Mesh:
-        """The mesh of all parts: its box centred on the origin and of half diagonal 1."""
+        """The mesh of all parts: its box centered on the origin and of half diagonal 1."""
         self._settle()
-        return normalised(np.concatenate(self._quads), np.concatenate(self._colours))
+        return normalized(np.concatenate(self._quads), np.concatenate(self._colors))
 
 
-def normalised(quads: Float[np.ndarray, "F 4 3"], colours: Float[np.ndarray, "F 3"]) -> scene.Mesh:
+def normalized(quads: Float[np.ndarray, "F 4 3"], colors: Float[np.ndarray, "F 3"]) -> scene.Mesh:
     """Centres the bounding box on the origin, scales its half diagonal to 1, cuts bent faces."""
     low, high = quads.min(axis=(0, 1)), quads.max(axis=(0, 1))
     quads = (quads - (low + high) / 2) / np.linalg.norm((high - low) / 2)
-    quads, colours = _planar(quads, colours)
+    quads, colors = _planar(quads, colors)
     faces = np.arange(4 * len(quads), dtype=np.int32).reshape(-1, 4)
     vertices = quads.reshape(-1, 3).astype(np.float32)
-    return scene.Mesh(vertices, faces, np.clip(colours, 0, 1).astype(np.float32))
+    return scene.Mesh(vertices, faces, np.clip(colors, 0, 1).astype(np.float32))
