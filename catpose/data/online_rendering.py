@@ -1,7 +1,7 @@
 """Training images that are drawn from 3D models inside the step: no files, never twice the same.
 
-The models are kept on shelves of equal padded size: a category's models lie on one shelf, and the
-rows of a batch take the categories in turn, so which rows come from which shelf is known when the
+The models are kept on buckets of equal padded size: a category's models lie on one bucket, and the
+rows of a batch take the categories in turn, so which rows come from which bucket is known when the
 step is compiled, and a bottle is not drawn at the price of a locomotive.
 """
 
@@ -29,7 +29,7 @@ from catpose.synthetic import (
 from catpose.synthetic.objects import catalogue as families
 
 NAME = "drawn"  # of the split, and of the source in a phase
-_SIZES = (512, 1024)  # triangles of a shelf's models at most; those of the last are as they come
+_SIZES = (512, 1024)  # triangles of a bucket's models at most; those of the last are as they come
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -37,13 +37,13 @@ class Assets(NamedTuple):
     """What pictures are made of, in device memory.
 
     Attributes:
-      shelves: models of about one size each.
-      row: (M,) each model's row on its shelf.
+      buckets: models of about one size each.
+      row: (M,) each model's row on its bucket.
       backgrounds: (N, P, P, 3) uint8.
       seen: where objects of each category are seen from.
     """
 
-    shelves: tuple[mesh_batch.Padded, ...]
+    buckets: tuple[mesh_batch.Padded, ...]
     row: Int[Array, "M"]
     backgrounds: UInt8[Array, "N P P 3"]
     seen: domain_randomization.Views
@@ -56,7 +56,7 @@ class Engine(NamedTuple):
       assets: on the host.
       category: (M,) of each model.
       names: (M,) of each model in its category.
-      shelf: of each category.
+      bucket: of each category.
       look: how pictures differ.
       supersampling: samples per pixel and axis.
       key: hash of all this.
@@ -65,7 +65,7 @@ class Engine(NamedTuple):
     assets: Assets
     category: np.ndarray
     names: np.ndarray
-    shelf: tuple[int, ...]
+    bucket: tuple[int, ...]
     look: domain_randomization.Look
     supersampling: int
     key: str
@@ -117,7 +117,7 @@ def own_models(
       front: likewise.
 
     Raises:
-      InputError: no such folder, a category without models, or a file that is none.
+      InputError: no such folder, a category without models, or an invalid file.
     """
     found = mesh_files.find(folder, up=up or None, front=front or None)
     result = []
@@ -180,7 +180,7 @@ def build(
     look: domain_randomization.Look,
     supersampling: int = 2,
 ) -> Engine:
-    """Puts the models of K categories on shelves.
+    """Puts the models of K categories on buckets.
 
     Args:
       models_by_name: of each category, at least one.
@@ -197,20 +197,20 @@ def build(
 
     sizes = [size(category) for category in meshes]
     kinds = sorted(set(sizes))
-    shelf = tuple(kinds.index(size) for size in sizes)
-    shelves, row = [], [None] * len(meshes)
+    bucket = tuple(kinds.index(size) for size in sizes)
+    buckets, row = [], [None] * len(meshes)
     for number in range(len(kinds)):
-        here = [k for k in range(len(meshes)) if shelf[k] == number]
+        here = [k for k in range(len(meshes)) if bucket[k] == number]
         counts = [len(meshes[k]) for k in here]
         for k, stop in zip(here, np.cumsum(counts), strict=True):
             row[k] = np.arange(stop - len(meshes[k]), stop)
-        shelves.append(mesh_batch.pad([mesh for k in here for mesh in meshes[k]]))
-    assets = Assets(tuple(shelves), np.concatenate(row).astype(np.int32), table, seen)
+        buckets.append(mesh_batch.pad([mesh for k in here for mesh in meshes[k]]))
+    assets = Assets(tuple(buckets), np.concatenate(row).astype(np.int32), table, seen)
     category = np.repeat(np.arange(len(meshes)), [len(some) for some in meshes]).astype(np.int32)
     arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
     key = disk_cache.digest(*arrays, category, dataclasses.astuple(look), supersampling)
     names = np.array([name for some in models_by_name for name in some])
-    return Engine(assets, category, names, shelf, look, supersampling, key)
+    return Engine(assets, category, names, bucket, look, supersampling, key)
 
 
 def split(made: Engine) -> examples.Examples:
@@ -241,7 +241,7 @@ def draw(
     category: Int[Array, "B"],
     assets: Assets,
     *,
-    shelf: tuple[int, ...],
+    bucket: tuple[int, ...],
     look: domain_randomization.Look,
     size: int,
     context: float,
@@ -254,16 +254,16 @@ def draw(
       index: of the models.
       category: of the models.
       assets: see `Engine`.
-      shelf: static; see `Engine`.
+      bucket: static; see `Engine`.
       look: static.
       size: static; side of the pictures.
       context: static; see `domain_randomization.draw`.
       supersampling: static.
     """
-    turn = np.arange(len(index)) % len(shelf)
-    rows = [np.flatnonzero(np.asarray(shelf)[turn] == s) for s in range(len(assets.shelves))]
+    turn = np.arange(len(index)) % len(bucket)
+    rows = [np.flatnonzero(np.asarray(bucket)[turn] == s) for s in range(len(assets.buckets))]
     parts = []
-    for here, meshes in zip(rows, assets.shelves, strict=True):
+    for here, meshes in zip(rows, assets.buckets, strict=True):
         at = assets.row[index[here]]
         parts.append(
             domain_randomization.draw(
@@ -284,4 +284,4 @@ def draw(
 
 def arguments(made: Engine) -> dict[str, Any]:
     """What is static about an engine, for `draw`."""
-    return {"shelf": made.shelf, "look": made.look, "supersampling": made.supersampling}
+    return {"bucket": made.bucket, "look": made.look, "supersampling": made.supersampling}

@@ -16,7 +16,7 @@ from catpose.errors import InputError
 from catpose.synthetic import mesh_cleanup, scene
 
 SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
-GREY = 0.6  # of what has no color of its own
+GRAY = 0.6  # of what has no color of its own
 OBJECT_AXES = ("+z", "-y")  # up and front of catpose, of PASCAL3D+'s models too
 GLTF_AXES = ("+y", "+z")  # by its standard
 # ShapeNetCore's release 1 and its release 2, each with its name of the file below <synset>/<id>.
@@ -216,7 +216,7 @@ def _colors(visual, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
     if visual.kind in ("face", "vertex"):
         return np.asarray(visual.face_colors)[:, :3] / 255
     if visual.kind != "texture":
-        return np.full((len(faces), 3), GREY)
+        return np.full((len(faces), 3), GRAY)
     return _material_colors(visual.material, visual.uv, faces)
 
 

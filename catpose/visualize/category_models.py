@@ -1,4 +1,4 @@
-"""The 3D model that stands for a category in a drawing: a built-in one, or one from a folder.
+"""The 3D model that represents a category in a drawing: a built-in one, or one from a folder.
 
 Meshes are in the object frame (front at -y, left at +x, z up), their box centered on the origin and
 of half diagonal 1.
@@ -58,7 +58,7 @@ def from_folder(
       front: the axis that points to the front, likewise.
 
     Raises:
-      InputError: no such folder, no model in it, or axes that are none; for a file that cannot be
+      InputError: no such folder, no model in it, or invalid axes; for a file that cannot be
         read, on first use.
     """
     first = {}

@@ -54,7 +54,7 @@ def box(color, wide=1.0, cuts=1):
 
 
 def boxes(per_category=2):
-    """Two categories on the small shelf, one on the next, one more on the small: by their size."""
+    """Two categories on the small bucket, one on the next, one more on the small: by their size."""
     cuts = (1, 1, 60, 1)
     return [
         {f"m{i}": box(COLORS[k], 0.6 + 0.3 * i, cuts[k]) for i in range(per_category)}
@@ -99,8 +99,8 @@ INDEX = np.array([0, 2, 4, 6, 1, 3, 5, 7], np.int32)  # categories in turn
 
 
 def test_each_row_shows_its_own_model(made, draw):
-    assert made.shelf == (0, 0, 1, 0)
-    assert [s.triangles.shape[1] for s in made.assets.shelves] == [256, 768]
+    assert made.bucket == (0, 0, 1, 0)
+    assert [s.triangles.shape[1] for s in made.assets.buckets] == [256, 768]
     pictures = draw(jax.random.split(jax.random.key(0), 8), INDEX)
     for i, index in enumerate(INDEX):
         inside = pictures.mask[i] == 1
@@ -144,7 +144,7 @@ def test_a_picture_depends_on_its_own_key_alone(draw):
 
 
 def drawn_with(look, context=1.0, seen_from=None):
-    """Eight pictures of one box, drawn without compiling a batch of shelves."""
+    """Eight pictures of one box, drawn without compiling a batch of buckets."""
     meshes = mesh_batch.pad([box(COLORS[0])] * 8)
     meshes = jax.tree.map(jnp.asarray, meshes)
     return jax.device_get(
@@ -219,7 +219,7 @@ def drawn_run(config, folder, made):
 
 
 def test_a_phase_trains_on_drawn_images_alike_under_pmap_and_jit(tmp_path):
-    # One shelf and one step: what takes time is compiling.
+    # One bucket and one step: what takes time is compiling.
     made = online_rendering.build(
         [{"m": box(color)} for color in COLORS], background(), seen(), look=PLAIN
     )

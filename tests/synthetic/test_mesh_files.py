@@ -162,7 +162,7 @@ def test_axes_are_turned_into_the_object_frame(tmp_path, axes):
 def test_every_format_gives_the_same_mesh(tmp_path, name, write, colored):
     write(tmp_path / name)
     mesh = mesh_files.load(tmp_path / name)
-    colors = COLORS if colored else np.full((20, 3), mesh_files.GREY)
+    colors = COLORS if colored else np.full((20, 3), mesh_files.GRAY)
     assert mesh_set(mesh) == as_set(expected(), TRIANGLES, colors)
 
 

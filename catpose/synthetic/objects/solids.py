@@ -1,6 +1,6 @@
 """Builds a mesh from simple solids: boxes, lofts, turned parts, beams, and patches on them.
 
-Frame: front at -y, the object's left at +x, z up. Any unit; `Parts.mesh` normalises.
+Frame: front at -y, the object's left at +x, z up. Any unit; `Parts.mesh` normalizes.
 """
 
 from collections.abc import Sequence
@@ -255,7 +255,7 @@ class Parts:
 
 
 def normalized(quads: Float[np.ndarray, "F 4 3"], colors: Float[np.ndarray, "F 3"]) -> scene.Mesh:
-    """Centres the bounding box on the origin, scales its half diagonal to 1, cuts bent faces."""
+    """Centers the bounding box on the origin, scales its half diagonal to 1, cuts bent faces."""
     low, high = quads.min(axis=(0, 1)), quads.max(axis=(0, 1))
     quads = (quads - (low + high) / 2) / np.linalg.norm((high - low) / 2)
     quads, colors = _planar(quads, colors)
