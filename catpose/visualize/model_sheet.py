@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 
-from catpose.synthetic import scene
+from catpose.geometry import viewpoint
+from catpose.synthetic import renderer, scene
 from catpose.visualize import axes
 
 
