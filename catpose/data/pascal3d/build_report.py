@@ -61,12 +61,10 @@ class Tally:
 
     def __init__(self) -> None:
         self.images: Counter = Counter()  # (reading, split, category)
-        self.found: Counter = Counter()  # split
-        self.dropped: Counter = Counter()  # (split, reason)
+        self.objects: Counter = Counter()  # (split, reason to leave it out, "" where kept)
         self.absent: Counter = Counter()  # (split, category): listed, but not in the tree
         self.distinct: defaultdict[str, set[str]] = defaultdict(set)
-        self.quirks: Counter = Counter()
-        self.examples: defaultdict[str, list[str]] = defaultdict(list)
+        self.quirks: defaultdict[str, list[str]] = defaultdict(list)  # name: places
 
     def add(
         self, entry: releases.Entry, rows: Iterable[staging.Row], quirks: Iterable[Iterable[str]]
@@ -75,34 +73,26 @@ class Tally:
         groups = defaultdict(list)
         for row in rows:
             groups[row["category"]].append(row)
-            self.found[entry.split] += 1
-            if row["dropped"]:
-                self.dropped[entry.split, row["dropped"]] += 1
+            self.objects[entry.split, row["dropped"]] += 1
         for category, group in groups.items():
             clean = [not (row["truncated"] or row["occluded"]) for row in group]
             kept = [not row["dropped"] for row in group]
             easy = [k and not row["difficult"] for k, row in zip(kept, group, strict=True)]
             coarse = [c and row["dropped"] == "coarse" for c, row in zip(clean, group, strict=True)]
-            for reading, count in (
-                ("built", int(any(kept))),
-                ("coarse", int(any(kept) or any(coarse))),
-                ("whole", int(any(kept) and all(clean))),
-                ("easy", int(any(easy))),
-                ("objects", sum(kept)),
-            ):
-                self.images[reading, entry.split, category] += count
+            counts = {
+                "built": any(kept),
+                "coarse": any(kept) or any(coarse),
+                "whole": any(kept) and all(clean),
+                "easy": any(easy),
+                "objects": sum(kept),
+            }
+            self.images.update({(key, entry.split, category): int(n) for key, n in counts.items()})
             if any(kept):
                 self.distinct[entry.split].add(entry.id)
         for name, where in quirks:
-            self.quirk(name, where)
+            self.quirks[name].append(where)
             if name in ("missing_annotation", "missing_image"):
                 self.absent[entry.split, entry.category] += 1
-
-    def quirk(self, name: str, where: str) -> None:
-        """Counts one oddity at the place `where`."""
-        self.quirks[name] += 1
-        if len(self.examples[name]) < EXAMPLES:
-            self.examples[name].append(where)
 
 
 def summarize(
@@ -134,11 +124,11 @@ def summarize(
             "objects": sum(c["objects"] for c in per_category.values()),
             "images": sum(c["images"] for c in per_category.values()),
             "distinct_images": len(tally.distinct[split]),
-            "found_objects": tally.found[split],
+            "found_objects": sum(tally.objects[split, reason] for reason in ("", *staging.DROPPED)),
             "left_out": {
-                reason: tally.dropped[split, reason]
+                reason: tally.objects[split, reason]
                 for reason in staging.DROPPED
-                if tally.dropped[split, reason]
+                if tally.objects[split, reason]
             },
             "per_category": per_category,
         }
@@ -156,10 +146,10 @@ def summarize(
         "splits": splits,
         "quirks": {
             name: {
-                "count": tally.quirks[name],
+                "count": len(tally.quirks[name]),
                 "what": QUIRKS[name][0],
                 "handling": QUIRKS[name][1],
-                "examples": tally.examples[name],
+                "examples": tally.quirks[name][:EXAMPLES],
             }
             for name in QUIRKS
             if tally.quirks[name]
@@ -254,8 +244,6 @@ def markdown(summary: Mapping[str, Any]) -> str:
         lines.append(f"| {quirk['what']} | {quirk['handling']} | {quirk['count']} | {examples} |")
     if not summary["quirks"]:
         lines.append("| none | | | |")
-    for note in summary.get("notes", ()):
-        lines += ["", note]
     return "\n".join([*lines, ""])
 
 

@@ -86,6 +86,12 @@ def load(path: pathlib.Path) -> tuple[Image.Image, tuple[str, ...]]:
         raise InputError(f"cannot read {path} as an image: {error}") from error
 
 
+def clip(box: Box, size: tuple[int, int]) -> Box:
+    """What lies of a box in a photograph; not a box where nothing does."""
+    x0, y0, x1, y1 = box
+    return max(x0, 0.0), max(y0, 0.0), min(x1, float(size[0])), min(y1, float(size[1]))
+
+
 def place(
     item: AnnotatedObject, image_id: str, stated: tuple[int, int], size: tuple[int, int]
 ) -> Placed | None:
@@ -111,12 +117,7 @@ def place(
             target, quirks = (sx * box[0], sy * box[1], sx * box[2], sy * box[3]), ["other_scale"]
         else:
             quirks = ["box_far_outside"]
-    clipped = (
-        max(target[0], 0.0),
-        max(target[1], 0.0),
-        min(target[2], float(width)),
-        min(target[3], float(height)),
-    )
+    clipped = clip(target, size)
     if clipped[2] - clipped[0] < 1 or clipped[3] - clipped[1] < 1:
         return None
     if clipped != target and not quirks:
@@ -124,17 +125,15 @@ def place(
     # The map that takes the annotated box to `target` takes the camera along.
     sx = (target[2] - target[0]) / (box[2] - box[0])
     sy = (target[3] - target[1]) / (box[3] - box[1])
-    center = (
-        target[0] + sx * (item.center[0] - box[0]),
-        target[1] + sy * (item.center[1] - box[1]),
-    )
-    if box == target:
-        center = item.center
+    center = item.center
+    if box != target:
+        x, y = center
+        center = target[0] + sx * (x - box[0]), target[1] + sy * (y - box[1])
     return Placed(clipped, center, (sx * item.focal, sy * item.focal), tuple(quirks))
 
 
-def cut(image: Image.Image, box: Box) -> Crop:
-    """The picture to store.
+def cut(image: Image.Image, box: Box) -> Crop | None:
+    """The picture to store; None where the box would have less than a pixel in it.
 
     Args:
       image: the photograph, RGB.
@@ -152,6 +151,8 @@ def cut(image: Image.Image, box: Box) -> Crop:
         region = region.resize(size, Image.Resampling.LANCZOS)
     # A side is a whole number of pixels, so the two scales differ a little.
     sx, sy = region.width / (right - left), region.height / (bottom - top)
+    if min(sx * width, sy * height) < 1:
+        return None
     file = io.BytesIO()
     # Colors at full resolution: photographs have theirs halved on another grid already.
     region.save(file, "JPEG", quality=QUALITY, subsampling=0)

@@ -5,11 +5,9 @@ the report counts, is one file under a name that hashes what went in: it is writ
 place and renamed when whole. A later build with the same images finds it and goes on behind it.
 """
 
-import concurrent.futures
 import io
 import json
 import math
-import os
 import pathlib
 import zipfile
 from collections.abc import Iterable
@@ -81,34 +79,18 @@ def stage(
     entries = listed.entries
     marks = stamps(entries)
     rule = [VERSION, release.title, listed.categories, variant.clean, variant.easy, variant.coarse]
-    starts = range(0, len(entries), CHUNK)
-    names = [disk_cache.digest(rule, marks[start : start + CHUNK]) for start in starts]
-    paths = [folder / f"{name}.npz" for name in names]
 
-    def make(start: int, path: pathlib.Path) -> int:
-        chunk = entries[start : start + CHUNK]
+    def make(start: int) -> pathlib.Path:
+        name = disk_cache.digest(rule, marks[start : start + CHUNK])
+        path, chunk = folder / f"{name}.npz", entries[start : start + CHUNK]
         if not zipfile.is_zipfile(path):
             results = [read_entry(e, listed.categories, release, variant) for e in chunk]
             _write(path, results)
-        return len(chunk)
+        return path
 
-    with (
-        progress.bar(
-            total=len(entries),
-            desc=release.title,
-            unit="img",
-            show=show_progress,
-        ) as bar,
-        concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-        waiting = [pool.submit(make, *pair) for pair in zip(starts, paths, strict=True)]
-        try:
-            for future in concurrent.futures.as_completed(waiting):
-                bar.update(future.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return paths
+    starts = range(0, len(entries), CHUNK)
+    options = {"total": len(starts), "desc": release.title, "unit": "img", "unit_scale": CHUNK}
+    return progress.thread_map(make, starts, show=show_progress, **options)
 
 
 def _write(path: pathlib.Path, results: list[tuple[list[Row], list, list[bytes]]]) -> None:
@@ -206,20 +188,16 @@ def _row(
     coarse = math.isnan(distance) or math.isnan(sum(fine))
     azimuth, elevation = estimated if coarse else fine
     known = not math.isnan(azimuth + elevation)
-    if not known:
-        dropped = "no_viewpoint"
-    elif coarse and not variant.coarse:
-        dropped = "coarse"
-    elif variant.clean and item.truncated:
-        dropped = "truncated"
-    elif variant.clean and item.occluded:
-        dropped = "occluded"
-    elif variant.easy and entry.split == "test" and item.difficult:
-        dropped = "difficult"
-    else:
-        dropped = "" if item.box else "no_box"
+    reasons = {
+        "no_viewpoint": not known,
+        "coarse": coarse and not variant.coarse,
+        "truncated": variant.clean and item.truncated,
+        "occluded": variant.clean and item.occluded,
+        "difficult": variant.easy and entry.split == "test" and item.difficult,
+        "no_box": item.box is None,
+    }
     return {
-        "dropped": dropped,
+        "dropped": next((reason for reason, holds in reasons.items() if holds), ""),
         "image": entry.id,
         "object": item.number,
         "category": item.category,
@@ -268,24 +246,22 @@ def _cut_all(
     for row in kept:
         item = by_number[row["object"]]
         placed = crops.place(item, entry.id, record.size, image.size)
-        if placed is None:
+        names = placed.quirks if placed else ()
+        crop = crops.cut(image, placed.box) if placed else None
+        if crop is None:
+            names += ("box_nowhere",)
             row["dropped"] = "no_box"
-            quirks.append(("box_nowhere", f"{where} #{item.number}"))
+        quirks += [(name, f"{where} #{item.number}") for name in names]
+        if crop is None:
             continue
-        quirks += [(name, f"{where} #{item.number}") for name in placed.quirks]
-        crop = crops.cut(image, placed.box)
-        if crop.box[2] - crop.box[0] < 1 or crop.box[3] - crop.box[1] < 1:
-            row["dropped"] = "no_box"
-            quirks.append(("box_nowhere", f"{where} #{item.number}"))
-            continue
-        known = not row["coarse"]
+        unknown = (math.nan, math.nan)
         row |= {
             "bytes": len(crop.jpeg),
             "digest": disk_cache.digest(crop.jpeg),
             "box": crop.box,
             "original_box": placed.box,
-            "principal_point": placed.center if known else (math.nan, math.nan),
-            "focal": placed.focal if known else (math.nan, math.nan),
+            "principal_point": unknown if row["coarse"] else placed.center,
+            "focal": unknown if row["coarse"] else placed.focal,
         }
         jpegs.append(crop.jpeg)
     return jpegs

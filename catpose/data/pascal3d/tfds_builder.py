@@ -7,6 +7,7 @@ of the lists. Beside the examples lie `index.npz`, all of them but the pictures 
 `cad_points.npz`, the CAD models.
 """
 
+import collections
 import functools
 import itertools
 import pathlib
@@ -69,11 +70,17 @@ class Plan(NamedTuple):
     summary: dict[str, Any]
 
 
-# The example's fields: what the columns are called, and their type.
-TEXTS = ("name", "image", "source", "digest")
 FLAGS = ("truncated", "occluded", "difficult", "coarse")
 NUMBERS = ("azimuth_deg", "elevation_deg", "theta_deg", "distance")
 VECTORS = {"box": 4, "original_box": 4, "principal_point": 2, "focal": 2}
+# The columns and their types.
+COLUMNS = {
+    **dict.fromkeys(("name", "image", "source", "digest", "split"), np.str_),
+    **dict.fromkeys(FLAGS, np.bool_),
+    **dict.fromkeys((*NUMBERS, *VECTORS), np.float64),
+    **dict.fromkeys(("label", "object", "cad_index", "model"), np.int32),
+    "bytes": np.int64,
+}
 
 
 def plan(
@@ -100,8 +107,7 @@ def plan(
     chunks = staging.stage(listed, release, rule, folder, show_progress)
 
     tally = build_report.Tally()
-    for where in listed.repeated:
-        tally.quirk("repeated", where)
+    tally.quirks["repeated"] += listed.repeated
     models = cad_points.read(root, release.cad, listed.categories)
     model_rows = {
         pair: i for i, pair in enumerate(zip(models.category, models.number, strict=True))
@@ -121,7 +127,7 @@ def plan(
                 row["name"] = f"{row['image']}_{row['object']}"
                 if not row["dropped"]:
                     if row["model"] < 0 and models.category.size:
-                        tally.quirk("no_model", f"{row['category']} {row['name']}")
+                        tally.quirks["no_model"].append(f"{row['category']} {row['name']}")
                     kept.append(row)
         counts.append(len(kept) - before)
     if not kept:
@@ -130,9 +136,8 @@ def plan(
             f"unpack {', '.join(release.archives)} completely"
         )
     columns = _columns(kept)
-    summary = build_report.summarize(tally, dataset, variant, listed)
     parts = _parts(columns)
-    summary |= {
+    summary = build_report.summarize(tally, dataset, variant, listed) | {
         "parts": [part._asdict() for part in parts],
         "content": disk_cache.digest(columns["digest"].tolist(), columns["box"], columns["label"]),
         "models": {
@@ -146,22 +151,11 @@ def plan(
 
 def _columns(rows: list[staging.Row]) -> dict[str, np.ndarray]:
     # Two categories may number the objects of one image differently.
-    names = np.array([row["name"] for row in rows])
-    unique, counts = np.unique(names, return_counts=True)
-    repeated = set(unique[counts > 1].tolist())
+    counts = collections.Counter(row["name"] for row in rows)
     for row in rows:
-        if row["name"] in repeated:
+        if counts[row["name"]] > 1:
             row["name"] += f"_{row['category']}"
-    columns = {
-        name: np.array([row[name] for row in rows], dtype=np.str_) for name in (*TEXTS, "split")
-    }
-    columns |= {name: np.array([row[name] for row in rows], np.bool_) for name in FLAGS}
-    columns |= {name: np.array([row[name] for row in rows], np.float64) for name in NUMBERS}
-    columns |= {name: np.array([row[name] for row in rows], np.float64) for name in VECTORS}
-    for name in ("label", "object", "cad_index", "model"):
-        columns[name] = np.array([row[name] for row in rows], np.int32)
-    columns["bytes"] = np.array([row["bytes"] for row in rows], np.int64)
-    return columns
+    return {name: np.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()}
 
 
 def _parts(columns: dict[str, np.ndarray]) -> tuple[Part, ...]:
@@ -197,13 +191,15 @@ def examples(plan: Plan, part: Part) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _example(columns: dict[str, np.ndarray], row: int, jpeg: bytes) -> dict[str, Any]:
-    example: dict[str, Any] = {"image": jpeg, "category": int(columns["label"][row])}
-    example |= {"name": str(columns["name"][row]), "image_id": str(columns["image"][row])}
-    example |= {"source": str(columns["source"][row]), "object": int(columns["object"][row])}
-    example |= {name: bool(columns[name][row]) for name in FLAGS}
-    example |= {name: np.float32(columns[name][row]) for name in NUMBERS}
-    example |= {name: columns[name][row].astype(np.float32) for name in VECTORS}
-    return example | {"cad_index": int(columns["cad_index"][row])}
+    values = {name: column[row] for name, column in columns.items()}
+    return {
+        "image": jpeg,
+        "category": int(values["label"]),
+        "image_id": str(values["image"]),
+        **{name: str(values[name]) for name in ("name", "source")},
+        **{name: values[name] for name in ("object", "cad_index", *FLAGS)},
+        **{name: values[name].astype(np.float32) for name in (*NUMBERS, *VECTORS)},
+    }
 
 
 @functools.cache
@@ -235,8 +231,6 @@ def builder_class(dataset: str) -> type:
         plan: Plan | None = None
 
         def _info(self):
-            number = tfds.features.Scalar(np.float32)
-            flag = tfds.features.Scalar(np.bool_)
             features = {
                 "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
                 "category": tfds.features.ClassLabel(),  # the names are in the release
@@ -245,8 +239,8 @@ def builder_class(dataset: str) -> type:
                 "source": tfds.features.Text(),
                 "object": tfds.features.Scalar(np.int32),
                 "cad_index": tfds.features.Scalar(np.int32),
-                **dict.fromkeys(FLAGS, flag),
-                **dict.fromkeys(NUMBERS, number),
+                **dict.fromkeys(FLAGS, tfds.features.Scalar(np.bool_)),
+                **dict.fromkeys(NUMBERS, tfds.features.Scalar(np.float32)),
                 **{
                     n: tfds.features.Tensor(shape=(k,), dtype=np.float32)
                     for n, k in VECTORS.items()
@@ -268,13 +262,8 @@ def builder_class(dataset: str) -> type:
             # Into the folder that becomes the data's when all is written.
             target = pathlib.Path(self.data_dir)
             np.savez(target / "index.npz", **self.plan.columns)
-            models = self.plan.models
-            np.savez(
-                target / "cad.npz",
-                points=models.points,
-                category=models.category,
-                number=models.number,
-            )
+            arrays = ("points", "category", "number")
+            np.savez(target / "cad.npz", **{n: getattr(self.plan.models, n) for n in arrays})
             return {p.name: self._generate_examples(p) for p in self.plan.parts}
 
         def _generate_examples(self, part):

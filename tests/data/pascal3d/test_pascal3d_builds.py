@@ -120,7 +120,8 @@ def test_what_is_built_is_found(planted, output_dir, monkeypatch, capsys):
 
 KILLED = """
     import os, signal, sys
-    from catpose.data import crops, pascal3d, pascal3d_builder, staging
+    from catpose.data.pascal3d import crops, staging, tfds_builder
+    from catpose.data.pascal3d import dataset as pascal3d
     staging.CHUNK = 4
     where, limit = sys.argv[3], int(sys.argv[4])
 
@@ -136,7 +137,7 @@ KILLED = """
     if where == "crop":
         crops.cut = killing(crops.cut)
     elif where == "write":
-        pascal3d_builder._example = killing(pascal3d_builder._example)
+        tfds_builder._example = killing(tfds_builder._example)
     else:
         pascal3d._verify = killing(pascal3d._verify)
     pascal3d.build(sys.argv[1], sys.argv[2], show_progress=False)
