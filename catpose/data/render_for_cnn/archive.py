@@ -9,8 +9,8 @@ may hold millions.
 import array
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,23 +63,17 @@ class Files(NamedTuple):
           and the first `num_bytes` bytes of each.
         """
         where, begin = np.zeros((len(indices), 3), np.int64), []
-        tar = None if self.where is None else os.open(self.root, os.O_RDONLY)
-        try:
+        if self.where is None:
             for row, i in enumerate(indices):
-                if tar is None:
-                    file = os.open(f"{self.root}/{self.path[i]}", os.O_RDONLY)
-                    try:
-                        status = os.fstat(file)
-                        where[row] = 0, status.st_size, status.st_mtime_ns
-                        begin.append(os.read(file, num_bytes))
-                    finally:
-                        os.close(file)
-                else:
-                    offset, size, _ = where[row] = self.where[3 * i : 3 * i + 3]
-                    begin.append(os.pread(tar, min(num_bytes, size), offset))
-        finally:
-            if tar is not None:
-                os.close(tar)
+                with open(f"{self.root}/{self.path[i]}", "rb", buffering=0) as file:
+                    status = os.fstat(file.fileno())
+                    where[row] = 0, status.st_size, status.st_mtime_ns
+                    begin.append(file.read(num_bytes))
+            return where, begin
+        with open(self.root, "rb", buffering=0) as tar:
+            for row, i in enumerate(indices):
+                offset, size, _ = where[row] = self.where[3 * i : 3 * i + 3]
+                begin.append(os.pread(tar.fileno(), min(num_bytes, size), offset))
         return where, begin
 
 
@@ -94,18 +88,14 @@ def find(root: str, wanted_fn: Callable[[str], bool], show_progress: bool = True
     Raises:
       InputError: there is neither, or it cannot be read, or the tar is compressed or incomplete.
     """
-    path, where = [], array.array("q")
+    path, where, is_folder = [], array.array("q"), os.path.isdir(root)
+    entries = _walk(root, "", 0) if is_folder else _tar(root)
     try:
-        if os.path.isdir(root):
-            for found in _bar(_walk(root, "", 0), show_progress):
-                if wanted_fn(found.rpartition("/")[2]):
-                    path.append(found)
-            return Files(root, path, None)
-        for found, offset, size, time in _bar(_tar(root), show_progress):
+        for found, *place in progress.bar(entries, desc="list", unit="file", show=show_progress):
             if wanted_fn(found.rpartition("/")[2]):
                 path.append(found)
-                where.extend((offset, size, time))
-        return Files(root, path, where)
+                where.extend(place)
+        return Files(root, path, None if is_folder else where)
     except FileNotFoundError as error:
         raise InputError(f"no folder or tar {error.filename or root}") from error
     except OSError as error:
@@ -114,15 +104,11 @@ def find(root: str, wanted_fn: Callable[[str], bool], show_progress: bool = True
         ) from error
 
 
-def _bar(items: Iterator[Any], show_progress: bool) -> Iterable[Any]:
-    return progress.bar(items, desc="list", unit="file", show=show_progress)
-
-
-def _walk(root: str, folder: str, depth: int) -> Iterator[str]:
+def _walk(root: str, folder: str, depth: int) -> Iterator[tuple[str]]:
     with os.scandir(f"{root}/{folder}") as entries:
         for entry in entries:
             if not entry.is_dir():
-                yield folder + entry.name
+                yield (folder + entry.name,)
             elif depth < MAX_DEPTH:
                 yield from _walk(root, f"{folder}{entry.name}/", depth + 1)
 

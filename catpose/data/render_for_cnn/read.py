@@ -12,7 +12,7 @@ tilt as written ("fresh"). So it is either given, or stated in a file `rendered.
 images, which may name further synsets too: {"tilt": "fresh", "synsets": {"03797390": "mug"}}.
 """
 
-import concurrent.futures
+import collections
 import hashlib
 import json
 import os
@@ -75,36 +75,37 @@ def read(
     sign = _sign(tilt_sign, str(description.get("tilt", "")), root)
     names = SYNSETS | description.get("synsets", {}) | dict(synsets or {})
 
-    by_synset, num_other = _by_synset(files)
+    groups = _by_category(files, names)
+    num_other = len(groups.pop("", ()))
     chosen, notes = [], []
     for category in categories:
-        known = [synset for synset, name in names.items() if name == category]
-        indices = [i for synset in known for i in by_synset.pop(synset, ())]
-        indices, num_duplicate = _without_duplicates(files, indices)
-        chosen += _spread(files, indices, max_per_category)
+        indices = groups.pop(category, [])
+        # Of equal names the first path stays.
+        by_path = sorted(indices, key=files.path.__getitem__, reverse=True)
+        unique = {files.name(i): i for i in by_path}
+        chosen += _spread(files, [unique[name] for name in sorted(unique)], max_per_category)
         if not indices:
             notes.append(f"no rendered images of {category}")
-        if num_duplicate:
-            notes.append(f"{num_duplicate} rendered images of {category} occur twice")
-    num_skipped = sum(map(len, by_synset.values()))
+        elif len(indices) > len(unique):
+            number = len(indices) - len(unique)
+            notes.append(f"{number} rendered images of {category} occur twice")
+    num_skipped = sum(map(len, groups.values()))
     if not chosen:
         raise InputError(
             f"no rendered images of {', '.join(categories)} in {root} ({num_skipped} of other "
             f"categories, {num_other} with other names); they are named {EXAMPLE}"
         )
-    if num_skipped:
-        shown = ", ".join(names.get(synset, synset) for synset in sorted(by_synset)[:3])
-        notes.append(f"{num_skipped} rendered images of other categories skipped: {shown} ...")
-    if num_other:
-        notes.append(f"{num_other} images skipped whose names are not {EXAMPLE}")
-
     where, whole = _inspect(files, chosen, show_progress)
     num_empty = int(np.sum(where[:, 1] == 0))
-    num_foreign = int(np.sum(~whole)) - num_empty
-    if num_empty:
-        notes.append(f"{num_empty} empty rendered images left out")
-    if num_foreign:
-        notes.append(f"{num_foreign} rendered images left out that are neither PNG nor JPEG")
+    remarks = {
+        f"rendered images of other categories skipped: {', '.join(sorted(groups)[:3])} ...": (
+            num_skipped
+        ),
+        f"images skipped whose names are not {EXAMPLE}": num_other,
+        "empty rendered images left out": num_empty,
+        "rendered images left out that are neither PNG nor JPEG": int(np.sum(~whole)) - num_empty,
+    }
+    notes += [f"{number} {what}" for what, number in remarks.items() if number]
     if not whole.any():
         raise InputError(f"not one of the {len(chosen)} rendered images in {root} can be read")
     index = [i for i, good in zip(chosen, whole, strict=True) if good]
@@ -125,7 +126,6 @@ def _listing(
     fields = [NAME.fullmatch(name).group(1, 3, 4, 5) for name in names]
     angles = np.array([row[1:] for row in fields], np.float64) * (1, 1, sign)
     rotation = pose_table.rotations_from_angles(angles, for_paper=True)
-    number = {synset: categories.index(n) for synset, n in category_of.items() if n in categories}
 
     def read_fn(i: int | np.integer) -> bytes:
         try:
@@ -137,7 +137,9 @@ def _listing(
     return Examples(
         read_fn=read_fn,
         id=np.array(names, dtype=np.str_),
-        category=np.array([number[row[0]] for row in fields], np.int32),
+        category=np.array(
+            [categories.index(category_of.get(row[0], row[0])) for row in fields], np.int32
+        ),
         split=rendered,
         rotation=rotation.astype(np.float32),
         box=np.broadcast_to(np.float64(np.nan), (len(names), 4)),
@@ -153,9 +155,9 @@ def _is_ours(name: str) -> bool:
 def _description(files: archive.Files) -> Mapping[str, Any]:
     """The content of `rendered.json`, the outermost where there are several; empty without one."""
     found = [i for i in range(len(files.path)) if files.name(i) == DESCRIPTION]
-    if not found:
+    chosen = min(found, key=lambda i: (files.path[i].count("/"), files.path[i]), default=None)
+    if chosen is None:
         return {}
-    chosen = min(found, key=lambda i: (files.path[i].count("/"), files.path[i]))
     try:
         description = json.loads(files.read(chosen))
     except (OSError, ValueError) as error:
@@ -184,26 +186,15 @@ def _sign(given: str, described: str, root: str) -> str:
     return given or described
 
 
-def _by_synset(files: archive.Files) -> tuple[dict[str, list[int]], int]:
-    """The files of each synset, and how many have other names."""
+def _by_category(files: archive.Files, names: Mapping[str, str]) -> dict[str, list[int]]:
+    """The files of each category, of each synset that has none, and, as "", of other names."""
     found: dict[str, list[int]] = {}
-    num_other = 0
     for i in range(len(files.path)):
-        name = files.name(i)
-        match = NAME.fullmatch(name)
-        if match:
-            found.setdefault(match.group(1), []).append(i)
-        else:
-            num_other += name != DESCRIPTION
-    return found, num_other
-
-
-def _without_duplicates(files: archive.Files, indices: list[int]) -> tuple[list[int], int]:
-    """By name, which is unique then; of equal names the first path stays."""
-    by_name: dict[str, int] = {}
-    for i in sorted(indices, key=files.path.__getitem__):
-        by_name.setdefault(files.name(i), i)
-    return [by_name[name] for name in sorted(by_name)], len(indices) - len(by_name)
+        match = NAME.fullmatch(files.name(i))
+        if match or files.name(i) != DESCRIPTION:
+            synset = match.group(1) if match else ""
+            found.setdefault(names.get(synset, synset), []).append(i)
+    return found
 
 
 def _spread(files: archive.Files, indices: list[int], limit: int) -> list[int]:
@@ -211,12 +202,11 @@ def _spread(files: archive.Files, indices: list[int], limit: int) -> list[int]:
     if not 0 < limit < len(indices):
         return indices
     hashed = [hashlib.blake2b(files.name(i).encode(), digest_size=8).digest() for i in indices]
-    seen: dict[str, int] = {}
-    rounds = []
-    for key, i in sorted(zip(hashed, indices, strict=True)):
+    seen, rounds = collections.Counter(), []
+    for digest, i in sorted(zip(hashed, indices, strict=True)):
         model = NAME.fullmatch(files.name(i)).group(2)
-        seen[model] = seen.get(model, 0) + 1
-        rounds.append((seen[model], key, i))
+        seen[model] += 1
+        rounds.append((seen[model], digest, i))
     taken = {i for _, _, i in sorted(rounds)[:limit]}
     return [i for i in indices if i in taken]
 
@@ -226,19 +216,19 @@ def _inspect(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Offset, size and time of each image, and whether it begins as an image does."""
     blocks = [chosen[i : i + BLOCK] for i in range(0, len(chosen), BLOCK)]
-    where, whole = [], []
+    options = {"total": len(blocks), "desc": "inspect", "unit": "img", "unit_scale": BLOCK}
     try:
-        # Disks and networks answer several questions at once.
-        with (
-            concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool,
-            progress.bar(total=len(chosen), desc="inspect", unit="img", show=show_progress) as bar,
-        ):
-            for places, begin in pool.map(lambda block: files.inspect(block, 8), blocks):
-                where.append(places)
-                whole += [data.startswith(MAGIC) for data in begin]
-                bar.update(len(begin))
+        found = progress.thread_map(
+            lambda block: files.inspect(block, 8),
+            blocks,
+            threads_per_core=2,  # disks and networks answer several questions at once
+            show=show_progress,
+            **options,
+        )
     except OSError as error:
         raise InputError(
             f"cannot read {error.filename or files.root}: {error.strerror or error}"
         ) from error
+    where, first_bytes = zip(*found, strict=True)
+    whole = [data.startswith(MAGIC) for block in first_bytes for data in block]
     return np.concatenate(where), np.array(whole)

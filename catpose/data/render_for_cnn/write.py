@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -70,9 +70,8 @@ def write(
         folder.mkdir(parents=True, exist_ok=True)
         settings = {"engine": made.key, "size": size, "seed": seed}
         _describe(folder, categories, settings)
-        begun, rows = _finished(folder / _MANIFEST)
+        begun, first, rows = _finished(folder / _MANIFEST)
         per_category = max(per_category, begun)  # what is there stays
-        first = 1 + max((int(row["number"]) for row in rows), default=-1)
         draw_fn = _drawer(made, size)
         assets = jax.device_put(made.assets)
         names = {row["file"] for row in rows}
@@ -96,7 +95,7 @@ def write(
                         path.parent.mkdir(parents=True, exist_ok=True)
                         Image.fromarray(image).save(path, quality=_QUALITY)
                         rows.append(row)
-                file.write(_text(rows))
+                file.write(pose_table.csv_text(map(_cells, rows)))
                 file.flush()
                 os.fsync(file.fileno())
                 bar.update(len(some) * len(categories))
@@ -115,8 +114,12 @@ def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -
             "file names have only the letters a to z and the digits of categories, and by these "
             f"{', '.join(categories)} are not all different"
         )
-    description = {"tilt": "fresh", "synsets": synsets}
-    description |= {"made_by": "catpose", "settings": settings}
+    description = {
+        "tilt": "fresh",
+        "synsets": synsets,
+        "made_by": "catpose",
+        "settings": settings,
+    }
     if not path.exists() and (folder / _MANIFEST).exists():
         raise InputError(
             f"{folder} has a {_MANIFEST} that is not of launch.render; give another folder"
@@ -135,27 +138,25 @@ def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -
     disk_cache.write_whole(path, (json.dumps(description, indent=2) + "\n").encode())
 
 
-def _finished(manifest: pathlib.Path) -> tuple[int, list[Mapping[str, str]]]:
-    """How many of each category were begun, and the manifest's rows less those of its last round.
+def _finished(manifest: pathlib.Path) -> tuple[int, int, list[Mapping[str, str]]]:
+    """How many of each category are begun, how many finished, and the manifest's rows of these.
 
-    That round may not be whole: it is repeated.
+    The last round may not be whole: it is repeated.
     """
-    rows = []
     content = manifest.read_bytes() if manifest.exists() else b""
-    if content := content[: content.rfind(b"\n") + 1]:  # a kill may have cut the last line
-        disk_cache.write_whole(manifest, content)
-        rows = [row.values for row in pose_table.read(manifest, required=COLUMNS, allow_empty=True)]
-    rows = [row for row in rows if row.get("number", "").isdigit()]
+    content = content[: content.rfind(b"\n") + 1]  # a kill may have cut the last line
+    disk_cache.write_whole(manifest, content or pose_table.csv_text([COLUMNS]).encode())
+    table = pose_table.read(manifest, required=COLUMNS, allow_empty=True)
+    rows = [row.values for row in table if row.values.get("number", "").isdigit()]
     begun = 1 + max((int(row["number"]) for row in rows), default=-1)
-    last = max(begun - 1, 0) // _ROUND * _ROUND
-    rows = [row for row in rows if int(row["number"]) < last]
-    text = pose_table.csv_text([COLUMNS]) + _text(rows)
-    disk_cache.write_whole(manifest, text.encode())
-    return begun, rows
+    finished = max(begun - 1, 0) // _ROUND * _ROUND
+    rows = [row for row in rows if int(row["number"]) < finished]
+    disk_cache.write_whole(manifest, pose_table.csv_text([COLUMNS, *map(_cells, rows)]).encode())
+    return begun, finished, rows
 
 
-def _text(rows: Iterable[Mapping[str, Any]]) -> str:
-    return pose_table.csv_text([row[name] for name in COLUMNS] for row in rows)
+def _cells(row: Mapping[str, Any]) -> list[Any]:
+    return [row[name] for name in COLUMNS]
 
 
 def _drawer(made: online_rendering.Engine, size: int):
@@ -204,5 +205,5 @@ def _round(draw_fn, assets, made, categories, seed, numbers):
 
 def _synset(category: str) -> str:
     """What file names call a category: its synset, or its own name without what splits names."""
-    known = {name: synset for synset, name in SYNSETS.items()}
-    return known.get(category) or re.sub("[^0-9A-Za-z]", "", category)
+    synsets = (synset for synset, name in SYNSETS.items() if name == category)
+    return next(synsets, None) or re.sub("[^0-9A-Za-z]", "", category)
