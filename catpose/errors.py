@@ -12,6 +12,12 @@ class InputError(ValueError):
     """
 
 
+def reason(error: BaseException) -> str:
+    """What an exception says in one line, for the end of a message."""
+    text = getattr(error, "strerror", None) or str(error)
+    return next(iter(text.splitlines()), "") or type(error).__name__
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: "; did you mean 'train'?", or ""."""
     found = difflib.get_close_matches(word, list(known), n=1)

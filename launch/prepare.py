@@ -52,9 +52,9 @@ def _prepare(name: str, source: str, output: pathlib.Path) -> Any:
     from catpose.data.stanford_cars import dataset as stanford_cars
     from catpose.experiment import config, datasets
 
-    kind, root = name, source
+    kind, root, notes = name, source, ()
     if name == "stanford_cars":
-        stanford_cars.prepare(source, output)
+        notes = stanford_cars.prepare(source, output)
         kind, root = "manifest", str(output)
     elif name in layout.RELEASES:
         report = pascal3d.build(source, output, dataset=name, variant=VARIANT.value)
@@ -64,7 +64,8 @@ def _prepare(name: str, source: str, output: pathlib.Path) -> Any:
         raise InputError(
             f"--dataset is '{name}'; it can be {', '.join([*known, 'stanford_cars', 'models'])}"
         )
-    return datasets.read(config.Data(kind=kind, root=root, rendered_tilt=TILT.value))
+    listed = datasets.read(config.Data(kind=kind, root=root, rendered_tilt=TILT.value))
+    return listed._replace(notes=listed.notes + notes)
 
 
 def _models(source: str, output: pathlib.Path) -> None:

@@ -9,6 +9,9 @@ from PIL import Image, ImageOps
 
 from catpose.errors import InputError
 
+Box = tuple[float, float, float, float]
+_ORIENTATION = 0x0112  # of EXIF
+
 
 def open_image(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
     """A photo in RGB, upright, as viewers and annotation tools in a browser show it.
@@ -42,6 +45,17 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
     if "transparency" in image.info:  # PIL warns on the direct way
         image = image.convert("RGBA")
     return image.convert("RGB")
+
+
+def is_turned(image: Image.Image) -> bool:
+    """Whether the EXIF data of a photo that PIL has opened say that it is to be turned."""
+    return image.getexif().get(_ORIENTATION, 1) not in (0, 1)  # 1 means upright
+
+
+def clip(box: Box, size: tuple[int, int]) -> Box:
+    """What lies of a box in an image of this width and height; not a box where nothing does."""
+    x0, y0, x1, y1 = box
+    return max(x0, 0.0), max(y0, 0.0), min(x1, float(size[0])), min(y1, float(size[1]))
 
 
 # To be raised when the same file would give another crop: stored crops are then made anew.

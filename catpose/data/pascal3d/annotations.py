@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from catpose.data import matlab
 from catpose.errors import InputError
 
 NAN = math.nan
@@ -85,17 +86,7 @@ def read(path: str | os.PathLike, viewport: float = 3000.0) -> Record:
     Raises:
       InputError: the file is damaged, of another kind, or has no `record`.
     """
-    import scipy.io
-
-    try:
-        contents = scipy.io.loadmat(
-            os.fspath(path), squeeze_me=True, struct_as_record=False, variable_names=["record"]
-        )
-    except FileNotFoundError as error:
-        raise InputError(f"no annotation {path}") from error
-    except Exception as error:  # a damaged file can make the parser raise anything
-        raise InputError(f"cannot read {path} as a MATLAB file: {error}") from error
-    records = _structs(contents.get("record"))
+    records = _structs(matlab.load(path, "record", structs=True))
     if not records:
         raise InputError(f"{path} has no `record`: not an annotation of PASCAL3D+ or ObjectNet3D")
     record = records[0]

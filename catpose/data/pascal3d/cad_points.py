@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int32
 
+from catpose.data import matlab
 from catpose.errors import InputError
 
 NUM_POINTS = 512
@@ -105,14 +106,9 @@ def read_mat(path: pathlib.Path, name: str) -> dict[int, Float[np.ndarray, "N 3"
     Raises:
       InputError: the file cannot be read, or holds no models under `name`.
     """
-    import scipy.io
-
-    try:
-        contents = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
-    except Exception as error:  # a damaged file can make the parser raise anything
-        raise InputError(f"cannot read {path} as a MATLAB file: {error}") from error
+    models = matlab.load(path, name, structs=True)
     found = {}
-    for number, model in enumerate(np.atleast_1d(contents.get(name, [])), start=1):
+    for number, model in enumerate(np.atleast_1d([] if models is None else models), start=1):
         vertices = np.asarray(getattr(model, "vertices", []))
         if vertices.ndim == 2 and vertices.shape[1] == 3 and len(vertices):
             found[number] = vertices.astype(np.float64)

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from catpose.data import images
+from catpose.data.images import Box
 from catpose.data.pascal3d.annotations import AnnotatedObject
 from catpose.errors import InputError
 
@@ -30,10 +32,7 @@ REDRAWN = {
 }
 # A box that ends this far beyond the image, in images, was not drawn on it.
 FAR = 1.25
-# EXIF tag 274 is the orientation; 1 means upright.
-ORIENTATION = 274
 
-Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 
 
@@ -77,19 +76,13 @@ def load(path: pathlib.Path) -> tuple[Image.Image, tuple[str, ...]]:
             quirks = ["grayscale"] if image.mode in ("L", "1") else []
             if image.mode not in ("L", "1", "RGB"):
                 quirks.append("other_colors")
-            if image.getexif().get(ORIENTATION, 1) not in (0, 1):
+            if images.is_turned(image):
                 quirks.append("exif_turned")
             return image.convert("RGB"), tuple(quirks)
     except FileNotFoundError as error:
         raise InputError(f"no image {path}") from error
     except Exception as error:  # a damaged file can make PIL raise anything
         raise InputError(f"cannot read {path} as an image: {error}") from error
-
-
-def clip(box: Box, size: tuple[int, int]) -> Box:
-    """What lies of a box in a photograph; not a box where nothing does."""
-    x0, y0, x1, y1 = box
-    return max(x0, 0.0), max(y0, 0.0), min(x1, float(size[0])), min(y1, float(size[1]))
 
 
 def place(
@@ -117,7 +110,7 @@ def place(
             target, quirks = (sx * box[0], sy * box[1], sx * box[2], sy * box[3]), ["other_scale"]
         else:
             quirks = ["box_far_outside"]
-    clipped = clip(target, size)
+    clipped = images.clip(target, size)
     if clipped[2] - clipped[0] < 1 or clipped[3] - clipped[1] < 1:
         return None
     if clipped != target and not quirks:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from catpose.data import matlab
 from catpose.data.stanford_cars import safe_pickle
 from catpose.errors import InputError
 
@@ -78,6 +79,11 @@ class Photo(NamedTuple):
     box: tuple[float, float, float, float]
     angles: tuple[float, float, float]
 
+    @property
+    def file(self) -> str:
+        """Its name in the manifest's folder; both parts have a 00001.jpg."""
+        return f"{self.part}_{self.path.name}"
+
 
 def category_of(fine_category: str) -> str:
     """The body type of a class of Stanford Cars, one of CATEGORIES.
@@ -112,7 +118,7 @@ def read(root: pathlib.Path) -> tuple[list[Photo], tuple[str, ...]]:
       InputError: something is missing, damaged or of another dataset; the line names it.
     """
     found = _find(root)
-    classes = _classes(_given(found, root, CLASSES))
+    classes = _load_mat(_given(found, root, CLASSES), "class_names").astype(str).tolist()
     photos, notes = [], ()
     for part, (folder, labels, pickle_name) in PARTS.items():
         missing = [name for name in PARTS[part] if name not in found]
@@ -174,20 +180,10 @@ def _given(found: Mapping[str, pathlib.Path], root: pathlib.Path, name: str) -> 
 
 
 def _load_mat(path: pathlib.Path, variable: str) -> np.ndarray:
-    from scipy import io
-
-    try:
-        content = io.loadmat(path, squeeze_me=True)
-    except Exception as error:  # a damaged file can make scipy raise anything
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise InputError(f"cannot read {path} as a MATLAB file: {reason}") from error
-    if variable not in content:
+    content = matlab.load(path, variable)
+    if content is None:
         raise InputError(f"{path} has no '{variable}': it is not of Stanford Cars' devkit")
-    return np.atleast_1d(content[variable])
-
-
-def _classes(path: pathlib.Path) -> list[str]:
-    return [str(name) for name in _load_mat(path, "class_names")]
+    return np.atleast_1d(content)
 
 
 def _entries(path: pathlib.Path) -> list[tuple[str, int, tuple[float, ...]]]:

@@ -9,18 +9,17 @@ stay when the second is added.
 """
 
 import collections
-import concurrent.futures
 import hashlib
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from PIL import Image
 
-from catpose import progress
-from catpose.data import disk_cache, pose_table
+from catpose import errors, progress
+from catpose.data import disk_cache, images, pose_table
 from catpose.data.stanford_cars import annotations as car_labels
 from catpose.errors import InputError
 
@@ -30,24 +29,9 @@ COLUMNS = (
 )  # fmt: skip
 SEED = 0
 SHARES = {"validation": 1 / 8, "test": 2 / 8}  # the rest is "train"
-ORIENTATION = 0x0112  # of EXIF
 
 
-class Summary(NamedTuple):
-    """What a preparation made.
-
-    Attributes:
-      manifest: the file.
-      counts: number of images by category and split.
-      notes: what was left out or changed, in words.
-    """
-
-    manifest: pathlib.Path
-    counts: Mapping[str, Mapping[str, int]]
-    notes: tuple[str, ...]
-
-
-def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> Summary:
+def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> tuple[str, ...]:
     """Makes `output_dir` a manifest folder: `images/` and, once all of them are there, the CSV.
 
     Images are hard links to the download's where both lie on one disk, else copies. Each is decoded
@@ -58,6 +42,9 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
       manual_dir: the folder with both downloads, unpacked.
       output_dir: made where it does not exist.
       show_progress: show a bar on a terminal.
+
+    Returns:
+      What was left out or changed, in words.
 
     Raises:
       InputError: something is missing, damaged or of another dataset, or the output cannot be
@@ -71,23 +58,26 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
         boxes = _take(photos, output / "images", show_progress)
-        counts = {name: dict.fromkeys(("train", *SHARES), 0) for name in car_labels.CATEGORIES}
-        rows = [COLUMNS]
-        for photo, split, box in zip(photos, splits, boxes, strict=True):
-            if not isinstance(box, str):
-                counts[photo.category][split] += 1
-                rows.append(_row(photo, split, box))
-        disk_cache.write_whole(manifest, pose_table.csv_text(rows).encode())
+        rows = [
+            [
+                *(photo.file, photo.category, photo.fine_category, split),
+                *(f"{angle:.4f}" for angle in photo.angles),
+                *(f"{value:g}" for value in box),
+            ]
+            for photo, split, box in zip(photos, splits, boxes, strict=True)
+            if not isinstance(box, str)
+        ]
+        disk_cache.write_whole(manifest, pose_table.csv_text([COLUMNS, *rows]).encode())
     except OSError as error:
         raise InputError(
-            f"cannot write {output}: {error.strerror or error}; give another --output_dir"
+            f"cannot write {output}: {errors.reason(error)}; give another --output_dir"
         ) from error
     reasons = collections.Counter(box for box in boxes if isinstance(box, str))
     notes += tuple(f"{number} photos left out: {reason}" for reason, number in reasons.items())
     cut = sum(b != p.box for p, b in zip(photos, boxes, strict=True) if not isinstance(b, str))
     if cut:
         notes += (f"{cut} boxes cut at the edge of their photo",)
-    return Summary(manifest, counts, notes)
+    return notes
 
 
 def assign_splits(photos: Sequence[tuple[str, str, str]]) -> list[str]:
@@ -104,17 +94,17 @@ def assign_splits(photos: Sequence[tuple[str, str, str]]) -> list[str]:
                 members[photo[1]].append(i)
         sizes = {name: len(members[name]) for name in sorted(members)}
         for indices in members.values():
-            indices.sort(key=lambda i: _place(part, photos[i][2]))
+            indices.sort(
+                key=lambda i: hashlib.blake2b(
+                    f"{SEED}/{part}/{photos[i][2]}".encode(), digest_size=16
+                ).digest()
+            )
         for split, share in SHARES.items():
             for name, number in quotas(sizes, round(share * sum(sizes.values()))).items():
                 for i in members[name][:number]:
                     result[i] = split
                 del members[name][:number]
     return result
-
-
-def _place(part: str, name: str) -> bytes:
-    return hashlib.blake2b(f"{SEED}/{part}/{name}".encode(), digest_size=16).digest()
 
 
 def quotas(sizes: Mapping[str, int], total: int) -> dict[str, int]:
@@ -136,16 +126,6 @@ def _check_is_ours(manifest: pathlib.Path) -> None:
             raise InputError(f"{manifest} is of another dataset; give another --output_dir")
 
 
-def _file(photo: car_labels.Photo) -> str:
-    return f"{photo.part}_{photo.path.name}"  # both parts have a 00001.jpg
-
-
-def _row(photo: car_labels.Photo, split: str, box: Iterable[float]) -> list[str]:
-    angles = [f"{angle:.4f}" for angle in photo.angles]
-    named = [_file(photo), photo.category, photo.fine_category, split]
-    return [*named, *angles, *(f"{value:g}" for value in box)]
-
-
 def _take(
     photos: Sequence[car_labels.Photo], folder: pathlib.Path, show_progress: bool
 ) -> list[Any]:
@@ -153,21 +133,19 @@ def _take(
     damaged = []
 
     def take(photo: car_labels.Photo) -> Any:
-        target = folder / _file(photo)
+        target = folder / photo.file
         taken = target.is_file() and target.stat().st_size == photo.path.stat().st_size
         try:
             with Image.open(photo.path) as image:
-                width, height = image.size
-                turned = image.getexif().get(ORIENTATION, 1) not in (0, 1)
+                size, turned = image.size, images.is_turned(image)
                 if not taken:
                     # An eighth of the size costs less and reads every byte all the same.
-                    image.draft("RGB", (width // 8, height // 8))
+                    image.draft("RGB", (size[0] // 8, size[1] // 8))
                     image.load()
         except Exception as error:  # damaged files can make PIL raise anything
             damaged.append((photo.path, error))
             return "damaged"
-        x0, y0, x1, y1 = photo.box
-        x0, y0, x1, y1 = max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+        x0, y0, x1, y1 = images.clip(photo.box, size)
         if x1 - x0 < 1 or y1 - y0 < 1:
             return "their box lies outside the photo"
         if turned:
@@ -176,16 +154,13 @@ def _take(
             _link_or_copy(photo.path, target)
         return (x0, y0, x1, y1)
 
-    # PIL decodes outside the interpreter lock, so threads use every core.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        options = {"total": len(photos), "desc": "photos", "unit": "img"}
-        results = list(progress.bar(pool.map(take, photos), show=show_progress, **options))
+    options = {"total": len(photos), "desc": "photos", "unit": "img"}
+    results = progress.thread_map(take, photos, show=show_progress, **options)
     if damaged:
         path, error = min(damaged, key=lambda pair: pair[0])
-        reason = (str(error).splitlines() or [""])[0]
         raise InputError(
-            f"{len(damaged)} of {len(photos)} photos cannot be read, the first: {path} ({reason}); "
-            f"unpack {path.parent.name}.tgz again"
+            f"{len(damaged)} of {len(photos)} photos cannot be read, the first: {path} "
+            f"({errors.reason(error)}); unpack {path.parent.name}.tgz again"
         )
     return results
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from catpose import errors
 from catpose.errors import InputError
 
 # What an array may hold: truth values, integers, floats, complex numbers, bytes, text. No objects.
@@ -40,8 +41,9 @@ def read(path: str | os.PathLike) -> Any:
     except FileNotFoundError as error:
         raise InputError(f"no pickle {path}") from error
     except Exception as error:  # damaged bytes can make the machine of pickles raise anything
-        reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-        raise InputError(f"cannot read {path} as a pickle of plain data: {reason}") from error
+        raise InputError(
+            f"cannot read {path} as a pickle of plain data: {errors.reason(error)}"
+        ) from error
 
 
 class _Maker:
@@ -101,10 +103,6 @@ def _array(data: Any, holder: Any, shape: Any, order: str = "C") -> np.ndarray:
     return np.frombuffer(data, holder.dtype).reshape(shape, order=order).copy()
 
 
-def _scalar(holder: Any, data: Any) -> Any:
-    return _array(data, holder, ())[()]
-
-
 def _encoded(text: str, encoding: str) -> bytes:
     """How Python 3 writes bytes into old protocols."""
     if encoding not in ("latin1", "latin-1"):
@@ -112,24 +110,22 @@ def _encoded(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def _no_bytes() -> bytes:
-    return b""
-
-
 MAKERS = {
     ("collections", "OrderedDict"): _Maker(collections.OrderedDict),
     ("builtins", "set"): _Maker(set),
     ("__builtin__", "set"): _Maker(set),
     ("_codecs", "encode"): _Maker(_encoded),
-    ("builtins", "bytes"): _Maker(_no_bytes),
-    ("__builtin__", "bytes"): _Maker(_no_bytes),
+    ("builtins", "bytes"): _Maker(lambda: b""),
+    ("__builtin__", "bytes"): _Maker(lambda: b""),
     ("numpy", "ndarray"): NDARRAY,
     ("numpy", "dtype"): _Maker(_DtypeHolder),
 }
 for _package in ("numpy.core", "numpy._core"):  # before and since numpy 2
     MAKERS |= {
         (f"{_package}.multiarray", "_reconstruct"): _Maker(_ArrayHolder),
-        (f"{_package}.multiarray", "scalar"): _Maker(_scalar),
+        (f"{_package}.multiarray", "scalar"): _Maker(
+            lambda holder, data: _array(data, holder, ())[()]
+        ),
         (f"{_package}.numeric", "_frombuffer"): _Maker(_array),
     }
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catpose.data import disk_cache
 from catpose.data.pascal3d import annotations, crops, staging, tfds_builder
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.pascal3d import layout as releases
@@ -249,7 +250,7 @@ def test_half_written_examples_are_noticed(planted, tmp_path, monkeypatch):
 
 
 def test_one_build_at_a_time(planted, tmp_path):
-    with pascal3d._alone(tmp_path / "pascal3d" / "paper"):
+    with disk_cache.locked(tmp_path / "pascal3d" / "paper", "", str):
         with pytest.raises(InputError, match=r"^another build is at work in .*paper; wait for it$"):
             pascal3d.build(planted.root, tmp_path, show_progress=False)
 
