@@ -19,13 +19,13 @@ MIN_SIDE = 160  # pictures with a shorter side are enlarged before anything is d
 MAX_ENLARGED = 640  # as long as the longer side stays within this
 _HEAD = 0.27  # length and radius of an arrow's head, in arrow lengths
 _RADIUS = 0.115
-_LIGHT = np.array([-0.4, 0.6, 0.7]) / np.linalg.norm([-0.4, 0.6, 0.7])
+_WHITE = (255, 255, 255)
 
 
 def project_axes(
     rotation: Float[ArrayLike, "3 3"], center: tuple[float, float], length: float
 ) -> Float[np.ndarray, "3 2"]:
-    """Return where the front, left and up axes end in the picture.
+    """Pixels at which the front, left and up axes end.
 
     Args:
       rotation: object to camera, "camera" frame.
@@ -36,12 +36,11 @@ def project_axes(
       Pixels (x, y) of the ends of the front, left and up axes, in this order. An axis along the
       line of sight ends at `center`.
     """
-    ends = DIRECTIONS @ np.asarray(rotation, np.float64).T
-    return np.asarray(center, np.float64) + length * ends[:, :2] * [1.0, -1.0]
+    return _project(DIRECTIONS, rotation, center, length)
 
 
 def enlarged(image: UInt8[np.ndarray, "height width 3"]) -> tuple[Image.Image, int]:
-    """Enlarge a small picture, so that what is drawn into it is legible.
+    """Enlarges a small picture, so that what is drawn into it is legible.
 
     Args:
       image: RGB, 0 to 255.
@@ -64,9 +63,9 @@ def draw_axes(
     target_rotation: Float[ArrayLike, "3 3"] | None = None,
     label: str | None = None,
 ) -> UInt8[np.ndarray, "out_height out_width 3"]:
-    """Draw the front (F, red), left (L, green) and up (U, blue) arrows over a picture.
+    """Draws the front (F, red), left (L, green) and up (U, blue) arrows over a picture.
 
-    A head that shows its cone points to the viewer, one that shows its flat base points away.
+    An arrow whose head shows its dark base points away from the viewer, any other towards it.
 
     Args:
       image: RGB, 0 to 255; a small picture is first enlarged, see `enlarged`.
@@ -94,8 +93,9 @@ def draw_axes(
     length = np.clip(0.42 * math.sqrt(abs((x1 - x0) * (y1 - y0))), 0.15 * side, 0.38 * side)
     if box is not None:
         pen = max(1.5 * finer, 0.004 * side)
-        _line(draw, [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], (0, 0, 0, 150), 2 * pen)
-        _line(draw, [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], (255, 255, 255, 255), pen)
+        corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
+        _line(draw, corners, (0, 0, 0, 150), 2 * pen)
+        _line(draw, corners, _WHITE, pen)
     if rotation is not None:
         _draw_arrows(draw, np.asarray(rotation, np.float64), center, length)
     if target_rotation is not None:
@@ -103,9 +103,15 @@ def draw_axes(
     if rotation is not None:
         _draw_letters(draw, project_axes(rotation, center, length), center, length, overlay.size)
     if label:
-        _draw_label(draw, label, overlay.size, max(12 * finer, 0.04 * side))
+        _draw_label(draw, label, overlay.width, max(12 * finer, 0.04 * side))
     overlay = overlay.resize(canvas.size, Image.Resampling.BOX)
     return np.asarray(Image.alpha_composite(canvas.convert("RGBA"), overlay).convert("RGB"))
+
+
+def _project(points, rotation, center, length):
+    """Pixels (..., 2) of points (..., 3) in object coordinates."""
+    in_camera = points @ np.asarray(rotation, np.float64).T
+    return np.asarray(center, np.float64) + length * in_camera[..., :2] * [1.0, -1.0]
 
 
 def _line(draw, points, color, width):
@@ -113,98 +119,81 @@ def _line(draw, points, color, width):
 
 
 def _disc(draw, center, radius, color):
-    x, y = center
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=color)
+    draw.circle(tuple(center), radius, fill=color)
 
 
 def _draw_arrows(draw, rotation, center, length):
-    origin = np.array([*center, 0.0])
-    axes = DIRECTIONS @ rotation.T
-    shaft = 0.07 * length
-    rim = 0.018 * length
-    _disc(draw, center, shaft / 2 + rim, (255, 255, 255, 255))
-    for index in np.argsort(axes[:, 2]):  # far arrows first
-        color, axis = COLORS[index], axes[index]
-        seed = np.eye(3)[np.argmin(np.abs(axis))]
-        side = np.cross(axis, seed)
-        side /= np.linalg.norm(side)
-        turn = np.linspace(0.0, 2.0 * np.pi, 33)[:, None]
-        rim_normal = np.cos(turn) * side + np.sin(turn) * np.cross(axis, side)
-        to_image = np.array([length, -length, length])
-        base = origin + to_image * ((1 - _HEAD) * axis + _RADIUS * rim_normal)
-        tip = origin + to_image * axis
-        neck = (origin + to_image * (1 - _HEAD) * axis)[:2]
-        # The slant tilts a cone's normals from the rim's towards the tip.
-        normal = (_HEAD * rim_normal + _RADIUS * axis) / math.hypot(_HEAD, _RADIUS)
-        for polygon in (base[:, :2], *_triangles(base, tip)):
-            _line(draw, [*polygon, polygon[0]], (255, 255, 255, 255), 2 * rim)
-        _line(draw, [center, neck], (255, 255, 255, 255), shaft + 2 * rim)
-        if axis[2] >= 0:
-            _line(draw, [center, neck], color, shaft)
-        for i, triangle in enumerate(_triangles(base, tip)):
-            facing = (normal[i] + normal[i + 1]) / 2
-            if facing[2] > 0:
-                draw.polygon([tuple(p) for p in triangle], fill=_shade(color, facing))
-        if axis[2] < 0:
-            draw.polygon([tuple(p) for p in base[:, :2]], fill=_shade(color, -axis))
-            _line(draw, [center, neck], color, shaft)
-    _disc(draw, center, shaft / 2, (255, 255, 255, 255))
+    """Arrows with a cone as head and a white rim, the furthest first."""
+    shaft, rim = 0.07 * length, 0.018 * length
+    turn = np.linspace(0, 2 * np.pi, 33)[:, None]
+    depth = (DIRECTIONS @ rotation.T)[:, 2]
+    _disc(draw, center, shaft / 2 + rim, _WHITE)
+    for i in np.argsort(depth):
+        bottom = (1 - _HEAD) * DIRECTIONS[i]
+        around = np.cos(turn) * DIRECTIONS[i - 1] + np.sin(turn) * DIRECTIONS[i - 2]
+        corners = np.vstack([DIRECTIONS[i], bottom, bottom + _RADIUS * around])
+        tip, neck, *base = _project(corners, rotation, center, length)
+        head = [base, *([tip, *edge] for edge in zip(base, base[1:], strict=False))]
+        for polygon in head:
+            _line(draw, [*polygon, polygon[0]], _WHITE, 2 * rim)
+        _line(draw, [center, neck], _WHITE, shaft + 2 * rim)
+        if depth[i] >= 0:
+            _line(draw, [center, neck], COLORS[i], shaft)
+        for polygon in head:
+            draw.polygon(np.ravel(polygon).tolist(), fill=COLORS[i])
+        if depth[i] < 0:
+            draw.polygon(np.ravel(base).tolist(), fill=_mixed(COLORS[i], 0.6, 0))
+            _line(draw, [center, neck], COLORS[i], shaft)
+    _disc(draw, center, shaft / 2, _WHITE)
 
 
-def _triangles(base, tip):
-    return [(tip[:2], a[:2], b[:2]) for a, b in zip(base[:-1], base[1:], strict=True)]
-
-
-def _shade(color, normal):
-    light = 0.62 + 0.5 * max(0.0, float(normal @ _LIGHT))
-    return tuple(min(255, round(light * c)) for c in color)
+def _mixed(color, share, gray):
+    return tuple(round(share * c + (1 - share) * gray) for c in color)
 
 
 def _draw_target(draw, ends, center, length):
+    """Pale dashed lines with dark edges and a dot at their ends."""
     width = 0.03 * length
     for end, color in zip(ends, COLORS, strict=True):
-        pale = tuple(round(0.45 * c + 0.55 * 255) for c in color)
-        step = end - center
-        num_dashes = max(1, round(np.linalg.norm(step) / (0.13 * length)))
-        for casing, fill in ((0.03 * length, (20, 20, 20, 255)), (0.0, pale)):
-            for dash in range(num_dashes):
-                start = np.asarray(center) + step * (dash + 0.4) / num_dashes
-                stop = np.asarray(center) + step * (dash + 1.0) / num_dashes
-                _line(draw, [start, stop], fill, width + casing)
-            _disc(draw, end, width * 1.2 + casing / 2, fill)
+        num_dashes = max(1, round(np.linalg.norm(end - center) / (0.13 * length)))
+        stops = np.linspace(center, end, num_dashes + 1)
+        for edge, fill in ((width, (20, 20, 20)), (0.0, _mixed(color, 0.45, 255))):
+            for begin, stop in zip(stops, stops[1:], strict=False):
+                _line(draw, [0.6 * begin + 0.4 * stop, stop], fill, width + edge)
+            _disc(draw, end, width * 1.2 + edge / 2, fill)
 
 
 def _draw_letters(draw, ends, center, length, size):
+    """A letter in a disc beyond the end of each arrow."""
     radius = max(0.11 * length, 0.026 * min(size))
     font = ImageFont.load_default(1.5 * radius)
     step = ends - center
     reach = np.linalg.norm(step, axis=1, keepdims=True)
-    # An arrow along the line of sight carries its letter to the lower right, clear of its head.
+    # An arrow along the line of sight has its letter at the lower right, clear of its head.
     along_sight = reach < 0.15 * length
     out = np.where(along_sight, math.sqrt(0.5), step / np.maximum(reach, 1e-9))
     places = ends + out * (1.25 * radius + 0.12 * length * along_sight)
+    places += 1e-6 * np.arange(3)[:, None]
     for _ in range(20):  # two arrows that end together: push their letters apart
-        for i, j in ((0, 1), (0, 2), (1, 2)):
-            gap = places[i] - places[j] + [1e-6, 0.0]
-            distance = np.linalg.norm(gap)
-            push = max(0.0, 1.05 * radius - distance / 2) * gap / distance
-            places[i] += push
-            places[j] -= push
-        places = np.clip(places, radius, np.maximum(radius, np.array(size) - radius))
+        gap = places[:, None] - places[None]
+        distance = np.linalg.norm(gap, axis=-1, keepdims=True)
+        push = np.maximum(0.0, 1.05 * radius - distance / 2) * gap / np.maximum(distance, 1e-9)
+        places = np.clip(
+            places + push.sum(1), radius, np.maximum(radius, np.subtract(size, radius))
+        )
     for place, letter, color in zip(places, LETTERS, COLORS, strict=True):
-        _disc(draw, place, radius, (255, 255, 255, 255))
+        _disc(draw, place, radius, _WHITE)
         _disc(draw, place, 0.87 * radius, color)
-        draw.text(tuple(place), letter, font=font, fill=(255, 255, 255, 255), anchor="mm")
+        draw.text(tuple(place), letter, font=font, fill=_WHITE, anchor="mm")
 
 
-def _draw_label(draw, label, size, height):
+def _draw_label(draw, label, room, height):
+    """The label in white on black, cut to at most `room` pixels."""
     font = ImageFont.load_default(height)
     margin = 0.35 * height
-    room = size[0] - 2 * margin
-    if draw.textlength(label, font=font) > room:
-        while label and draw.textlength(label + "...", font=font) > room:
-            label = label[:-1]
-        label += "..."
-    width = draw.textlength(label, font=font) + 2 * margin
+    cuts = [label, *(f"{label[:end]}..." for end in range(len(label) - 1, -1, -1))]
+    fitting = (text for text in cuts if draw.textlength(text, font=font) <= room - 2 * margin)
+    text = next(fitting, cuts[-1])
+    width = draw.textlength(text, font=font) + 2 * margin
     draw.rectangle((0, 0, width, 1.5 * height), fill=(0, 0, 0, 170))
-    draw.text((margin, 0.75 * height), label, font=font, fill=(255, 255, 255, 255), anchor="lm")
+    draw.text((margin, 0.75 * height), text, font=font, fill=_WHITE, anchor="lm")

@@ -22,15 +22,13 @@ def sheet(
       images: RGB, at least one.
       columns: pictures in a row.
     """
-    side = images[0].shape[0]
-    step = side + _GAP
+    step = images[0].shape[0] + _GAP
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    whole = np.full((rows * step - _GAP, columns * step - _GAP, 3), 255, np.uint8)
+    whole = Image.new("RGB", (columns * step - _GAP, rows * step - _GAP), "white")
     for i, image in enumerate(images):
-        y, x = (step * n for n in divmod(i, columns))
-        whole[y : y + side, x : x + side] = image
-    return whole
+        whole.paste(Image.fromarray(image), (i % columns * step, i // columns * step))
+    return np.asarray(whole)
 
 
 def of_manifest(
