@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pathlib
+import statistics
 import sys
 from collections.abc import Mapping
 
@@ -98,7 +99,7 @@ def main() -> None:
             found[f"{key}_img_s"] = records[own]["img_s"]
         if f"torch {key}" in times:
             theirs = times[f"torch {key}"]
-            found[f"{key}_img_s_torch"] = round(made[own].images / theirs.median, 2)
+            found[f"{key}_img_s_torch"] = round(made[own].images / statistics.median(theirs), 2)
             found[f"{key}_ratio_to_torch"] = round(timing.ratio(times[own], theirs), 3)
     print(summary.markdown(records))
     print(

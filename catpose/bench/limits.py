@@ -1,4 +1,4 @@
-"""What the device can do at best, measured: arithmetic in matrix products, and memory traffic."""
+"""The device's highest rates, measured: arithmetic of matrix products, and memory traffic."""
 
 import functools
 import time
@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import jax
 from jax import numpy as jnp
+
+from catpose.bench import timing
 
 
 class Limits(NamedTuple):
@@ -37,7 +39,7 @@ def measure(dtype: str, *, seconds: float = 1.0) -> Limits:
     rate = 2 * side**3 / _fastest(lambda: product(matrix, matrix), seconds)
     size = 1 << (28 if accelerator else 26)
     box = [jnp.zeros(size, jnp.float32)]
-    # Donated, so that no new memory is asked of the system, which would be what is measured.
+    # Donated, so that no new memory is requested from the system, which would be measured instead.
     add = jax.jit(lambda x: x + 1, donate_argnums=0)
 
     def copy() -> Any:
@@ -48,10 +50,9 @@ def measure(dtype: str, *, seconds: float = 1.0) -> Limits:
 
 
 def _fastest(call: Callable[[], Any], seconds: float) -> float:
-    jax.block_until_ready(call())
-    best, until = float("inf"), time.perf_counter() + seconds
+    timer = timing.timer(call)
+    timer(1)
+    times, until = [timer(1)], time.perf_counter() + seconds
     while time.perf_counter() < until:
-        begin = time.perf_counter()
-        jax.block_until_ready(call())
-        best = min(best, time.perf_counter() - begin)
-    return best
+        times.append(timer(1))
+    return min(times)

@@ -1,4 +1,4 @@
-"""Another library's network, timed in a process of its own and asked over its standard streams."""
+"""Another library's network, timed in a process of its own through its standard streams."""
 
 import functools
 import json
@@ -28,7 +28,7 @@ def started(script: pathlib.Path, python: str, settings: Mapping[str, Any]) -> I
     """Starts a peer, and ends it.
 
     Args:
-      script: which speaks as catpose/bench/torch_network.py does.
+      script: with the protocol of catpose/bench/torch_network.py.
       python: the interpreter that has its library.
       settings: given to it as JSON.
 

@@ -1,12 +1,12 @@
 """What is timed: the steps of every kind of phase, their parts, inference and evaluation.
 
-They are the programs of training and evaluation themselves, on images that mean nothing.
+They are the programs of training and evaluation themselves, on images of noise.
 """
 
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -43,39 +43,42 @@ class Program(NamedTuple):
     memory: int
 
 
-def noise(num_categories: int, size: int, resolution: int) -> examples.Dataset:
-    """Images and rotations that mean nothing, as a dataset."""
+def noise(categories: Sequence[str], size: int, resolution: int) -> examples.Dataset:
+    """Random images and rotations as a dataset."""
     generator = np.random.default_rng(0)
     axes, _ = np.linalg.qr(generator.normal(size=(size, 3, 3)))
     split = examples.Examples(
         image=generator.integers(0, 256, (size, resolution, resolution, 3), np.uint8),
-        category=np.arange(size, dtype=np.int32) % num_categories,
+        category=np.arange(size, dtype=np.int32) % len(categories),
         rotation=(axes * np.linalg.det(axes)[:, None, None]).astype(np.float32),
         id=np.arange(size).astype(str),
-        digest=f"noise {num_categories} {size} {resolution}",
+        digest=f"noise {len(categories)} {size} {resolution}",
     )
-    names = tuple(f"category {number}" for number in range(num_categories))
-    return examples.Dataset(names, {"train": split})
+    return examples.Dataset(tuple(categories), {"train": split})
 
 
 def assemble(config: Any, num_categories: int, size: int) -> run_setup.Run:
-    """A run on noise; where a phase draws its images, on the built-in models."""
+    """A run on noise; where a phase renders its images online, on the built-in models."""
     config = config_lib.read(config)
-    if any(online_rendering.NAME in phase.sources for phase in config.phases):
-        data = noise(len(catalogue.CATEGORIES), size, config.data.resolution)
-        data = data._replace(categories=catalogue.CATEGORIES)
-        made = datasets.build_engine(config, data)
-        data = data._replace(
-            splits={**data.splits, online_rendering.NAME: online_rendering.split(made)}, engine=made
-        )
-    else:
-        data = noise(num_categories, size, config.data.resolution)
+    online = any(online_rendering.NAME in phase.sources for phase in config.phases)
+    names = catalogue.CATEGORIES if online else range(num_categories)
+    data = noise(tuple(map(str, names)), size, config.data.resolution)
+    if online:
+        engine = datasets.build_engine(config, data)
+        splits = {**data.splits, online_rendering.NAME: online_rendering.split(engine)}
+        data = data._replace(splits=splits, engine=engine)
     return run_setup.assemble(config, pathlib.Path("unused"), data, show_progress=False)
 
 
 def train_steps(run: run_setup.Run) -> dict[str, Program]:
-    """Each phase's whole step, by the phase's name, from stored examples to new parameters."""
-    return {phase.name: _whole(run, phase) for phase in run.phases}
+    """Each phase's whole step, by the phase's name, from cached examples to new parameters."""
+    found = {}
+    for phase in run.phases:
+        state, steps = _entered(run, phase)
+        images = phase.batch_size * run.config.steps_per_call
+        arguments = (state, next(steps.records), steps.cache)
+        found[phase.name] = _program(steps.step_fn, arguments, images, is_step=True)
+    return found
 
 
 def parts(run: run_setup.Run, phase: phases.Phase) -> dict[str, Program]:
@@ -86,10 +89,10 @@ def parts(run: run_setup.Run, phase: phases.Phase) -> dict[str, Program]:
     """
     state, steps = _entered(run, phase)
     records = devices.place(input_pipeline.whole_batch(run, phase, 0), run.config.parallel)
-    prepare = functools.partial(phase_run.prepare_fn(run, phase), jax.random.key(0))
-    made = jax.block_until_ready(jax.jit(prepare)(records, steps.cache))
-    bound = phase_run.objective_fns(run, phase)
     key = jax.random.key(0)
+    prepare = jax.jit(functools.partial(phase_run.prepare_fn(run, phase), key))
+    made = jax.block_until_ready(prepare(records, steps.cache))
+    bound = phase_run.objective_fns(run, phase)
 
     def forward(state: TrainState, batch: batches.Batch) -> Any:
         trained = phases.trainable(state.params, phase)
@@ -101,17 +104,16 @@ def parts(run: run_setup.Run, phase: phases.Phase) -> dict[str, Program]:
         return jax.grad(step.objective, has_aux=True)(trained, state, batch, key, **bound)
 
     images = phase.batch_size
-    found = {
-        "input": _program(prepare, (records, steps.cache), images),
-        "forward": _program(forward, (state, made), images),
-        "gradient": _program(gradient, (state, made), images),
-    }
     update = functools.partial(
         step.train_step, prepare_fn=lambda key, records, cache: cache["made"], tx=steps.tx, **bound
     )
     update = jax.jit(update, donate_argnums=0)
-    found["step"] = _stepping(update, state, ({}, {"made": made}), images)
-    return found
+    return {
+        "input": _program(prepare, (records, steps.cache), images),
+        "forward": _program(jax.jit(forward), (state, made), images),
+        "gradient": _program(jax.jit(gradient), (state, made), images),
+        "step": _program(update, (state, {}, {"made": made}), images, is_step=True),
+    }
 
 
 def inference(run: run_setup.Run, count: int) -> dict[str, Program]:
@@ -120,6 +122,7 @@ def inference(run: run_setup.Run, count: int) -> dict[str, Program]:
     side = run.model.input_spec.resolution
     image = jnp.zeros((count, side, side, 3), jnp.float32)
 
+    @jax.jit
     def apply(variables: Mapping[str, Any], image: Any) -> Any:
         outputs = run.model.network.apply_fn(variables, image)[0]
         return outputs.category_logits, outputs.pose_outputs
@@ -147,42 +150,38 @@ def _entered(run: run_setup.Run, phase: phases.Phase) -> tuple[TrainState, phase
     return state, phase_run.begin(run, phase, state)
 
 
-def _whole(run: run_setup.Run, phase: phases.Phase) -> Program:
-    state, steps = _entered(run, phase)
-    images = phase.batch_size * run.config.steps_per_call
-    return _stepping(steps.step_fn, state, (next(steps.records), steps.cache), images)
+def _program(jitted: Any, arguments: tuple, images: int, *, is_step: bool = False) -> Program:
+    """Compiles a function.
 
-
-def _stepping(step_fn: Any, state: TrainState, others: tuple, images: int) -> Program:
-    """A step that takes the state of the step before, whose buffers it may use again."""
-    box = [jax.tree.map(jnp.copy, state)]
-    compiled, seconds = _compiled(step_fn, (state, *others))
-
-    def call() -> Any:
-        box[0], sums = compiled(box[0], *others)
-        return box[0], sums
-
-    return _described(call, compiled, images, seconds)
-
-
-def _program(function: Callable, arguments: tuple, images: int) -> Program:
-    jitted = function if hasattr(function, "lower") else jax.jit(function)
-    compiled, seconds = _compiled(jitted, arguments)
-    return _described(lambda: compiled(*arguments), compiled, images, seconds)
-
-
-def _compiled(jitted: Any, arguments: tuple) -> tuple[Any, float]:
+    A step takes the state of the step before as its first argument, whose buffers it may use again.
+    """
+    kept = list(arguments)
     begin = time.perf_counter()
     compiled = jitted.lower(*arguments).compile()
-    return compiled, time.perf_counter() - begin
+    seconds = time.perf_counter() - begin
 
+    def call() -> Any:
+        result = compiled(*kept)
+        if is_step:
+            kept[0] = result[0]
+        return result
 
-def _described(call: Callable[[], Any], compiled: Any, images: int, seconds: float) -> Program:
+    if is_step:
+        kept[0] = jax.tree.map(jnp.copy, kept[0])
     cost = compiled.cost_analysis() or {}
     memory = compiled.memory_analysis()
-    taken = 0
-    if memory is not None:
-        taken = memory.argument_size_in_bytes + memory.output_size_in_bytes
-        taken += memory.temp_size_in_bytes - memory.alias_size_in_bytes
-    costs = (float(cost.get(name, np.nan)) for name in ("flops", "bytes accessed"))
-    return Program(call, images, seconds, *costs, taken)
+    return Program(
+        call=call,
+        images=images,
+        compile_seconds=seconds,
+        flops=float(cost.get("flops", np.nan)),
+        bytes=float(cost.get("bytes accessed", np.nan)),
+        memory=0
+        if memory is None
+        else (
+            memory.argument_size_in_bytes
+            + memory.output_size_in_bytes
+            + memory.temp_size_in_bytes
+            - memory.alias_size_in_bytes
+        ),
+    )

@@ -13,13 +13,13 @@ from catpose.visualize import style, text_tables
 
 
 def record(program: programs.Program, times: timing.Times, limits: roofs.Limits) -> dict[str, Any]:
-    """The figures of one program.
+    """The measurements of one program.
 
     `compute_share` and `bandwidth_share` are of the device's limits. XLA counts the bytes that
     every operation reads and writes, so caches may carry a program beyond the measured bandwidth.
     """
-    seconds = times.median
-    rates = sorted(program.images / s for s in times.seconds)
+    seconds = statistics.median(times)
+    rates = sorted(program.images / s for s in times)
     return {
         "images": program.images,
         "img_s": round(statistics.median(rates), 2),

@@ -4,20 +4,12 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
-
-class Times(NamedTuple):
-    """Seconds of one call, once for each repeat, in the order in which they were measured."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The median."""
-        return statistics.median(self.seconds)
+Times = list[float]
+"""Seconds of one call, once for each repeat, in the order in which they were measured."""
 
 
 def alternate(
@@ -29,8 +21,8 @@ def alternate(
 ) -> dict[str, Times]:
     """Times all programs in turn: each once, then each again.
 
-    A turn begins with a call that is not counted: memory and caches are those of the program
-    before.
+    A turn begins with a call that is not counted, since memory and caches are still those of the
+    program before.
 
     Args:
       timers: by name, number of calls -> seconds that they took, the last call's result awaited.
@@ -42,13 +34,13 @@ def alternate(
     for name, timer in timers.items():
         timer(1)  # the first call is slower
         calls[name] = max(2, math.ceil(seconds / max(timer(1), 1e-9)))
-    found: dict[str, list[float]] = {name: [] for name in timers}
+    times: dict[str, Times] = {name: [] for name in timers}
     for _ in range(repeats):
         for name, timer in timers.items():
             timer(1)
-            found[name].append(timer(calls[name]) / calls[name])
+            times[name].append(timer(calls[name]) / calls[name])
             progress_fn(name)
-    return {name: Times(tuple(values)) for name, values in found.items()}
+    return times
 
 
 def timer(call: Callable[[], Any]) -> Callable[[int], float]:
@@ -66,5 +58,5 @@ def timer(call: Callable[[], Any]) -> Callable[[int], float]:
 
 def ratio(ours: Times, theirs: Times) -> float:
     """How many times as fast we are: the median over repeats, each beside its neighbor in time."""
-    pairs = zip(theirs.seconds, ours.seconds, strict=True)
+    pairs = zip(theirs, ours, strict=True)
     return statistics.median(slow / fast for slow, fast in pairs)

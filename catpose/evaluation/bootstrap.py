@@ -26,7 +26,7 @@ trained again. A category of one object contributes no width, and a share of exa
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -34,18 +34,6 @@ CONFIDENCE = 0.95
 REPLICATES = 1000
 # Numbers drawn at once; bounds the memory.
 _AT_ONCE = 4_000_000
-
-
-class Intervals(NamedTuple):
-    """Intervals of one metric.
-
-    Attributes:
-      interval: [low, high] of the average over categories.
-      per_category_interval: [low, high] of each category, None where it has no object.
-    """
-
-    interval: list[float]
-    per_category_interval: list[list[float] | None]
 
 
 def bootstrap(
@@ -56,7 +44,7 @@ def bootstrap(
     average: str,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> dict[str, Intervals]:
+) -> dict[str, dict[str, Any]]:
     """95 % intervals of medians and means over objects, averaged over categories.
 
     Args:
@@ -68,51 +56,50 @@ def bootstrap(
       seed: the same seed gives the same intervals.
 
     Returns:
-      By metric, in the unit of its values.
+      By metric, in the unit of its values: "interval", [low, high] of the average over categories,
+      and "per_category_interval", that of each category or None where it has no object.
     """
     category = np.asarray(category)
     arrays = {name: np.asarray(own, np.float64) for name, (own, _) in values.items()}
     medians = [name for name, (_, statistic) in values.items() if statistic == "median"]
-    means = [name for name, (_, statistic) in values.items() if statistic == "mean"]
+    means = [name for name in values if name not in medians]
     members = [np.flatnonzero(category == c) for c in range(num_categories)]
-    present = [c for c in range(num_categories) if members[c].size]
-    shares = _shares(members, present, average)
+    present = [own for own in members if own.size]
+    sizes = np.array([own.size for own in present])
+    # What each category weighs in an average of means.
+    shares = sizes / sizes.sum() if average != "category" else np.full(len(sizes), 1 / len(sizes))
     generator = np.random.default_rng(seed)
-    columns = np.stack([arrays[name] for name in means] or [[]], axis=-1)
-    overall: dict[str, list[np.ndarray]] = {name: [] for name in values}
+    columns = np.zeros((category.size, len(means)))
+    for i, name in enumerate(means):
+        columns[:, i] = arrays[name]
+    # By metric and chunk of resamples: of each category, and of all objects together.
     parts: dict[str, list[np.ndarray]] = {name: [] for name in values}
+    pooled: dict[str, list[np.ndarray]] = {name: [] for name in medians}
     step = max(1, _AT_ONCE // category.size)
     for begin in range(0, replicates, step):
         count = min(step, replicates - begin)
-        drawn = {
-            c: generator.integers(members[c].size, size=(count, members[c].size)) for c in present
-        }
+        drawn = [generator.integers(size, size=(count, size)) for size in sizes]
         for name in medians:
-            resamples = [arrays[name][members[c]][drawn[c]] for c in present]
+            resamples = [arrays[name][own][d] for own, d in zip(present, drawn, strict=True)]
             parts[name].append(np.stack([np.median(r, axis=1) for r in resamples], axis=1))
             if average == "instance":
-                overall[name].append(np.median(np.concatenate(resamples, axis=1), axis=1))
-        if means:
-            each = np.stack([_means(drawn[c], columns[members[c]]) for c in present], axis=1)
-            for i, name in enumerate(means):
-                parts[name].append(each[..., i])
-                overall[name].append(each[..., i] @ shares)
-    for name in medians:
-        if average != "instance":
-            center = np.array([np.median(arrays[name][members[c]]) for c in present])
-            away = (np.concatenate(parts[name]) - center) * shares
-            sizes = np.array([members[c].size for c in present])
-            overall[name].append(center @ shares + away @ _shrink(away.var(axis=0), sizes))
-    return {
-        name: _intervals(np.concatenate(overall[name]), np.concatenate(parts[name]), members)
-        for name in values
-    }
-
-
-def _shares(members, present, average):
-    """What each category weighs in an average of means, summing to 1."""
-    sizes = np.array([members[c].size for c in present], np.float64)
-    return np.full(len(present), 1 / len(present)) if average == "category" else sizes / sizes.sum()
+                pooled[name].append(np.median(np.concatenate(resamples, axis=1), axis=1))
+        each = [_means(d, columns[own]) for own, d in zip(present, drawn, strict=True)]
+        for name, own in zip(means, np.moveaxis(each, -1, 0), strict=True):
+            parts[name].append(own.T)
+    intervals = {}
+    for name in values:
+        part = np.concatenate(parts[name])
+        if name in means:
+            overall = part @ shares
+        elif average == "instance":
+            overall = np.concatenate(pooled[name])
+        else:
+            center = np.array([np.median(arrays[name][own]) for own in present])
+            away = (part - center) * shares
+            overall = center @ shares + away @ _shrink(away.var(axis=0), sizes)
+        intervals[name] = _intervals(overall, part, members)
+    return intervals
 
 
 def _shrink(variance, sizes):
@@ -145,4 +132,4 @@ def _intervals(overall, parts, members):
     low, high = np.quantile(overall, [tail, 1 - tail])
     ends = iter(np.quantile(parts, [tail, 1 - tail], axis=0).T)
     each = [next(ends).tolist() if own.size else None for own in members]
-    return Intervals([float(low), float(high)], each)
+    return {"interval": [float(low), float(high)], "per_category_interval": each}

@@ -1,7 +1,6 @@
 """What a finished run leaves to read: report.json, report.md and figures/."""
 
 import json
-import math
 import os
 import pathlib
 from collections.abc import Callable, Mapping
@@ -31,7 +30,7 @@ def write(
     Args:
       run: the run.
       result: what `loop.train` returned.
-      seconds_fn: tells the wall time spent on the run so far.
+      seconds_fn: returns the wall time spent on the run so far.
 
     Returns:
       The content of report.json; nothing where this process does not write.
@@ -54,7 +53,9 @@ def write(
         "phases": timed,
         "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
         "wall_seconds": 0.0,
-        "device": _device(),
+        "device": (
+            f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} CPU cores"
+        ),
         "num_params": architectures.param_counts({"params": result.last.params})["total"],
         "params_sha256": disk_cache.sha256(result.last.params),
         "versions": json.loads((run.workdir / "config.json").read_text())["versions"],
@@ -66,21 +67,19 @@ def write(
     }
     _draw(run, found, last.fusion)
     report["wall_seconds"] = round(seconds_fn(), 1)
-    text = run_report_text.markdown(report, run.model.categories, _figures(run.workdir))
+    figures = [
+        name
+        for name in run_report_text.FIGURES
+        if (run.workdir / "figures" / f"{name}.png").is_file()
+    ]
+    text = run_report_text.markdown(report, run.model.categories, figures)
     (run.workdir / "report.md").write_text(text)
+    # JSON has no NaN and Inf, which the metrics of a diverged run may be: null replaces them.
+    finite = json.loads(json.dumps(report), parse_constant=lambda name: None)
     # Last, and in one move: this file says that the run is finished.
-    text = json.dumps(_finite(report), indent=2, allow_nan=False) + "\n"
+    text = json.dumps(finite, indent=2, allow_nan=False) + "\n"
     disk_cache.write_whole(run.workdir / "report.json", text.encode())
     return report
-
-
-def _finite(tree: Any) -> Any:
-    """None for NaN and infinities, which JSON does not know: the metrics of a diverged run."""
-    if isinstance(tree, Mapping):
-        return {key: _finite(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_finite(value) for value in tree]
-    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def show(folder: pathlib.Path) -> None:
@@ -131,17 +130,6 @@ def _phases(run: run_setup.Run) -> list[dict[str, Any]]:
     return entries
 
 
-def _device() -> str:
-    devices = jax.devices()
-    return f"{len(devices)} x {devices[0].device_kind}, {os.cpu_count()} CPU cores"
-
-
-def _figures(folder: pathlib.Path) -> list[str]:
-    return [
-        name for name in run_report_text.FIGURES if (folder / "figures" / f"{name}.png").is_file()
-    ]
-
-
 def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> None:
     """The pictures, of the test split where there is one, else of the last one evaluated."""
     folder = run.workdir / "figures"
@@ -172,17 +160,14 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
     plots.azimuth_scatter(
         target, predicted, truth.category, names, folder / "azimuth_scatter.png", where
     )
-    error_deg = errors_deg[fusion]
-    order = np.argsort(error_deg, kind="stable")
-    shown = np.unique(np.concatenate([order[:12], order[-12:]]))
     meshes = {name: category_models.built_in(name) for name in names}
     example_sheet.example_sheet(
-        warp.without_margin(np.asarray(truth.image[shown]), truth.margin),
-        truth.rotation[shown],
-        rotation[shown],
-        error_deg[shown],
-        truth.category[shown],
-        own.probabilities[shown],
+        warp.without_margin(truth.image, truth.margin),
+        truth.rotation,
+        rotation,
+        errors_deg[fusion],
+        truth.category,
+        own.probabilities,
         names,
         folder / "example_sheet.png",
         where=where,

@@ -54,7 +54,7 @@ _OVERVIEW = ("pose_err_deg", "cat_acc", "acc_30", "acc_30_gated")
 
 
 def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tuple(FIGURES)) -> str:
-    """Write report.md.
+    """The text of report.md.
 
     Args:
       report: what report.json holds.
@@ -68,14 +68,13 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
       ValueError: if a per-category list does not have one entry per name.
     """
     parts = [f"# {report.get('name', 'run')}", summary_line(report), _header(report)]
-    splits = _ordered(report.get("splits"), SPLITS)
-    for split, results in splits.items():
+    for split, results in _splits(report).items():
         parts.append(f"## {split.capitalize()}{_frame(report, results)}, last step")
         parts += _split(results, names)
     best = report.get("best") or {}
     if best.get("splits"):
         parts.append(f"## Best step on validation: {best.get('step', '–')}")
-        parts.append(text_tables.markdown(*_overview(best["splits"]), 2))
+        parts.append(text_tables.markdown(*_overview(best), 2))
     if report.get("phases"):
         parts += ["## Phases", _phases(report)]
     if report.get("notes"):
@@ -89,42 +88,37 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
 
 
 def summary_line(report: Mapping) -> str:
-    """Say the outcome of a run in one line: the test split, else validation, else training.
+    """The outcome of a run in one line: the test split, else validation, else training.
 
     The fusion is the one that the run was trained with, where it was evaluated.
     """
-    name = report.get("name", "run")
-    after = (
-        f" in {text_tables.duration(report['wall_seconds'])}" if report.get("wall_seconds") else ""
+    name, seconds = report.get("name", "run"), report.get("wall_seconds")
+    after = f" in {text_tables.duration(seconds)}" if seconds else ""
+    evaluated = {split: _summaries(results) for split, results in _splits(report).items()}
+    split = next((split for split, summaries in evaluated.items() if summaries), None)
+    if split is None:
+        return f"{name}: no evaluation{after}"
+    fusion = report.get("trained_with")
+    fusion = fusion if fusion in evaluated[split] else next(iter(evaluated[split]))
+    summary = evaluated[split][fusion]
+    frame = summary.get("frame", report.get("frame"))
+    values = [
+        f"{metrics.METRICS[key].label} {_number(summary, key)}"
+        + (" deg" if metrics.METRICS[key].unit == "degrees" else "")
+        for key in _OVERVIEW[:3]
+    ]
+    return (
+        f"{name}: {split}, {fusion}: {', '.join(values)}"
+        + (f" ({frame} frame)" if frame else "")
+        + (", symmetry respected" if summary.get("symmetry") else "")
+        + after
     )
-    for split, results in _ordered(report.get("splits"), SPLITS).items():
-        summaries = _summaries(results)
-        if not summaries:
-            continue
-        trained_with = report.get("trained_with")
-        fusion = trained_with if trained_with in summaries else next(iter(summaries))
-        summary = summaries[fusion]
-        frame = summary.get("frame", report.get("frame"))
-        values = [
-            f"{metrics.METRICS[key].label} {_number(summary, key)}"
-            + (" deg" if metrics.METRICS[key].unit == "degrees" else "")
-            for key in _OVERVIEW[:3]
-        ]
-        return (
-            f"{name}: {split}, {fusion}: {', '.join(values)}"
-            + (f" ({frame} frame)" if frame else "")
-            + (", symmetry respected" if summary.get("symmetry") else "")
-            + after
-        )
-    return f"{name}: no evaluation{after}"
 
 
 def terminal_table(report: Mapping) -> str:
-    """Lay out the main metrics of every split and fusion as plain text with aligned columns."""
-    head, rows = _overview(report.get("splits") or {})
-    if not rows:
-        return "no evaluation"
-    return text_tables.plain(head, rows, 2)
+    """The main metrics of every split and fusion as plain text with aligned columns."""
+    head, rows = _overview(report)
+    return text_tables.plain(head, rows, 2) if rows else "no evaluation"
 
 
 def _header(report):
@@ -146,9 +140,10 @@ def _header(report):
 
 
 def _frame(report, results):
-    frames = [s.get("frame") for s in _summaries(results).values()] + [report.get("frame")]
-    frame = next((f for f in frames if f), None)
-    return f" ({frame} frame)" if frame else ""
+    for summary in (*_summaries(results).values(), report):
+        if summary.get("frame"):
+            return f" ({summary['frame']} frame)"
+    return ""
 
 
 def _split(results, names):
@@ -165,7 +160,7 @@ def _split(results, names):
              *(_number(s, key, "_instance") for s in summaries.values())]
             for key in _PER_CATEGORY
         ]  # fmt: skip
-        rows.append(["images", *(str(s.get("num_images", "–")) for s in summaries.values())])
+        rows.append(["images", *map(_num_images, summaries.values())])
         parts += [
             _per_category(summaries, names),
             "Every metric, mean over categories. acc@30 is the share of the images with a pose "
@@ -192,14 +187,17 @@ def _number(summary, key, suffix=""):
     return text_tables.number(summary.get(key + suffix), metrics.METRICS[key].digits)
 
 
+def _num_images(summary):
+    return str(summary.get("num_images", "–"))
+
+
 def _per_category(summaries, names):
     short = [SHORT_NAMES.get(name, name) for name in names]
     rows = []
     for key in _PER_CATEGORY:
         head, digits, block = metrics.heading(metrics.METRICS[key]), metrics.METRICS[key].digits, []
         for fusion, summary in summaries.items():
-            values = summary.get(f"{key}_per_category")
-            values = [None] * len(names) if values is None else values
+            values = summary.get(f"{key}_per_category", [None] * len(names))
             if len(values) != len(names):
                 raise ValueError(
                     f"{key}_per_category of {fusion} has {len(values)} entries for "
@@ -208,7 +206,7 @@ def _per_category(summaries, names):
             # As in the paper, the mean has more digits: 2 of degrees, 4 of accuracy.
             cells = [text_tables.number(v, digits // 2) for v in values]
             block.append([head, FUSIONS.get(fusion, fusion), *cells, _number(summary, key)])
-        # The fusion does not touch the category: one row says it.
+        # The category is the same with every fusion: one table row for all.
         if key == "cat_acc" and len(block) > 1 and all(row[2:] == block[0][2:] for row in block):
             block = [[head, "all", *block[0][2:]]]
         rows += block
@@ -220,40 +218,34 @@ def _per_category(summaries, names):
     return text_tables.markdown(heads, body, 1)
 
 
-def _overview(splits):
+def _overview(report):
     labels = [metrics.METRICS[key].label for key in _OVERVIEW]
-    head, rows = ["split", "fusion", *labels, "images"], []
-    for split, results in _ordered(splits, SPLITS).items():
-        for fusion, summary in _summaries(results).items():
-            values = [_number(summary, key) for key in _OVERVIEW]
-            rows.append([split, fusion, *values, str(summary.get("num_images", "–"))])
-    return head, rows
+    rows = [
+        [split, fusion, *(_number(summary, key) for key in _OVERVIEW), _num_images(summary)]
+        for split, results in _splits(report).items()
+        for fusion, summary in _summaries(results).items()
+    ]
+    return ["split", "fusion", *labels, "images"], rows
 
 
 def _phases(report):
-    rows = []
-    speeds = report.get("images_per_second") or {}
+    speeds, rows = report.get("images_per_second") or {}, []
     for phase in report["phases"]:
-        start, stop, seconds = (phase.get(k) for k in ("start", "stop", "seconds"))
-        known = start is not None and stop is not None
-        speed = phase.get("images_per_second", speeds.get(phase.get("name")))
-        rows.append(
-            [
-                str(phase.get("name", "–")),
-                f"{start} to {stop}" if known else "–",
-                str(stop - start) if known else "–",
-                "–" if seconds is None else text_tables.duration(seconds),
-                text_tables.number(speed, 0 if (speed or 0) >= 100 else 1),
-            ]
-        )
+        start, stop, speed = phase["start"], phase["stop"], speeds.get(phase["name"])
+        seconds = text_tables.duration(phase["seconds"])
+        speed = text_tables.number(speed, 0 if (speed or 0) >= 100 else 1)
+        rows.append([phase["name"], f"{start} to {stop}", str(stop - start), seconds, speed])
     return text_tables.markdown(["phase", "from, to", "steps", "time", "images/s"], rows, 1)
 
 
-def _ordered(mapping, first):
-    mapping = mapping or {}
-    keys = [k for k in first if k in mapping] + [k for k in mapping if k not in first]
-    return {k: mapping[k] for k in keys if mapping[k]}
+def _splits(report):
+    return _ordered(report.get("splits") or {}, SPLITS)
 
 
 def _summaries(results):
     return {k: v for k, v in _ordered(results, FUSIONS).items() if k != "topk"}
+
+
+def _ordered(mapping, first):
+    """What is not empty, `first` first."""
+    return {k: mapping[k] for k in dict.fromkeys([*first, *mapping]) if mapping.get(k)}

@@ -18,9 +18,6 @@ from catpose.errors import InputError
 from catpose.evaluation import bootstrap, distances, protocols
 from catpose.geometry import symmetry
 
-# Filters in the order in which objects are left out; each object is counted once.
-FILTERS = (*BOOLEAN_FLAGS, "first_object_only", "test_list")
-
 
 class Score(NamedTuple):
     """The outcome of `score`.
@@ -35,8 +32,8 @@ class Score(NamedTuple):
       missing: objects that count and have no prediction.
       surplus: predictions of objects that the labels do not know.
       notes: remarks in words.
-      metrics: by name, what `metrics.summarize` returns, and where there are resamples
-        "interval" [low, high] and "per_category_interval", None for a category without an object.
+      metrics: by name, what `metrics.summarize` returns, and where there are resamples what
+        `bootstrap.bootstrap` does.
       replicates: resamples behind the intervals; 0 for none.
       errors: of the objects that count, in the order of the labels.
     """
@@ -122,7 +119,7 @@ def score(
             seed=seed,
         )
         for name, ends in intervals.items():
-            summary[name] |= ends._asdict()
+            summary[name] |= ends
     return Score(
         protocol=protocol,
         origin=truth.origin,
@@ -200,35 +197,28 @@ def select(
 
     Returns:
       A mask (N,), how many objects each filter left out, and remarks on filters that could not be
-      applied because the labels lack the flag.
+      applied because the labels lack the flag. An object is counted by the first filter that leaves
+      it out.
     """
-    source = protocols.TEST_LISTS[protocol.test_list]
-    tests = {
-        name: (name, lambda flag: ~flag) for name in BOOLEAN_FLAGS if not getattr(protocol, name)
-    }
+    wanted = {name: (name, False) for name in BOOLEAN_FLAGS if not getattr(protocol, name)}
     if protocol.first_object_only:
-        tests["first_object_only"] = ("object", lambda flag: flag == 1)
-    if source:
-        tests["test_list"] = ("source", lambda flag: flag == source)
+        wanted["first_object_only"] = ("object", 1)
+    if protocol.test_list != "any":
+        wanted["test_list"] = ("source", protocols.TEST_LISTS[protocol.test_list])
     kept = np.ones(len(truth.id), bool)
     left_out, lacking = {}, []
-    for name in FILTERS:
-        if name not in tests:
-            continue
-        flag, passes = tests[name]
-        if flag not in truth.flags:
-            # Labels of a folder of one's own know no flags; only published protocols rely on them.
-            lacking += [flag] if protocol.test_list != "any" else []
-            continue
-        before = int(kept.sum())
-        kept &= passes(np.asarray(truth.flags[flag]))
-        left_out[name] = before - int(kept.sum())
-    notes = []
-    if lacking:
-        notes.append(
-            f"the labels do not say: {', '.join(lacking)}; they are taken as already chosen"
-        )
-    return kept, left_out, notes
+    for name, (flag, value) in wanted.items():
+        if flag in truth.flags:
+            passes = np.asarray(truth.flags[flag]) == value
+            left_out[name] = int((kept & ~passes).sum())
+            kept &= passes
+        else:
+            lacking.append(flag)
+    # Labels of a folder of one's own have no flags; only published protocols rely on them.
+    if not lacking or protocol.test_list == "any":
+        return kept, left_out, []
+    note = f"the labels do not say: {', '.join(lacking)}; they are taken as already chosen"
+    return kept, left_out, [note]
 
 
 def _index(truth: Examples, found: Predictions) -> np.ndarray:

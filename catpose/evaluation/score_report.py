@@ -140,13 +140,12 @@ def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
 
 
 def _remarks(score: score.Score) -> list[str]:
-    out = [f"{count} {name}" for name, count in score.left_out.items() if count]
-    remarks = [f"left out by filter: {', '.join(out)}"] if out else []
-    if score.missing:
-        remarks.append(f"{score.missing} objects without a prediction, scored as misses")
-    if score.surplus:
-        remarks.append(f"{score.surplus} predictions of unknown objects left out")
-    remarks += score.notes
-    if score.replicates:
-        remarks.append(f"intervals from {score.replicates} resamples within categories")
-    return remarks
+    left_out = ", ".join(f"{count} {name}" for name, count in score.left_out.items() if count)
+    remarks = (
+        (left_out, f"left out by filter: {left_out}"),
+        (score.missing, f"{score.missing} objects without a prediction, scored as misses"),
+        (score.surplus, f"{score.surplus} predictions of unknown objects left out"),
+        *((note, note) for note in score.notes),
+        (score.replicates, f"intervals from {score.replicates} resamples within categories"),
+    )
+    return [text for applies, text in remarks if applies]

@@ -19,7 +19,7 @@ NUM_READABLE = 20  # up to this many categories get numbers and a panel each
 def error_histogram(
     errors_deg: Mapping[str, Float[ArrayLike, "_"]], path: style.Path, where: str = ""
 ) -> None:
-    """Draw the distribution of the pose error and the share of images below each error.
+    """Draws the distribution of the pose error and the share of images below each error.
 
     Args:
       errors_deg: fusion to the geodesic error of every image in degrees, [0, 180].
@@ -28,13 +28,11 @@ def error_histogram(
     """
     with style.sheet(path, 9.0, 3.6, "Pose error of every image", where) as figure:
         left, right = figure.subplots(1, 2)
-        drawn = False
         for index, (fusion, errors) in enumerate(errors_deg.items()):
             values = np.asarray(errors, np.float64)
             values = np.sort(values[np.isfinite(values)])
             if not values.size:
                 continue
-            drawn = True
             color, middle = style.color_of(fusion, index), np.median(values)
             bins = np.linspace(0, 180, 37)
             if len(errors_deg) == 1:
@@ -52,24 +50,20 @@ def error_histogram(
             right.text(
                 limit, 1.01, f"{limit}°", fontsize=7, color=style.INK, ha="center", va="bottom"
             )
-        left.set(xlabel="error (degrees)", ylabel="images in 5° bins", xlim=(0, 180))
-        right.set(
-            xlabel="error (degrees)", ylabel="share of images below", xlim=(0, 180), ylim=(0, 1)
-        )
-        for panel in (left, right):
-            panel.set_xticks(range(0, 181, 30))
-        left.set_title("Histogram, medians dashed")
+        degrees = {"xlabel": "error (degrees)", "xlim": (0, 180), "xticks": range(0, 181, 30)}
+        left.set(ylabel="images in 5° bins", title="Histogram, medians dashed", **degrees)
+        right.set(ylabel="share of images below", ylim=(0, 1), **degrees)
         right.set_title("Cumulative", pad=14)
-        if drawn:
+        if right.get_legend_handles_labels()[0]:
             right.legend(loc="lower right")
         else:
-            style.say(right, "no finite error")
+            style.write(right, "no finite error")
 
 
 def category_bars(
     summary: Mapping[str, Mapping], names: Sequence[str], path: style.Path, where: str = ""
 ) -> None:
-    """Draw pose-err and cat-acc of every category and their means, one bar per fusion.
+    """Draws pose-err and cat-acc of every category and their means, one bar per fusion.
 
     Args:
       summary: fusion to a mapping with pose_err_deg, cat_acc and their _per_category lists, None
@@ -89,35 +83,29 @@ def category_bars(
             series = _series(summary, fusions, key, len(names))
             thick = min(0.82 / max(1, len(series)), 0.41)
             for index, (fusion, color, values) in enumerate(series):
-                places = np.arange(len(rows)) + (index - (len(series) - 1) / 2) * thick
                 if many:
                     panel.plot(values, np.arange(len(rows)), "o", color=color, ms=4, label=fusion)
                     continue
-                bars = panel.barh(
-                    places, np.nan_to_num(values), thick * 0.9, color=color, label=fusion
-                )
-                text_of = [
-                    "no image" if np.isnan(v) else f"{v:.{metric.digits // 2}f}" for v in values
-                ]
-                panel.bar_label(bars, text_of, padding=2, fontsize=7, color=style.INK)
+                places = np.arange(len(rows)) + (index - (len(series) - 1) / 2) * thick
+                widths = np.nan_to_num(values)
+                bars = panel.barh(places, widths, thick * 0.9, color=color, label=fusion)
+                texts = ["no image" if np.isnan(v) else f"{v:.{metric.digits // 2}f}"
+                         for v in values]  # fmt: skip
+                panel.bar_label(bars, texts, padding=2, fontsize=7, color=style.INK)
             panel.axhline(len(names) - 0.5, color=style.INK, lw=0.8)
             panel.set_title(metrics.explanation(metric), fontsize=9)
             panel.set_xlim(left=0)
             panel.grid(visible=many, axis="y")
             panel.margins(x=0.12)
-        panels[1].set_xlim(0, 1.12)
-        panels[1].set_xticks(np.linspace(0, 1, 6))
+        panels[1].set(xlim=(0, 1.12), xticks=np.linspace(0, 1, 6))
         panels[0].set_yticks(range(len(rows)), rows, fontsize=7 if many else 9)
         panels[0].set_ylim(len(rows) - 0.4, -0.6)
         panels[0].get_yticklabels()[-1].set_fontweight("bold")
-        shown = [panel.get_legend_handles_labels() for panel in panels]
-        keys = {
-            label: handle
-            for handles, labels in shown
-            for handle, label in zip(handles, labels, strict=True)
-        }
-        if keys:
-            figure.legend(keys.values(), keys.keys(), loc="outside lower center", ncols=4)
+        entries = {}
+        for panel in panels:
+            entries |= dict(zip(*reversed(panel.get_legend_handles_labels()), strict=True))
+        if entries:
+            figure.legend(entries.values(), entries, loc="outside lower center", ncols=4)
 
 
 def _series(summary, fusions, key, num_categories):
@@ -127,7 +115,7 @@ def _series(summary, fusions, key, num_categories):
         per_category = summary[fusion].get(f"{key}_per_category") or [None] * num_categories
         values = style.floats([*per_category, summary[fusion].get(key)])
         series.append((fusion, style.color_of(fusion, index), values))
-    # The fusion does not touch the category: one bar says it.
+    # The category is the same with every fusion: one bar for all.
     if len(series) > 1 and all(np.array_equal(v, series[0][2], equal_nan=True) for *_, v in series):
         return [("all fusions", "#767676", series[0][2])]
     return series
@@ -159,26 +147,19 @@ def confusion(
         picture = panel.imshow(share, cmap="Blues", vmin=0, vmax=1)
         panel.set_facecolor("#dddddd")
         size = np.clip(450.0 / num, 4.0, 8.0)
-        rows = [f"{n} ({int(t)})" for n, t in zip(names, total[:, 0], strict=True)]
-        panel.set_xticks(
-            range(num), names, rotation=45 if num <= NUM_READABLE else 90, fontsize=size
-        )
-        if 1 < num <= NUM_READABLE:
-            for label in panel.get_xticklabels():
-                label.set(ha="right", rotation_mode="anchor")
-        panel.set_yticks(range(num), rows, fontsize=size)
+        slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+        turn = slanted if num <= NUM_READABLE else {"rotation": 90}
+        panel.set_xticks(range(num), names, fontsize=size, **turn)
+        labels = [f"{n} ({int(t)})" for n, t in zip(names, total[:, 0], strict=True)]
+        panel.set_yticks(range(num), labels, fontsize=size)
         panel.set(xlabel="predicted", ylabel="true (number of images)")
         panel.grid(visible=False)
         panel.spines[:].set_visible(False)
         figure.colorbar(picture, ax=panel, label="share of the true category's images", shrink=0.8)
-        if num > NUM_READABLE:
-            return
-        for row, column in np.argwhere(share >= 0.005):
+        for row, column in np.argwhere(share >= 0.005) if num <= NUM_READABLE else ():
             value = share[row, column]
-            color = "white" if value > 0.55 else style.INK
-            panel.text(
-                column, row, f"{100 * value:.0f}", ha="center", va="center", color=color, fontsize=8
-            )
+            text, color = f"{100 * value:.0f}", "white" if value > 0.55 else style.INK
+            panel.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
 
 
 def azimuth_scatter(
@@ -189,7 +170,7 @@ def azimuth_scatter(
     path: style.Path,
     where: str = "",
 ) -> None:
-    """Draw predicted against true azimuth; up to 20 categories have a panel each.
+    """Draws predicted against true azimuth; up to 20 categories have a panel each.
 
     Args:
       target_deg: true azimuths, degrees, of any turn.
@@ -212,26 +193,17 @@ def azimuth_scatter(
         panels = figure.subplots(num_rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
         for panel in panels[len(groups) :]:
             panel.set_visible(False)
-        for panel, (name, rows) in zip(panels, groups, strict=False):
-            rows = rows & np.isfinite(target) & np.isfinite(predicted)
-            line = np.array([0.0, 360.0])
+        finite = np.isfinite(target) & np.isfinite(predicted)
+        ticks = range(0, 361, 90)
+        for panel, (name, members) in zip(panels, groups, strict=False):
+            x, y = target[members & finite], predicted[members & finite]
             for shift in (-180, 180):
-                panel.plot(line, line + shift, color=style.PALETTE[1], lw=0.9, ls="--")
-            panel.plot(line, line, color=style.INK, lw=0.9)
-            alpha = float(np.clip(60 / max(1, rows.sum()), 0.15, 0.8))
-            size = float(np.clip(60 / np.sqrt(max(1, rows.sum())), 4.5, 9))
-            panel.plot(
-                target[rows],
-                predicted[rows],
-                ".",
-                color=style.PALETTE[0],
-                ms=size,
-                mew=0,
-                alpha=alpha,
-            )
-            panel.set(xlim=(0, 360), ylim=(0, 360), aspect="equal")
-            panel.set_xticks(range(0, 361, 90))
-            panel.set_yticks(range(0, 361, 90))
-            panel.set_title(f"{name} ({rows.sum()})", fontsize=9)
+                panel.axline((0, shift), slope=1, color=style.PALETTE[1], lw=0.9, ls="--")
+            panel.axline((0, 0), slope=1, color=style.INK, lw=0.9)
+            num = max(1, len(x))
+            alpha, size = np.clip(60 / num, 0.15, 0.8), np.clip(60 / math.sqrt(num), 4.5, 9)
+            panel.plot(x, y, ".", color=style.PALETTE[0], ms=size, mew=0, alpha=alpha)
+            panel.set(xlim=(0, 360), ylim=(0, 360), aspect="equal", xticks=ticks, yticks=ticks)
+            panel.set_title(f"{name} ({len(x)})", fontsize=9)
         figure.supxlabel("true azimuth (degrees); dashed: wrong by 180", fontsize=9)
         figure.supylabel("predicted azimuth (degrees)", fontsize=9)

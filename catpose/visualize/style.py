@@ -38,7 +38,7 @@ _STYLE = {
 
 @contextlib.contextmanager
 def sheet(path: Path, width: float, height: float, heading: str, where: str) -> Iterator[Figure]:
-    """Open an empty figure and write it to `path` when the block ends without an error.
+    """Opens an empty figure and writes it to `path` when the block ends without an error.
 
     Args:
       path: the PNG to write.
@@ -57,15 +57,15 @@ def sheet(path: Path, width: float, height: float, heading: str, where: str) -> 
 
 
 def color_of(fusion: str, index: int) -> str:
-    """Return the fixed color of a known fusion, else the palette's color number `index`."""
+    """The fixed color of a known fusion, else the palette's color number `index`."""
     return FUSION_COLORS.get(fusion, PALETTE[index % len(PALETTE)])
 
 
 def floats(values: Iterable[float | None]) -> Float[np.ndarray, "_"]:
-    """Return the values as float64 with NaN for None, which plots leave out."""
+    """The values as float64 with NaN for None, which plots leave out."""
     return np.array([np.nan if v is None else v for v in values], np.float64)
 
 
-def say(panel: Axes, text: str) -> None:
-    """Write a sentence into the middle of a panel that has nothing to show."""
+def write(panel: Axes, text: str) -> None:
+    """Writes a sentence into the middle of a panel that has nothing to show."""
     panel.text(0.5, 0.5, text, transform=panel.transAxes, ha="center", va="center", color=INK)

@@ -9,14 +9,14 @@ tabulate.MIN_PADDING = 0  # columns are as wide as their cells
 
 
 def number(value: float | None, digits: int) -> str:
-    """Return the value with so many digits after the point; a dash for None, NaN and infinities."""
+    """The value with so many digits after the point; a dash for None, NaN and infinities."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.{digits}f}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it: "12.3 s", "6 min 52 s" or "2 h 05 min"."""
+    """A time in words: "12.3 s", "6 min 52 s" or "2 h 05 min"."""
     if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -26,7 +26,7 @@ def duration(seconds: float) -> str:
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], num_words: int) -> str:
-    """Lay out a Markdown table whose source is aligned as well; nothing if there are no rows.
+    """A Markdown table whose source is aligned as well; nothing if there are no rows.
 
     Args:
       head: column heads.
@@ -40,7 +40,7 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], num_words: int)
 
 
 def plain(head: Sequence[str], rows: Sequence[Sequence[str]], num_words: int) -> str:
-    """Lay out a table for a terminal; the arguments are those of `markdown`."""
+    """A table for a terminal; the arguments are those of `markdown`."""
     lines = _laid_out(head, rows, num_words, "simple").splitlines()
     return "\n".join(line.rstrip() for line in lines)
 

@@ -16,7 +16,7 @@ def loss_curves(
     path: style.Path,
     where: str = "",
 ) -> None:
-    """Draw the training losses and, where there are several, the validation metrics by step.
+    """Draws the training losses and, where there are several, the validation metrics by step.
 
     Args:
       records: lines of metrics.jsonl. A training line has step, phase, loss and optionally
@@ -26,16 +26,13 @@ def loss_curves(
       path: the PNG to write.
       where: what the title adds, such as the configuration's name.
     """
-    train = list({r["step"]: r for r in records if "loss" in r and "split" not in r}.values())
-    train.sort(key=lambda r: r["step"])
+    train = {r["step"]: r for r in records if "loss" in r and "split" not in r}
     evaluations = {r["step"]: r for r in records if r.get("split") == "validation"}
-    last = max(
-        [stop for _, _, stop in phases] + [r["step"] for r in train + [*evaluations.values()]] + [1]
-    )
+    last = max([1, *train, *evaluations, *(stop for _, _, stop in phases)])
     several = len(evaluations) > 1  # one alone is no curve: the report has its metrics
     with style.sheet(path, 9.0, 6.2 if several else 3.6, "Training", where) as figure:
         panels = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
-        _draw_losses(panels[0], train)
+        _draw_losses(panels[0], [train[step] for step in sorted(train)])
         panels[0].set_title("Training loss (thin: as logged, thick: running mean within a phase)")
         if several:
             _draw_validation(panels[1], [evaluations[step] for step in sorted(evaluations)])
@@ -57,9 +54,8 @@ def _draw_validation(panel, records):
     right.plot(steps, values, "s--", color=style.INK, ms=3, label=f"{cat_acc.label} (right axis)")
     right.set(ylim=(0, 1.02), ylabel=cat_acc.label)
     right.grid(visible=False)
-    panel.set(ylabel=metrics.heading(pose_err), title="Validation")
-    panel.set_ylim(bottom=0)
-    handles = [*panel.get_legend_handles_labels()[0], *right.get_legend_handles_labels()[0]]
+    panel.set(ylabel=metrics.heading(pose_err), title="Validation", ylim=(0, None))
+    handles = [*panel.lines, *right.lines]
     panel.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.5, -0.2))
 
 
@@ -71,10 +67,10 @@ def _draw_losses(panel, train):
         for phase in dict.fromkeys(r.get("phase") for r in train):  # losses differ between phases
             part = [r for r in train if r.get("phase") == phase]
             steps, values = [r["step"] for r in part], style.floats(r.get(key) for r in part)
-            if not np.isfinite(values).any():
+            known = np.isfinite(values)
+            if not known.any():
                 continue
             window = np.ones(max(1, len(values) // 25))
-            known = np.isfinite(values)
             total = np.convolve(np.where(known, values, 0.0), window, "same")
             count = np.convolve(known.astype(float), window, "same")
             smooth = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0.5)
@@ -84,7 +80,7 @@ def _draw_losses(panel, train):
             label = None
             positive.append(values[known])
     if not positive:
-        style.say(panel, "no training step was logged")
+        style.write(panel, "no training step was logged")
         return
     positive = np.concatenate(positive)
     if positive.min() > 0 and positive.max() > 30 * positive.min():

@@ -26,14 +26,14 @@ def resampled(values, kind, category=None, average="category", **options):
 def test_a_share_follows_the_binomial():
     """Of n draws with replacement from k ones in n, the ones are binomial."""
     values = np.arange(200) < 60
-    low, high = resampled(values, "mean", replicates=20000).interval
+    low, high = resampled(values, "mean", replicates=20000)["interval"]
     exact = stats.binom.ppf([0.025, 0.975], 200, 0.3) / 200
     assert [low, high] == approx(exact.tolist(), abs=1.01 / 200)
 
 
 def test_a_median_follows_the_order_statistics():
     """The median of 2m - 1 draws is below rank k with probability I_{k/n}(m, m)."""
-    low, high = resampled(np.arange(201), "median", replicates=20000).interval
+    low, high = resampled(np.arange(201), "median", replicates=20000)["interval"]
     exact = 201 * stats.beta.ppf([0.025, 0.975], 101, 101)
     assert [low, high] == approx(exact.tolist(), abs=1.5)
 
@@ -42,18 +42,20 @@ def test_categories_are_resampled_apart():
     category = np.repeat([0, 1], [30, 3])
     values = np.concatenate([np.linspace(0, 1, 30), [50, 50, 50]])
     result = resampled(values, "mean", category)
-    assert result.per_category_interval[1] == [50.0, 50.0]
+    assert result["per_category_interval"][1] == [50.0, 50.0]
     one = resampled(values[:30], "mean")
     # The second category moves the mean, and adds no width.
-    width = one.interval[1] - one.interval[0]
-    assert result.interval[1] - result.interval[0] == approx(width / 2, rel=0.1)
-    weighted = resampled(values, "mean", category, average="weighted").interval
+    width = one["interval"][1] - one["interval"][0]
+    assert result["interval"][1] - result["interval"][0] == approx(width / 2, rel=0.1)
+    weighted = resampled(values, "mean", category, average="weighted")["interval"]
     assert weighted[1] - weighted[0] == approx(width * 30 / 33, rel=0.1)
     # Where one category has all the variance, its own order statistics are the interval.
     result = resampled(values, "median", category)
-    assert [2 * end - 50 for end in result.interval] == approx(result.per_category_interval[0])
+    assert [2 * end - 50 for end in result["interval"]] == approx(
+        result["per_category_interval"][0]
+    )
     # Pooled, the median is among the thirty.
-    low, high = resampled(values, "median", category, average="instance").interval
+    low, high = resampled(values, "median", category, average="instance")["interval"]
     assert 0.2 < low < np.median(values) < high < 0.9
 
 
@@ -64,7 +66,7 @@ def test_a_seed_gives_the_same_intervals_and_chunks_do_not_matter(monkeypatch):
     assert resampled(values, "median", seed=1) != whole
     monkeypatch.setattr(bootstrap, "_AT_ONCE", 50 * 7)
     pieces = resampled(values, "median")
-    assert pieces.interval == approx(whole.interval, rel=0.1)
+    assert pieces["interval"] == approx(whole["interval"], rel=0.1)
 
 
 def test_the_width_of_a_mean_of_small_medians():
@@ -75,7 +77,7 @@ def test_the_width_of_a_mean_of_small_medians():
     widths = []
     for seed in range(100):
         values = generator.exponential(size=category.size)
-        low, high = resampled(values, "median", category, replicates=300, seed=seed).interval
+        low, high = resampled(values, "median", category, replicates=300, seed=seed)["interval"]
         widths.append(high - low)
     # Without the correction it is 1.15.
     assert np.mean(widths) / (2 * 1.96 * spread) == approx(1.0, abs=0.06)
