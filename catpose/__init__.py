@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 # Imported on use: `catpose --help` and the processes that draw images do without JAX.
 _HOMES = {
     "load": "catpose.predict",
-    "train": "catpose",
+    "train": "catpose.api",
     "evaluate": "catpose.api",
     "Predictor": "catpose.predict",
     "Prediction": "catpose.predict",
@@ -37,7 +37,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'catpose' has no attribute '{name}'")
     home = _HOMES[name]
-    if home in ("catpose", "catpose.geometry"):
+    if home == "catpose.geometry":
         return importlib.import_module(f"{home}.{name}")
     return getattr(importlib.import_module(home), name)
 

@@ -17,7 +17,7 @@ from catpose.errors import InputError
 from catpose.evaluation import protocols, rerun, run_report, score
 from catpose.experiment import config as config_lib
 from catpose.experiment import config_files, datasets, workdir
-from catpose.train import loop, run_setup
+from catpose.training import loop, run_setup
 
 
 def train(

@@ -163,7 +163,7 @@ def _latency(run):
 
     from catpose import predict
     from catpose.bench import programs
-    from catpose.train import phase_run
+    from catpose.training import phase_run
 
     predictor = predict.from_variables(run.model, phase_run.initial_state(run).variables)
     photo = np.resize(run.dataset.splits["train"].image[0], (480, 640, 3))

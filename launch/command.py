@@ -18,7 +18,7 @@ from absl import logging as absl_logging
 
 from catpose import errors
 from catpose.errors import InputError
-from catpose.train import signals
+from catpose.training import signals
 
 _HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _TUNABLES = "GLIBC_TUNABLES"

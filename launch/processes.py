@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 
 from catpose.errors import InputError
 from catpose.launch import command
-from catpose.train import signals
+from catpose.training import signals
 
 OPTIONS = command.Options()
 COORDINATOR = OPTIONS.string("coordinator", None, "host:port where the first process listens")

@@ -38,7 +38,7 @@ def main() -> None:
 def _check(folder: pathlib.Path) -> None:
     from catpose import api, devices
     from catpose.experiment import config as config_lib
-    from catpose.train import preflight, run_setup
+    from catpose.training import preflight, run_setup
     from catpose.visualize import text_tables
 
     seconds, first = 0.0, devices.is_first()

@@ -30,7 +30,7 @@ LAYERS = (
     ("catpose.evaluation.score",),
     ("catpose.visualize",),
     ("catpose.predict",),
-    ("catpose.train",),
+    ("catpose.training",),
     ("catpose.evaluation",),
     ("catpose.api", "catpose.bench", "catpose.studies"),
     ("catpose.configs",),
@@ -122,7 +122,7 @@ def test_names_are_imported_by_module():
             (
                 "catpose.api",
                 "catpose.experiment",
-                "catpose.train",
+                "catpose.training",
                 "catpose.studies",
                 "catpose.configs",
                 "catpose.launch",

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 import catpose
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, workdir
-from catpose.train import step as train_step
+from catpose.training import step as train_step
 from catpose.visualize import axes, category_models, overlay
 from tests.support import tiny
 from tests.support.paths import ROOT

@@ -19,8 +19,8 @@ from catpose.data import examples, online_rendering
 from catpose.experiment import config as config_lib
 from catpose.experiment import datasets, phases
 from catpose.synthetic.objects import catalogue
-from catpose.train import input_pipeline, phase_run, run_setup, step
-from catpose.train.step import TrainState
+from catpose.training import input_pipeline, phase_run, run_setup, step
+from catpose.training.step import TrainState
 
 
 class Program(NamedTuple):

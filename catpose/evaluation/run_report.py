@@ -16,7 +16,7 @@ from catpose.evaluation import run_report_text, score
 from catpose.experiment import phases, workdir
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
-from catpose.train import input_pipeline, loop, metrics_log, run_setup
+from catpose.training import input_pipeline, loop, metrics_log, run_setup
 from catpose.visualize import category_models, example_sheet, plots, training_curves
 
 

@@ -18,7 +18,7 @@ from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
 from catpose.synthetic import backgrounds, domain_randomization, mesh_batch, view_density
 from catpose.synthetic.objects.catalogue import make
-from catpose.train import phase_run, run_setup
+from catpose.training import phase_run, run_setup
 from tests.support import numpy_rasterizer, numpy_scene, tiny
 
 SIZE = 32

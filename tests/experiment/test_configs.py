@@ -13,7 +13,7 @@ from catpose.experiment import build, phases
 from catpose.experiment import config as config_lib
 from catpose.experiment import datasets as sources_of
 from catpose.synthetic.objects.catalogue import CATEGORIES
-from catpose.train import input_pipeline, phase_run, run_setup
+from catpose.training import input_pipeline, phase_run, run_setup
 from tests.support import tiny
 from tests.support.paths import ROOT
 

@@ -11,7 +11,7 @@ from catpose.configs import quickstart
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, initial_weights, workdir
 from catpose.synthetic.objects import catalogue
-from catpose.train import loop, run_setup
+from catpose.training import loop, run_setup
 from tests.support import numpy_scene, tiny
 
 LIMIT = 5_000_000  # bytes

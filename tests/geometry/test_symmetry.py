@@ -28,7 +28,7 @@ from catpose.geometry import so3, symmetry, viewpoint
 from catpose.models.architectures import Outputs
 from catpose.poses import POSES
 from catpose.synthetic.objects import catalogue
-from catpose.train import input_pipeline, loop, metrics_log, step
+from catpose.training import input_pipeline, loop, metrics_log, step
 from tests.support import tiny
 
 ORDERS = (1, 2, 3, 4, 7, 360, 0)

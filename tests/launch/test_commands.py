@@ -22,7 +22,7 @@ COLUMNS = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1".
 # One line for each case on stdin, [module, arguments ...]; one line back, [status, out, err].
 DRIVER = """
 import json, os, runpy, sys, tempfile
-import catpose.predict, catpose.evaluation.run_report, catpose.train.loop  # once, for all forks
+import catpose.predict, catpose.evaluation.run_report, catpose.training.loop  # once, for all forks
 
 def child(module, arguments, out, err):
     os.dup2(out.fileno(), 1)

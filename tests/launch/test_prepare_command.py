@@ -18,7 +18,7 @@ from catpose.data.input_spec import InputSpec
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.experiment import config as config_lib
 from catpose.experiment import phases
-from catpose.train import loop, run_setup
+from catpose.training import loop, run_setup
 from catpose.visualize import dataset_sheet
 from tests.support import car_downloads, miniature_pascal3d
 from tests.support.paths import ROOT

@@ -13,7 +13,7 @@ from catpose.models import architectures, pretrained, resnet
 from catpose.models.backbone import layer_path
 from catpose.poses import axis_angle
 from catpose.studies.paper import published
-from catpose.train import phase_run
+from catpose.training import phase_run
 from tests.support import tiny
 
 K = 12

@@ -8,7 +8,7 @@ from catpose.errors import InputError
 from catpose.experiment import build, workdir
 from catpose.geometry import viewpoint
 from catpose.poses import dictionary
-from catpose.train import run_setup
+from catpose.training import run_setup
 from tests.support import tiny
 
 

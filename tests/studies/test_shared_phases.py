@@ -7,7 +7,7 @@ from catpose.data import examples, predictions
 from catpose.evaluation import score
 from catpose.experiment import build, phases, workdir
 from catpose.studies.paper import shared_phases
-from catpose.train import loop
+from catpose.training import loop
 from tests.support import tiny
 
 

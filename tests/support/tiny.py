@@ -7,7 +7,7 @@ from catpose.configs import base
 from catpose.data import examples
 from catpose.experiment.config import read
 from catpose.experiment.phases import Phase
-from catpose.train import phase_run, run_setup
+from catpose.training import phase_run, run_setup
 
 CATEGORIES = ("ant", "bee", "cat", "dog")
 RESOLUTION = 32

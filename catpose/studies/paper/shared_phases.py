@@ -19,7 +19,7 @@ from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.experiment import build, phases, workdir
 from catpose.experiment import config as config_lib
-from catpose.train import input_pipeline, loop, run_setup, step
+from catpose.training import input_pipeline, loop, run_setup, step
 
 _HELD = ("validation", "test")  # splits that no training reads
 # Of no effect on what is learned.

@@ -21,7 +21,7 @@ from catpose.models import architectures
 from catpose.studies.paper import page, recipes, results, shared_phases, table_rows
 from catpose.studies.paper.shared_phases import Part
 from catpose.studies.paper.table_rows import Recipe
-from catpose.train import metrics_log
+from catpose.training import metrics_log
 
 
 class Sweep(NamedTuple):

@@ -15,7 +15,7 @@ import pytest
 from catpose import devices
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, workdir
-from catpose.train import input_pipeline, loop, metrics_log, phase_run, run_setup, signals
+from catpose.training import input_pipeline, loop, metrics_log, phase_run, run_setup, signals
 from tests.support import tiny
 
 

@@ -7,7 +7,7 @@ import pytest
 from catpose import devices
 from catpose.errors import InputError
 from catpose.experiment import workdir
-from catpose.train import loop, metrics_log, run_setup
+from catpose.training import loop, metrics_log, run_setup
 from tests.support import tiny
 
 

@@ -15,8 +15,8 @@ from catpose import devices, inference, progress
 from catpose.data import augment, batch, disk_cache, online_rendering, sampling
 from catpose.data.predictions import Predictions
 from catpose.experiment import phases
-from catpose.train import run_setup, signals
-from catpose.train.step import TrainState
+from catpose.training import run_setup, signals
+from catpose.training.step import TrainState
 
 
 def batches(

@@ -14,7 +14,7 @@ from catpose.data.examples import SPLITS, Dataset
 from catpose.errors import InputError
 from catpose.experiment import build, datasets, phases, workdir
 from catpose.experiment import config as config_lib
-from catpose.train import optimizer
+from catpose.training import optimizer
 
 
 @dataclasses.dataclass

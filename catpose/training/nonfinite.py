@@ -6,8 +6,8 @@ import jax
 import numpy as np
 
 from catpose.experiment import phases
-from catpose.train import input_pipeline, phase_run, run_setup
-from catpose.train.step import TrainState
+from catpose.training import input_pipeline, phase_run, run_setup
+from catpose.training.step import TrainState
 
 _MOST = 5  # examples that a message names
 

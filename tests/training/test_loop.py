@@ -12,7 +12,7 @@ from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.evaluation import run_report
 from catpose.experiment import checkpoint, phases, workdir
-from catpose.train import loop, metrics_log, phase_run, run_setup
+from catpose.training import loop, metrics_log, phase_run, run_setup
 from tests.support import tiny
 
 STEPS = (8, 4, 7)

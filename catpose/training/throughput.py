@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from catpose.experiment import phases
-from catpose.train import optimizer
+from catpose.training import optimizer
 
 
 class Clock:

@@ -6,7 +6,7 @@ import re
 import jax
 import pytest
 
-from catpose.train import phase_run
+from catpose.training import phase_run
 from tests.support import tiny
 
 CROSSING = r"\b(all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute)(?:-start)?\("

@@ -11,7 +11,7 @@ import pytest
 from catpose.bench import limits, peer, programs, summary, timing
 from catpose.configs import benchmark
 from catpose.errors import InputError
-from catpose.train import phase_run
+from catpose.training import phase_run
 from tests.support import tiny
 
 PEER = """

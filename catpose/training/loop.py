@@ -20,7 +20,7 @@ from catpose import devices, progress
 from catpose.errors import InputError
 from catpose.evaluation import score
 from catpose.experiment import checkpoint, phases
-from catpose.train import (
+from catpose.training import (
     input_pipeline,
     metrics_log,
     nonfinite,
@@ -29,7 +29,7 @@ from catpose.train import (
     signals,
     throughput,
 )
-from catpose.train.step import TrainState
+from catpose.training.step import TrainState
 
 
 class Result(NamedTuple):

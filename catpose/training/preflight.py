@@ -12,8 +12,8 @@ from catpose import devices
 from catpose.data import batch, examples, online_rendering
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, phases
-from catpose.train import input_pipeline, nonfinite, phase_run, run_setup
-from catpose.train.step import TrainState
+from catpose.training import input_pipeline, nonfinite, phase_run, run_setup
+from catpose.training.step import TrainState
 
 _CALLS = 2  # timed, after the first one, which compiles
 

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from catpose import devices
 from catpose.data import batch, online_rendering
 from catpose.experiment import build, checkpoint, initial_weights, phases
-from catpose.train import input_pipeline, run_setup, step
-from catpose.train.step import TrainState
+from catpose.training import input_pipeline, run_setup, step
+from catpose.training.step import TrainState
 
 
 class PhaseRun(NamedTuple):

@@ -10,7 +10,7 @@ import pytest
 
 from catpose.errors import InputError
 from catpose.experiment import phases
-from catpose.train import optimizer
+from catpose.training import optimizer
 from tests.support import tiny
 
 KERNEL, BIAS = "pose_networks/output/kernel", "pose_networks/output/bias"

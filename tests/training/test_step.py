@@ -8,7 +8,7 @@ import pytest
 from catpose.data import augment, batch
 from catpose.data.input_spec import InputSpec
 from catpose.experiment import phases
-from catpose.train import input_pipeline, phase_run, step
+from catpose.training import input_pipeline, phase_run, step
 from tests.support import tiny
 
 NUM_STEPS = 3

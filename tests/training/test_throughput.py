@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from catpose.train import throughput
+from catpose.training import throughput
 from tests.support import tiny
 
 

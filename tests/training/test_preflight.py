@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from catpose.errors import InputError
-from catpose.train import preflight
+from catpose.training import preflight
 from tests.support import tiny
 
 

@@ -7,7 +7,7 @@ from catpose import devices
 from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.evaluation import score
-from catpose.train import input_pipeline, loop
+from catpose.training import input_pipeline, loop
 from tests.support import tiny
 
 STRONG = {"zoom": 0.1, "rotate_deg": 10.0, "jitter_iou": 0.8}

@@ -15,7 +15,7 @@ from catpose.data import augment, batch
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import build, phases
-from catpose.train import optimizer, step
+from catpose.training import optimizer, step
 from tests.support import tiny
 
 # What BatchNorm in training mode subtracts again: in exact arithmetic their gradient is zero, and
