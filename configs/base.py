@@ -4,6 +4,7 @@ What each key means, and which values it can have, stands in catpose/experiment/
 """
 
 import dataclasses
+import os
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -20,6 +21,11 @@ def get_config() -> ConfigDict:
     return ConfigDict({**dataclasses.asdict(Config()), "phases": []})
 
 
+def data_path(*parts: str) -> str:
+    """A path in the folder of the environment's CATPOSE_DATA, or else in data/."""
+    return os.path.join(os.environ.get("CATPOSE_DATA", "data"), *parts)
+
+
 def small_network(
     config: ConfigDict, *, width: int, pool_channels: int, pose_hidden: tuple[int, ...]
 ) -> None:
@@ -27,22 +33,22 @@ def small_network(
 
     It keeps its features' places (`pool_grid` 0): a small network cannot afford to average them.
     """
-    config.model.blocks = (1, 1, 1, 1)
-    config.model.width = width
-    config.model.block = "basic"
-    config.model.variant = "v1.5"
-    config.model.stem = "small"
-    config.model.pool_grid = 0
-    config.model.pool_channels = pool_channels
-    config.model.pose_hidden = pose_hidden
-    config.model.normalization = "torchvision"
+    config.model.update(
+        blocks=(1, 1, 1, 1),
+        width=width,
+        block="basic",
+        variant="v1.5",
+        stem="small",
+        pool_grid=0,
+        pool_channels=pool_channels,
+        pose_hidden=pose_hidden,
+        normalization="torchvision",
+    )
 
 
 def phase(name: str, steps: int, **changes: Any) -> ConfigDict:
     """One phase; what is not given is as in the paper's joint phase (Table 1, step 5)."""
     config = ConfigDict(dataclasses.asdict(Phase(name, steps)))
     for key, value in changes.items():
-        if key in ("learning_rate", "augment"):
-            value = {**config[key], **value}
-        config[key] = value
+        config[key] = {**config[key], **value} if key in ("learning_rate", "augment") else value
     return config

@@ -9,8 +9,8 @@ from ml_collections import ConfigDict
 from catpose.configs import base, quickstart
 from catpose.synthetic.objects import catalogue
 
-# By what differs in the cost of a step: everything trains, the feature network rests, its outputs
-# are stored, the images are drawn inside the step.
+# By what differs in the cost of a step: everything trains; the feature network is frozen; its
+# outputs are cached; the images are rendered in the step.
 KINDS = ("full", "frozen features", "cached features", "drawn")
 
 
@@ -22,36 +22,29 @@ def get_config(
     Args:
       which: "resnet50" or "quickstart", and the compute type, with a comma between.
       resolution: side of the images.
-      batch: images of a step; where they are drawn, the next number that gives each device every
-        category equally often.
+      batch: images of a step; where they are rendered, the next number that gives each device
+        every category equally often.
     """
     group = len(catalogue.CATEGORIES) * jax.device_count()
     name, dtype = which.split(",")
     config = {"resnet50": base.get_config, "quickstart": quickstart.get_config}[name]()
-    config.name = "benchmark"
-    config.parallel = "jit"
-    config.data.resolution = resolution
-    config.data.device_cache_mb = 1 << 20
-    config.model.pretrained = "none"
-    config.model.variant = "v1.5"
-    config.model.dtype = dtype
-    config.eval.batch_size = batch
-    config.eval.feature_batch_size = batch
-    config.eval.splits = ()
-    config.engine.per_category = 4
-    config.engine.num_backgrounds = 16
+    config.update(name="benchmark", parallel="jit")
+    config.data.update(resolution=resolution, device_cache_mb=1 << 20)
+    config.model.update(pretrained="none", variant="v1.5", dtype=dtype)
+    config.eval.update(batch_size=batch, feature_batch_size=batch, splits=())
+    config.engine.update(per_category=4, num_backgrounds=16)
     _, category, pose = base.ALL
-    resting = {"train": (category, pose), "batch_norm": (category, pose)}
+    heads = {"train": (category, pose), "batch_norm": (category, pose)}
     config.phases = [
         base.phase("full", 1000, sources={"train": batch}),
-        base.phase("frozen features", 1000, sources={"train": batch}, **resting),
+        base.phase("frozen features", 1000, sources={"train": batch}, **heads),
         base.phase(
             "cached features",
             1000,
             sources={"train": batch},
             cached_features=True,
             views=("identity", "mirror"),
-            **resting,
+            **heads,
         ),
         base.phase("drawn", 1000, sources={"drawn": -(-batch // group) * group}),
     ]

@@ -6,8 +6,6 @@ DIR has cars3d/ (manifest.csv, images/) and weights/ (ResNet-50 up to stage 4); 
 where they come from. For other photos and weights see docs/training.md.
 """
 
-import os
-
 from ml_collections import ConfigDict
 
 from catpose.configs import base
@@ -18,16 +16,17 @@ BATCH = 144
 def get_config() -> ConfigDict:
     """Everything trains on cached features; one tied pose network starts the nine."""
     config = base.get_config()
-    config.name = "cars3d"
-    config.data.root = os.path.join(os.environ.get("CATPOSE_DATA", "data"), "cars3d")
-    config.model.pretrained = "../weights/resnet50_keras_imagenet_stage4.npz"
-    # Averages over 2 x 2 cells tell body types apart better than the paper's global one.
-    config.model.pool_grid = 2
-    config.model.category_head = "pooled"
-    config.model.head_hidden = (512,)
-    config.model.head_dropout = 0.6
+    config.update(name="cars3d", log_steps=20)
+    config.data.root = base.data_path("cars3d")
+    config.model.update(
+        pretrained="../weights/resnet50_keras_imagenet_stage4.npz",
+        # Averages over 2 x 2 cells tell body types apart better than the paper's global one.
+        pool_grid=2,
+        category_head="pooled",
+        head_hidden=(512,),
+        head_dropout=0.6,
+    )
     config.eval.splits = ("validation",)
-    config.log_steps = 20
     _, category, pose = base.ALL
 
     def phase(name: str, steps: int, peak: float, **changes: object) -> ConfigDict:
@@ -71,7 +70,7 @@ def get_config() -> ConfigDict:
             pose_weight=0.0,
             category_weight=1.0,
         ),
-        # The category network's dropout acts only where its BatchNorm trains: it must go on here.
+        # The category network's dropout acts only where its BatchNorm trains: so it does here too.
         phase("joint", 120, 1e-4, train=(category, pose), batch_norm=(category,), fusion="top1"),
     ]
     return config

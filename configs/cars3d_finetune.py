@@ -6,8 +6,6 @@ DIR has cars3d/ (manifest.csv, images/) and weights/ (ResNet-50 up to stage 4; s
 random weights); docs/data.md says where they come from.
 """
 
-import os
-
 from ml_collections import ConfigDict
 
 from catpose.configs import base
@@ -19,16 +17,14 @@ EPOCH = 82  # steps: the largest category, 1310 photos, 16 in a batch
 def get_config() -> ConfigDict:
     """Pose-first: a tied start, then every pose network on its own, the category, all jointly."""
     config = base.get_config()
-    config.name = "cars3d_finetune"
-    config.data.root = os.path.join(os.environ.get("CATPOSE_DATA", "data"), "cars3d")
-    config.data.margin = 24
-    config.model.pretrained = "../weights/resnet50_keras_imagenet_stage4.npz"
-    config.model.allow_missing = True  # there is no stage 5 in it
+    config.update(name="cars3d_finetune", checkpoint_steps=2 * EPOCH, log_steps=20)
+    config.data.update(root=base.data_path("cars3d"), margin=24)
+    config.model.update(
+        pretrained="../weights/resnet50_keras_imagenet_stage4.npz",
+        allow_missing=True,  # the file has no stage 5
+    )
     config.optimizer.clip_norm = 5.0
-    config.eval.splits = ("validation",)
-    config.eval.every_steps = 2 * EPOCH
-    config.checkpoint_steps = 2 * EPOCH
-    config.log_steps = 20
+    config.eval.update(splits=("validation",), every_steps=2 * EPOCH)
     features, category, pose = base.ALL
 
     def phase(name: str, epochs: int, peak: float, **changes: object) -> ConfigDict:

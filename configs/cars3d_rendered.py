@@ -10,8 +10,6 @@ photographs alone) or `renders_only` (on rendered cars alone: zero-shot). DIR as
 backgrounds/, a folder of photographs.
 """
 
-import os
-
 from ml_collections import ConfigDict
 
 from catpose.configs import base, cars3d
@@ -27,16 +25,19 @@ def get_config(start: str = "rendered") -> ConfigDict:
     config = cars3d.get_config()
     config.name = f"cars3d_{start}"
     names = ("convertible", "coupe", "hatchback", "minivan", "pickup", "sedan", "suv", "van")
-    config.engine.names = {name: f"car/{BODIES.get(name, name)}" for name in (*names, "wagon")}
-    config.engine.per_category = 60
-    config.engine.views_like = "train"
-    folder = os.environ.get("CATPOSE_DATA", "data")
-    config.engine.backgrounds = os.path.join(folder, "backgrounds")
-    config.engine.look.squeeze = 1.0  # as the crops of photographs are
-    config.engine.look.loosen = (0.0, 0.06)
-    config.engine.look.saturation = 0.6
-    config.engine.look.contrast = 0.3
-    config.engine.look.brightness = 0.15
+    config.engine.update(
+        names={name: f"car/{BODIES.get(name, name)}" for name in (*names, "wagon")},
+        per_category=60,
+        views_like="train",
+        backgrounds=base.data_path("backgrounds"),
+    )
+    config.engine.look.update(
+        squeeze=1.0,  # as the crops of photographs are
+        loosen=(0.0, 0.06),
+        saturation=0.6,
+        contrast=0.3,
+        brightness=0.15,
+    )
     pose = base.ALL[2]
 
     def phase(name: str, source: str, steps: int, peak: float) -> ConfigDict:

@@ -1,10 +1,10 @@
-"""catpose-mini: the small network that is shipped, from the data engine's images alone.
+"""catpose-mini: the small network that is shipped, trained on rendered images alone.
 
     python -m launch.train --config=configs/mini.py
     python -m launch.export --workdir=runs/mini --output_dir=catpose/weights/mini
 
-It begins on images that are drawn once and kept, and ends half on images that are drawn in the
-step, whose light, crops and views differ more.
+It begins on images that are rendered offline, and ends half on images that are rendered in the
+step, whose light, crops and viewpoints differ more.
 """
 
 from ml_collections import ConfigDict
@@ -15,20 +15,20 @@ from catpose.configs import base
 def get_config() -> ConfigDict:
     """Category and pose together from the first step: every image teaches both."""
     config = base.get_config()
-    config.name = "mini"
-    config.parallel = "jit"
-    config.data.kind = "shapes"
-    config.data.seed = 1000  # no object of the quickstart's seeds
-    config.data.resolution = 64
+    config.update(name="mini", parallel="jit", log_steps=100, checkpoint_steps=500)
+    # Of another seed than the quickstart's, the objects differ.
+    config.data.update(kind="shapes", seed=1000, resolution=64)
     config.data.num_images = {"pretrain": 0, "train": 300_000, "validation": 1200, "test": 2400}
     base.small_network(config, width=24, pool_channels=32, pose_hidden=(128, 64))
     config.optimizer.clip_norm = 5.0
-    config.engine.per_category = 300
-    config.engine.num_backgrounds = 2000
-    config.engine.elevation_deg = (-15.0, 60.0)
-    config.engine.theta_deg = (-20.0, 20.0, 0.0, 7.0)
-    config.engine.look.truncation = 0.1
-    config.engine.look.occlusion = 0.1
+    config.engine.update(
+        per_category=300,
+        num_backgrounds=2000,
+        elevation_deg=(-15.0, 60.0),
+        theta_deg=(-20.0, 20.0, 0.0, 7.0),
+        look={"truncation": 0.1, "occlusion": 0.1},
+    )
+    config.eval.update(batch_size=240, every_steps=1000)
 
     def phase(name: str, steps: int, peak: float, **changes: object) -> ConfigDict:
         return base.phase(
@@ -46,8 +46,4 @@ def get_config() -> ConfigDict:
         phase("pose, oracle", 4000, 3e-3, fusion="oracle", on_enter="broadcast_pose"),
         phase("joint", 3500, 2e-3, sources={"train": 48, "drawn": 48}),
     ]
-    config.eval.batch_size = 240
-    config.eval.every_steps = 1000
-    config.log_steps = 100
-    config.checkpoint_steps = 500
     return config

@@ -16,8 +16,6 @@ tables (`launch.tables --data=pascal3d --preset=full`) have the last three phase
 - warm each phase up over 50 steps, and jitter poses in the last two phases as well.
 """
 
-import os
-
 from ml_collections import ConfigDict
 
 from catpose.configs import base
@@ -31,20 +29,17 @@ def get_config(sources: str = "both") -> ConfigDict:
       sources: "both", or "real" for training without rendered images.
     """
     config = base.get_config()
-    config.name = "pascal3d"
-    config.frame = "paper"
-    folder = os.environ.get("CATPOSE_DATA", "data")
-    config.data.kind = "pascal3d"
-    config.data.root = os.path.join(folder, "pascal3d")
-    config.data.margin = 16  # room for what the jitter of poses moves
-    config.model.pretrained = os.path.join(folder, "weights", "resnet50_keras_imagenet.h5")
-    config.checkpoint_steps = 5000
-    config.log_steps = 100
+    config.update(name="pascal3d", frame="paper", checkpoint_steps=5000, log_steps=100)
+    config.data.update(
+        kind="pascal3d",
+        root=base.data_path("pascal3d"),
+        margin=16,  # pixels that the jitter of poses may move
+    )
+    config.model.pretrained = base.data_path("weights", "resnet50_keras_imagenet.h5")
     features, category, pose = base.ALL
     budget = budgets.PAPER
     if sources == "both":
-        config.data.rendered = os.path.join(folder, "rendered")
-        config.data.rendered_tilt = "released"
+        config.data.update(rendered=base.data_path("rendered"), rendered_tilt="released")
         batch = {"train": budget.batch // 2, "rendered": budget.batch // 2}
     elif sources == "real":
         batch = {"train": budget.batch}

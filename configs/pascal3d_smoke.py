@@ -17,13 +17,10 @@ def get_config(sources: str = "both") -> ConfigDict:
       sources: "both", or "real" for training without rendered images.
     """
     config = pascal3d.get_config(sources)
-    config.name = "pascal3d_smoke"
-    config.data.resolution = 64
-    config.data.margin = 8
-    config.data.rendered_per_category = 100
+    config.update(name="pascal3d_smoke", log_steps=1)
+    config.data.update(resolution=64, margin=8, rendered_per_category=100)
     base.small_network(config, width=8, pool_channels=8, pose_hidden=(32, 16))
     config.model.pretrained = "none"
-    config.log_steps = 1
     config.eval.batch_size = 96
     for phase in config.phases:
         phase.steps = 2

@@ -15,18 +15,14 @@ from catpose.configs import base
 def get_config() -> ConfigDict:
     """Phases for pretrained features, on which the heads learn first, and for random ones."""
     config = base.get_config()
-    config.name = "quickstart"
-    config.parallel = "jit"  # on one CPU device faster than pmap
-    config.data.kind = "shapes"
-    config.data.resolution = 64
+    config.update(name="quickstart", parallel="jit")  # on one CPU device faster than pmap
+    config.data.update(kind="shapes", resolution=64)
     config.data.num_images = {"pretrain": 0, "train": 26000, "validation": 1200, "test": 2400}
     base.small_network(config, width=24, pool_channels=32, pose_hidden=(128, 64))
     config.model.pretrained = "mini"
     config.optimizer.clip_norm = 5.0
-    config.phases = [*_from_mini(), *_from_nothing()]
-    config.eval.batch_size = 240
-    config.eval.feature_batch_size = 100
-    config.eval.every_steps = 0
+    config.phases = [*_pretrained_phases(), *_random_phases()]
+    config.eval.update(batch_size=240, feature_batch_size=100)
     return config
 
 
@@ -34,7 +30,7 @@ def _rate(peak: float) -> dict:
     return {"peak": peak, "schedule": "cosine", "warmup_steps": 50}
 
 
-def _from_mini() -> list[ConfigDict]:
+def _pretrained_phases() -> list[ConfigDict]:
     """The heads alone, on cached features."""
     _, category, pose = base.ALL
 
@@ -60,8 +56,8 @@ def _from_mini() -> list[ConfigDict]:
     ]
 
 
-def _from_nothing() -> list[ConfigDict]:
-    """A category pre-training in the place of ImageNet's, then pose-first."""
+def _random_phases() -> list[ConfigDict]:
+    """Everything: a category pre-training instead of ImageNet's, then pose-first."""
     features, category, pose = base.ALL
 
     def phase(name: str, steps: int, *train: str, **changes: object) -> ConfigDict:

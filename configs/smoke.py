@@ -13,18 +13,12 @@ from catpose.configs import base
 def get_config() -> ConfigDict:
     """Pre-training, a tied phase on cached features, a broadcast, the category, the joint phase."""
     config = base.get_config()
-    config.name = "smoke"
-    config.data.kind = "shapes"
-    config.data.resolution = 32
+    config.update(name="smoke", log_steps=4, checkpoint_steps=4)
+    config.data.update(kind="shapes", resolution=32)
     config.data.num_images = {"pretrain": 0, "train": 480, "validation": 96, "test": 96}
     base.small_network(config, width=8, pool_channels=8, pose_hidden=(32, 16))
-    config.optimizer.weight_decay = 1e-4
-    config.optimizer.clip_norm = 5.0
-    config.log_steps = 4
-    config.checkpoint_steps = 4
-    config.eval.every_steps = 16
-    config.eval.batch_size = 96
-    config.eval.feature_batch_size = 96
+    config.optimizer.update(weight_decay=1e-4, clip_norm=5.0)
+    config.eval.update(every_steps=16, batch_size=96, feature_batch_size=96)
     features, category, pose = base.ALL
     common = {"sources": {"train": 24}, "learning_rate": {"peak": 3e-3}}
     config.phases = [

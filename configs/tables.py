@@ -36,8 +36,7 @@ def get_config(which: str = "shapes,small,pose_first_weighted", pretrained: str 
     if missing:
         raise ValueError(f"configs/tables.py:{which}: {missing}")
     config = {"shapes": _shapes, "cars3d": _cars3d, "pascal3d": _pascal3d}[data](preset)
-    config.name = "tables"
-    config.log_steps = 50
+    config.update(name="tables", log_steps=50)
     if first := recipes.first_row(ROWS[row], data):
         config.model.pretrained = pretrained or f"runs/{first}"
     recipes.apply(ROWS[row], config, data, preset, base.phase)
@@ -47,13 +46,12 @@ def get_config(which: str = "shapes,small,pose_first_weighted", pretrained: str 
 def _shapes(preset: str) -> ConfigDict:
     config = base.get_config()
     config.parallel = "jit"
-    config.data.kind = "shapes"
     width, side, hidden, scale = {
         "smoke": (8, 32, (16, 8), 0),
         "small": (16, 48, (128, 64), 1),
         "full": (24, 64, (128, 64), 4),
     }[preset]
-    config.data.resolution = side
+    config.data.update(kind="shapes", resolution=side, seed=7)
     config.data.num_images = {
         "pretrain": 12000 * scale or 96,
         "train": 6000 * scale or 96,
@@ -61,11 +59,9 @@ def _shapes(preset: str) -> ConfigDict:
         "validation": 600 * scale or 48,
         "test": 2400 * scale or 48,
     }
-    config.data.seed = 7
     base.small_network(config, width=width, pool_channels=0, pose_hidden=hidden)
     config.optimizer.clip_norm = 5.0
-    config.eval.batch_size = 240
-    config.eval.feature_batch_size = 240
+    config.eval.update(batch_size=240, feature_batch_size=240)
     return config
 
 
@@ -77,7 +73,7 @@ def _cars3d(preset: str) -> ConfigDict:
         config.model.category_head = "stage5"
     config.checkpoint_steps = 100_000 if preset != "full" else 500
     if preset == "full":
-        config.model.head_hidden, config.model.head_dropout = (), 0.0
+        config.model.update(head_hidden=(), head_dropout=0.0)
         config.optimizer.clip_norm = 5.0
         config.data.margin = 24
     config.engine = cars3d_rendered.get_config().engine

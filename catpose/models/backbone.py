@@ -8,17 +8,17 @@ class Backbone(NamedTuple):
     """A network that makes features of images; an entry of `catpose.models.BACKBONES`.
 
     Its functions name layers and are called in a module's compact method: the layers become that
-    module's own. `net` is what `describe` made. `how` stands for two keywords: use_running (batch
+    module's own. `net` is what `describe` returned. `how` is two keywords: use_running (batch
     normalization on running statistics, or on the batch's) and axis_name (the mapped axis over
     which the batch is spread, or None).
 
     Attributes:
       describe: (settings, **trunk_settings) -> net, any hashable value. `settings` has the keys of
-        `config.model`; trunk_settings are `config.model.trunk_settings`. Raises ValueError where a
-        value is none that the backbone can have.
+        `config.model`; trunk_settings are `config.model.trunk_settings`. Raises ValueError for a
+        value that the backbone cannot have.
       features: (net, split, image (B, H, W, 3), **how) -> feature map (B, h, w, C) at the split.
-      layers: names of its top-level layers, by which weights are found wherever in a network it
-        is. The category network has layers bn0, linear1, bn1, ... and logits of its own.
+      layers: names of its top-level layers, by which its weights are found in any network. The
+        category network has layers bn0, linear1, bn1, ... and logits of its own.
       pool: (net, feature map) -> features (B, F); None for averages over cells of the map.
       splits: first and last value that `config.model.split_stage` can have; None for a backbone
         that is never split, whose category head is "pooled".
@@ -40,6 +40,6 @@ class Backbone(NamedTuple):
 
 
 def layer_path(path: Sequence[str], layers: Collection[str]) -> tuple[str, ...] | None:
-    """The part of a parameter's path from a backbone's layer on; None where it is of no layer."""
+    """The part of a parameter's path from a backbone's layer on; None where it is in no layer."""
     found = [i for i, part in enumerate(path) if part in layers]
     return tuple(path[found[0] :]) if found else None

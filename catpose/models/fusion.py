@@ -1,7 +1,7 @@
-"""How the outputs of the pose networks are weighed by the category network.
+"""Weights of the pose networks' outputs, from the outputs of the category network.
 
 Reference: Mahendran, Ali and Vidal, section 3.3: the weighted and the top-1 fusion, and the oracle
-that is told the category.
+that is given the true category.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ def weights(
     Args:
       name: "weighted" for the category probabilities, "top1" for 1 at the most probable category
         (no gradient reaches the logits), "oracle" for 1 at the given category.
-      category_logits: unnormalised log-probabilities.
+      category_logits: unnormalized log-probabilities.
       category: the true category; only "oracle" reads it, and needs it.
 
     Returns:

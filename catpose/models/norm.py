@@ -1,7 +1,7 @@
-"""Batch normalisation with weighted rows, synchronised over devices, in one pass.
+"""Batch normalization with weighted rows, synchronized over devices, in one pass.
 
 Statistics are float32 (float64 for float64 inputs). The variance is the biased one, for the
-normalisation and for the running statistics alike.
+normalization and for the running statistics alike.
 """
 
 import functools
@@ -16,14 +16,14 @@ from jaxtyping import Array, Float
 
 
 class BatchNorm(nn.Module):
-    """Normalise with the moments of the batch or with the running ones, then scale and shift.
+    """Normalize with the moments of the batch or with the running ones, then scale and shift.
 
     Reference: Ioffe and Szegedy, Batch Normalization, 2015, algorithm 1.
 
     Attributes:
       momentum: share of the old running statistics that an update keeps, in [0, 1].
       eps: added to the variance.
-      num_networks: 0, or the number K of networks normalised side by side; the input is then
+      num_networks: 0, or the number K of networks normalized side by side; the input is then
         (K, B, C), each network has statistics of its own, and parameters are (K, C).
     """
 
@@ -40,11 +40,11 @@ class BatchNorm(nn.Module):
         axis_name: str | None = None,
         rows: Float[Array, "batch networks"] | None = None,
     ) -> Float[Array, "..."]:
-        """Normalise the last axis, per network where there are several.
+        """Normalize the last axis, per network where there are several.
 
         Args:
           x: (B, ..., C); with num_networks (K, B, C).
-          use_running: normalise with the running statistics and leave them as they are; else
+          use_running: normalize with the running statistics and leave them as they are; else
             with those of the batch, which also move the running ones.
           axis_name: the mapped axis (pmap, shard_map) over which the batch is spread. None where
             the whole batch is visible, as it is under jit with sharded arrays.
@@ -72,7 +72,7 @@ class BatchNorm(nn.Module):
         if use_running:
             return _affine(_wide(x), mean, scale * lax.rsqrt(var + self.eps), bias).astype(x.dtype)
         weights = None if rows is None else rows.T[..., None]
-        y, *new = _normalise(self.eps, axes, axis_name, x, scale, bias, (mean, var), weights)
+        y, *new = _normalize(self.eps, axes, axis_name, x, scale, bias, (mean, var), weights)
         moving = ((running_mean, mean, new[0]), (running_var, var, new[1]))
         for running, old, now in moving:
             # Exactly old where the batch's is old.
@@ -94,8 +94,8 @@ def _affine(x, mean, factor, bias):
 # step on a CPU a quarter more memory). `running` and `weights` are taken as constants, and nothing
 # but the first result is differentiated.
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _normalise(eps, axes, axis_name, x, scale, bias, running, weights):
-    """x normalised with its own moments, scaled and shifted; these moments."""
+def _normalize(eps, axes, axis_name, x, scale, bias, running, weights):
+    """x normalized with its own moments, scaled and shifted; these moments."""
     return _forward(eps, axes, axis_name, x, scale, bias, running, weights)[0]
 
 
@@ -129,7 +129,7 @@ def _backward(eps, axes, axis_name, residuals, gradients):
     )
 
 
-_normalise.defvjp(_forward, _backward)
+_normalize.defvjp(_forward, _backward)
 
 
 def moments(
@@ -154,16 +154,16 @@ def moments(
     Returns:
       Mean, variance, and the total weight. Where that is 0 they are shift, 0 and 0.
     """
-    centred = x - shift
+    centered = x - shift
     if weights is None:
         weights = jnp.ones((1,) * x.ndim, x.dtype)
     weights = weights.astype(x.dtype)
-    weighted = weights * centred
+    weighted = weights * centered
     # Rows that share one weight count as often as they are.
     repeats = math.prod(x.shape[a] // weights.shape[a] for a in axes)
     sums = [
         weighted.sum(axes, keepdims=True),
-        (weighted * centred).sum(axes, keepdims=True),
+        (weighted * centered).sum(axes, keepdims=True),
         weights.sum(axes, keepdims=True) * repeats,
     ]
     first, second, weight = _over_devices(sums, axis_name)

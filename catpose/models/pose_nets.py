@@ -55,7 +55,7 @@ class PoseNetworks(nn.Module):
 
         Args:
           features: shared by all networks.
-          use_running: batch normalisation on running statistics, unchanged; else on the batch's.
+          use_running: batch normalization on running statistics, unchanged; else on the batch's.
           axis_name: mapped axis over which the batch is spread, or None.
           rows: (B, K) weights of the images in each network's batch statistics; None for equal
             ones. Of no effect with use_running.
@@ -66,8 +66,8 @@ class PoseNetworks(nn.Module):
         x = jnp.broadcast_to(features.astype(self.dtype), (self.num_networks, *features.shape))
         for i, units in enumerate(self.hidden, start=1):
             x = Linear(self.num_networks, units, dtype=self.dtype, name=f"linear{i}")(x)
-            normalise = norm.BatchNorm(num_networks=self.num_networks, name=f"bn{i}")
-            x = normalise(x, use_running=use_running, axis_name=axis_name, rows=rows)
+            normalize = norm.BatchNorm(num_networks=self.num_networks, name=f"bn{i}")
+            x = normalize(x, use_running=use_running, axis_name=axis_name, rows=rows)
             x = nn.relu(x)
         raw = Linear(
             self.num_networks,

@@ -5,7 +5,7 @@ every stage from the third on halves the resolution. Two dialects of the same ne
 must not be mixed with each other's weights:
 
 "v1"    Keras' ResNet50: the stride is on a block's first 1x1 convolution, convolutions have
-        biases, batch normalisation uses eps 1.001e-5 and momentum 0.99.
+        biases, batch normalization uses eps 1.001e-5 and momentum 0.99.
 "v1.5"  torchvision's: the stride is on the 3x3, no biases, eps 1e-5, momentum 0.9.
 
 Both pad symmetrically (3 before a 7x7, 1 before a 3x3 and before the pool), which at stride 2 is
@@ -157,8 +157,8 @@ class Stem(nn.Module):
         net, variant = self.resnet, VARIANTS[self.resnet.variant]
         size = STEM_KERNEL[net.stem]
         x = Conv(net.width, size, 2, variant.use_bias, net.dtype, name="conv")(image)
-        normalise = norm.BatchNorm(variant.momentum, variant.eps, name="bn")
-        return max_pool(ops.relu(normalise(x, use_running=use_running, axis_name=axis_name)))
+        normalize = norm.BatchNorm(variant.momentum, variant.eps, name="bn")
+        return max_pool(ops.relu(normalize(x, use_running=use_running, axis_name=axis_name)))
 
 
 class Stage(nn.Module):
@@ -200,8 +200,8 @@ class Block(nn.Module):
 
         def conv_norm(y, conv_name, norm_name, num_outputs, size, stride):
             y = Conv(num_outputs, size, stride, variant.use_bias, dtype, name=conv_name)(y)
-            normalise = norm.BatchNorm(variant.momentum, variant.eps, name=norm_name)
-            return normalise(y, use_running=use_running, axis_name=axis_name)
+            normalize = norm.BatchNorm(variant.momentum, variant.eps, name=norm_name)
+            return normalize(y, use_running=use_running, axis_name=axis_name)
 
         num_outputs = EXPANSION[self.resnet.block] * self.width
         if self.resnet.block == "basic":

@@ -10,7 +10,7 @@ fc6     the whole map             4096       ReLU (dropout 0.5)
 
 Pools are 3x3 at stride 2 and cover the last row and column of a map of even size (Caffe's ceil
 mode), so they halve a side and round down. The published networks read images of 224 pixels, bytes
-minus a mean, without division by a deviation; the normalisation's constant 2 is on that scale.
+minus a mean, without division by a deviation; the normalization's constant 2 is on that scale.
 
 Functions that name layers are called in a module's compact method; the layers become its own.
 
@@ -30,19 +30,19 @@ from catpose.models import backbone, init, resnet
 
 
 class Layer(NamedTuple):
-    """A convolution and a ReLU, then perhaps a normalisation and a pool."""
+    """A convolution and a ReLU, then perhaps a normalization and a pool."""
 
     channels: int
     size: int
     stride: int
     padding: int
-    normalise: bool = False
+    normalize: bool = False
     pool: bool = False
 
 
 LAYERS = (
-    Layer(96, 7, 2, 0, normalise=True, pool=True),
-    Layer(256, 5, 2, 1, normalise=True, pool=True),
+    Layer(96, 7, 2, 0, normalize=True, pool=True),
+    Layer(256, 5, 2, 1, normalize=True, pool=True),
     Layer(512, 3, 1, 1),
     Layer(512, 3, 1, 1),
     Layer(512, 3, 1, 1, pool=True),
@@ -103,7 +103,7 @@ def convolutions(
             name=f"conv{i}",
         )
         x = nn.relu(convolve(x))
-        if layer.normalise:
+        if layer.normalize:
             x = local_response_norm(x)
         if layer.pool:
             x = resnet.max_pool(x, CEIL_MODE)
@@ -119,7 +119,7 @@ def fully_connected(
 
 
 def local_response_norm(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Each channel over (2 + 1e-4 * the sum of squares over it and two neighbours a side)^0.75.
+    """Each channel over (2 + 1e-4 * the sum of squares over it and two neighbors a side)^0.75.
 
     The published 5e-4 multiplies the mean over five channels; those beyond the ends are zeros.
     Sums are at least float32.

@@ -41,7 +41,7 @@ def read(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     """All arrays of a weight file, in the types they are stored in.
 
     Args:
-      path: a file of one of the formats above, told by its ending.
+      path: a file of one of the formats above; its ending says which.
 
     Raises:
       ValueError: the ending is unknown, or the file is not what its ending says, or a .pth file
@@ -159,8 +159,8 @@ def rebuild_tensor(
 ) -> np.ndarray:
     """The array of a size at an offset of a flat storage, with strides in elements.
 
-    It stands for torch._utils._rebuild_tensor_v2 and takes the place of its arguments; the rest is
-    about gradients.
+    It replaces torch._utils._rebuild_tensor_v2 and takes its arguments, of which the rest is about
+    gradients.
 
     Raises:
       ValueError: the array would reach outside its storage, or hold more values than it.

@@ -1,17 +1,13 @@
 """Dictionaries of key rotations: clusters of the training rotations, or the cube's group.
 
 A dictionary is an array (M, 3, 3) of rotation matrices, in the frame of the rotations that it was
-made of. It is saved and restored as that array. Rotations within are unit quaternions
-(w, x, y, z) in float64, q and -q the same.
+made of. It is saved and restored as that array.
 """
 
 import itertools
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
-
-from catpose.geometry import so3
 
 _SAME = 1e-10  # squared radians; float32 rotations are no closer
 _KARCHER_STEPS = 20
@@ -33,111 +29,80 @@ def cube() -> Float[np.ndarray, "24 3 3"]:
 def fit(
     rotations: Float[np.ndarray, "n 3 3"], num_bins: int, *, seed: int = 0, max_rounds: int = 100
 ) -> tuple[Float[np.ndarray, "m 3 3"], Float[np.ndarray, " rounds"]]:
-    """K-means on the rotation group: geodesic distances, Karcher means, k-means++ start.
+    """K-means on the rotation group: geodesic distances, Karcher means, k-means++ to begin with.
 
     Args:
       rotations: to be covered; memory for n m numbers is needed.
       num_bins: m, from 1 to the number of different rotations.
-      seed: of the start; the same arguments give the same dictionary.
+      seed: of the first key rotations; the same arguments give the same dictionary.
       max_rounds: after which the rotations may still change their clusters.
 
     Returns:
       The dictionary in float32, and the sum of squared distances in squared radians to the
-      nearest key rotation at the start and after each round, which never rises.
+      nearest key rotation, of the first key rotations and after each round, which never rises.
 
     Raises:
       ValueError: fewer different rotations than `num_bins`.
 
     Reference: Pennec, Intrinsic statistics on Riemannian manifolds, 2006, for the mean.
     """
-    points = np.asarray(so3.quaternion_from_rotation(jnp.asarray(rotations)), np.float64)
-    points /= np.linalg.norm(points, axis=-1, keepdims=True)
-    keys = _start(points, num_bins, np.random.default_rng(seed))
+    from scipy.spatial.transform import Rotation  # 0.3 s, which only this spends
+
+    points = Rotation.from_matrix(rotations)
+    keys = _first_keys(points, num_bins, np.random.default_rng(seed))
     label, squared = _assign(points, keys)
     history = [squared.sum()]
     for _ in range(max_rounds):
-        keys = _move(points, keys, label, squared)
+        keys = _move(points, keys, label.copy(), squared)
         before = label
         label, squared = _assign(points, keys)
         history.append(squared.sum())
         if np.array_equal(label, before):
             break
-    keys = np.asarray(so3.rotation_from_quaternion(jnp.asarray(keys, jnp.float32)))
-    return keys, np.array(history)
+    return keys.as_matrix().astype(np.float32), np.array(history)
 
 
-def _start(points, num_bins, generator):
+def _squared_distance(a, b):
+    return (a.inv() * b).magnitude() ** 2
+
+
+def _first_keys(points, num_bins, generator):
     """Points drawn far from each other: each with probability as its squared distance."""
     chosen = [generator.integers(len(points))]
-    squared = _squared(points[chosen[0]], points)
+    squared = np.full(len(points), np.inf)
     while len(chosen) < num_bins:
-        squared = np.where(squared > _SAME, squared, 0)
+        squared = np.minimum(squared, _squared_distance(points[chosen[-1]], points))
+        squared[squared <= _SAME] = 0
         if not squared.any():
             raise ValueError(f"{len(chosen)} different rotations do not make {num_bins} bins")
         chosen.append(generator.choice(len(points), p=squared / squared.sum()))
-        squared = np.minimum(squared, _squared(points[chosen[-1]], points))
     return points[chosen]
 
 
 def _assign(points, keys):
-    label = np.abs(points @ keys.T).argmax(-1)
-    return label, _squared(keys[label], points)
+    """The nearest key rotation of each point, and the squared distance to it."""
+    label = np.abs(points.as_quat() @ keys.as_quat().T).argmax(-1)
+    return label, _squared_distance(keys[label], points)
 
 
 def _move(points, keys, label, squared):
-    """Each key to the mean of its cluster, where that is better; a key without points to the
-    point that is farthest from its own.
-    """
-    keys, label, squared = keys.copy(), label.copy(), squared.copy()
-    for lonely in np.flatnonzero(np.bincount(label, minlength=len(keys)) == 0):
-        worst = squared.argmax()
-        keys[lonely], label[worst], squared[worst] = points[worst], lonely, 0
-    count = np.bincount(label, minlength=len(keys))
+    """Each key to the mean of its cluster; one without a cluster to the point farthest from any."""
+    for empty in np.setdiff1d(np.arange(len(keys)), label):
+        farthest = squared.argmax()
+        label[farthest], squared[farthest] = empty, 0
+    means = [_mean(points[label == i], key) for i, key in enumerate(keys)]
+    return type(points).concatenate(means)
 
-    def total(values):
-        return np.bincount(label, values, minlength=len(keys))
 
-    cost = total(_squared(keys[label], points))
+def _mean(cluster, mean):
+    """The Karcher mean of a cluster, from a first guess; the guess where that is better."""
+    from scipy.spatial.transform import Rotation
+
+    cost = _squared_distance(mean, cluster).sum()
     for _ in range(_KARCHER_STEPS):
-        tangent = _log(_product(_conjugate(keys[label]), points))
-        mean = (
-            np.stack([total(tangent[:, i]) for i in range(3)], -1) / np.maximum(count, 1)[:, None]
-        )
-        moved = _product(keys, _exp(mean))
-        new_cost = total(_squared(moved[label], points))
-        # A cluster may be too wide for the step to be a descent: its key then stays.
-        better = new_cost < cost
-        keys, cost = np.where(better[:, None], moved, keys), np.where(better, new_cost, cost)
-        if not better.any():
+        moved = mean * Rotation.from_rotvec((mean.inv() * cluster).as_rotvec().mean(0))
+        moved_cost = _squared_distance(moved, cluster).sum()
+        if moved_cost >= cost:  # a cluster may be too wide for the step to be a descent
             break
-    return keys
-
-
-def _conjugate(quaternion):
-    return quaternion * np.array([1.0, -1.0, -1.0, -1.0])
-
-
-def _product(a, b):
-    aw, av, bw, bv = a[..., :1], a[..., 1:], b[..., :1], b[..., 1:]
-    scalar = aw * bw - (av * bv).sum(-1, keepdims=True)
-    return np.concatenate([scalar, aw * bv + bw * av + np.cross(av, bv)], -1)
-
-
-def _log(quaternion):
-    """Axis times angle in [0, pi]."""
-    w = quaternion[..., :1]
-    vector = np.where(w < 0, -1, 1) * quaternion[..., 1:]
-    sine = np.linalg.norm(vector, axis=-1, keepdims=True)
-    return vector * np.where(
-        sine > 0, 2 * np.arctan2(sine, np.abs(w)) / np.maximum(sine, 1e-300), 2
-    )
-
-
-def _exp(omega):
-    half = np.linalg.norm(omega, axis=-1, keepdims=True) / 2
-    quaternion = np.concatenate([np.cos(half), np.sinc(half / np.pi) / 2 * omega], -1)
-    return quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
-
-
-def _squared(a, b):
-    return (_log(_product(_conjugate(a), b)) ** 2).sum(-1)
+        mean, cost = moved, moved_cost
+    return mean

@@ -157,7 +157,7 @@ def _slide(padding, x, kernel):
     if number == 1:
         return plain(1, padding, x, kernel)
     count, _, width, _ = x.shape
-    between = padding[1][0]  # columns of zeros that neighbours share
+    between = padding[1][0]  # columns of zeros that neighbors share
     x = jnp.pad(x, ((0, 0), (0, 0), (0, between), (0, 0)))
     x = x.reshape(-1, number, *x.shape[1:]).swapaxes(1, 2)
     y = plain(1, padding, x.reshape(*x.shape[:2], -1, x.shape[-1]), kernel)

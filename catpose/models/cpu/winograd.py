@@ -1,6 +1,6 @@
 """3x3 convolutions at stride 1 with 16 products in the place of 36, for programs on a CPU.
 
-Winograd's minimal filtering F(2x2, 3x3): four outputs that are neighbours look at a tile of 4 x 4
+Winograd's minimal filtering F(2x2, 3x3): four outputs that are neighbors look at a tile of 4 x 4
 inputs. With d the tile and k the kernel they are A' [(G k G') * (B' d B)] A, where ' transposes and
 * multiplies element by element, summed over the inputs' channels: for all tiles together 16 matrix
 products. The matrices hold 0, 1, -1 and 1/2, and the rounding is about that of the plain sum.
