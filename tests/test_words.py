@@ -15,9 +15,7 @@ import pytest
 from tests.support.paths import ROOT
 
 # Folders and files that do not obey yet. This list only shrinks.
-NOT_YET = (
-    "launch/processes",
-)
+NOT_YET = ("launch/processes",)
 
 # (pattern, what to say)
 PHRASES = (
