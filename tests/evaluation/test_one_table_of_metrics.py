@@ -59,7 +59,7 @@ def test_in_the_papers_tables(added, monkeypatch, tmp_path):
     made = results.Results(truth, every, {})
     assert results.values(made, row, LABEL) == [[1.0, 0.75, 7 / 8]]
     # A block of a table that the paper has not, and a claim about it.
-    block = [published.Row(own, (np.nan,) * 3) for own in (labels, others)]
+    block = {own: (np.nan,) * 3 for own in (labels, others)}
     table = published.TABLES[10]._replace(blocks={LABEL: block}, columns=("ant", "bee", "mean"))
     monkeypatch.setitem(published.TABLES, 10, table)
     claim = table_rows.Claim("one beats the other", labels, others, LABEL)

@@ -88,15 +88,13 @@ def table_markdown(
     for block in table.blocks:
         heading = _BLOCKS.get(block) or metrics.explanation(METRICS[metrics.by_label(block)])
         parts += [f"{heading}:", results.block_markdown(found, number, block)]
-    if gaps := results.gaps_markdown(found, number):
-        parts.append(gaps)
-    if judged:
-        parts.append(results.claims_markdown(judged))
-    if note := table_rows.TABLES[number].note:
-        parts.append(note)
-    if picture:
-        parts.append(f"![Table {number}]({picture})")
-    return "\n\n".join(parts)
+    parts += [
+        results.gaps_markdown(found, number),
+        results.claims_markdown(judged) if judged else "",
+        table_rows.TABLES[number].note,
+        f"![Table {number}]({picture})" if picture else "",
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def overview_markdown(judged: Sequence[results.Judged]) -> str:
@@ -107,11 +105,11 @@ def overview_markdown(judged: Sequence[results.Judged]) -> str:
         plural: sum(one.verdict == verdict for one in judged)
         for verdict, plural in _COUNTED.items()
     }
-    said = ", ".join(f"{count} {plural}" for plural, count in counts.items() if count)
+    counted = ", ".join(f"{count} {plural}" for plural, count in counts.items() if count)
     parts = [
         "## What holds of the paper's claims here",
-        f"Of {len(judged)} claims, {said}. Each is tested by itself; of so many, one or the other "
-        "can come out wrongly by chance.",
+        f"Of {len(judged)} claims, {counted}. Each is tested by itself; of so many, one or the "
+        "other can come out wrongly by chance.",
     ]
     for verdict in ("contradicted", "not shown", "no difference"):
         texts = [f"{j.claim.text} [{j.claim.metric}, Table {j.number}]" for j in judged
@@ -154,10 +152,9 @@ def write(
         sections.append(table_markdown(found, number, judged, picture if drawn else ""))
         every += judged
     sections += [f"## {heading}\n\n{text}" for heading, text in extra.items() if text]
-    overview = overview_markdown(every)
+    parts = [f"# {title}", preface, overview_markdown(every), *sections]
     page = folder / f"{name}.md"
-    text = "\n\n".join([f"# {title}", preface, *([overview] if overview else []), *sections])
-    page.write_text(text + "\n")
+    page.write_text("\n\n".join(part for part in parts if part) + "\n")
     return page
 
 
@@ -197,12 +194,11 @@ def terminal(found: results.Results, numbers: Sequence[int]) -> str:
     """The means of each table's rows as text."""
     rows = []
     for number in numbers:
-        for metric, lines in ((m, results.lines(found, number, m)) for m in
-                              published.TABLES[number].blocks):  # fmt: skip
-            for line in lines:
-                digits = results.digits(metric)[1]
-                # Tables 7 and 13 have no mean; their first value is shown instead.
-                at = 0 if number in results.SUMMARIES else -1
+        # Tables 7 and 13 have no mean; their first value is shown instead.
+        at = 0 if number in results.SUMMARIES else -1
+        for metric in published.TABLES[number].blocks:
+            digits = results.digits(metric)[1]
+            for line in results.lines(found, number, metric):
                 own = results.spread([seed[at] for seed in line.ours], digits) if line.ours else "–"
                 theirs = text_tables.number(line.published[at], digits)
                 rows.append([str(number), metric, " ".join(line.labels), own, theirs])
@@ -261,13 +257,14 @@ def _marks(
     number: int, metric: str, lines: list[results.Line]
 ) -> list[tuple[str, float, float, float]]:
     """Label, ours, its deviation over seeds, and the paper's."""
-    columns = published.TABLES[number].columns
-    shown = range(len(columns)) if number in results.SUMMARIES else [len(columns) - 1]
+    shown = {-1: ""}
+    if number in results.SUMMARIES:
+        shown = dict(enumerate(published.TABLES[number].columns))
     marks = []
     for line in lines:
-        for column in shown:
-            own = [seed[column if number in results.SUMMARIES else -1] for seed in line.ours]
-            label = " ".join([*line.labels, *([columns[column]] if len(shown) > 1 else [])])
+        for column, name in shown.items():
+            own = [seed[column] for seed in line.ours]
+            label = " ".join([*line.labels, name]).strip()
             mean = statistics.fmean(own) if own else np.nan
             deviation = statistics.stdev(own) if len(own) > 1 else 0.0
             marks.append((label, mean, deviation, line.published[column]))

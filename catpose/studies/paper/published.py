@@ -29,37 +29,34 @@ from catpose.data import categories
 CATEGORIES = tuple(categories.SHORT_NAMES.get(name, name) for name in categories.CATEGORIES)
 
 
-class Row(NamedTuple):
-    """One line of a table: a label for each head, a value for each column."""
-
-    labels: tuple[str, ...]
-    values: tuple[float, ...]
+# By labels, one for each head: values, one for each column.
+Block = Mapping[tuple[str, ...], tuple[float, ...]]
 
 
 class Table(NamedTuple):
     """One table.
 
-    Fields:
+    Attributes:
       caption: what it compares, in our words.
       heads: names of the columns that hold labels.
       columns: names of the columns that hold values.
-      blocks: rows by metric ("pose-err" in degrees, "cat-acc" as a fraction); in Table 7 by the
-        error that its values are of ("full rotation", "azimuth").
+      blocks: table rows by metric ("pose-err" in degrees, "cat-acc" as a fraction); in Table 7 by
+        the error that its values are of ("full rotation", "azimuth").
     """
 
     caption: str
     heads: tuple[str, ...]
     columns: tuple[str, ...]
-    blocks: Mapping[str, tuple[Row, ...]]
+    blocks: Mapping[str, Block]
 
 
-def _rows(text):
-    """Rows from lines "label | label | value value ..."."""
+def _rows(text: str) -> Block:
+    """Table rows from lines "label | label | value value ..."."""
     split = [line.split("|") for line in text.strip().splitlines()]
-    return tuple(
-        Row(tuple(label.strip() for label in labels), tuple(map(float, values.split())))
+    return {
+        tuple(label.strip() for label in labels): tuple(map(float, values.split()))
         for *labels, values in split
-    )
+    }
 
 
 _COLUMNS = (*CATEGORIES, "mean")

@@ -53,11 +53,6 @@ class Results(NamedTuple):
         """What the paper's lines are called."""
         return "paper" if self.data == "pascal3d" else "paper, PASCAL3D+"
 
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """Names in the order of their indices."""
-        return self.truth.categories
-
 
 class Line(NamedTuple):
     """A row of a table as we have it.
@@ -119,26 +114,27 @@ def lines(results: Results, number: int, metric: str) -> list[Line]:
     """One block of a table."""
     read = _topk if number == 13 else values
     found = []
-    for row in published.TABLES[number].blocks[metric]:
-        table_row = table_rows.TABLES[number].rows.get(row.labels)
-        absent = "the paper's only"
-        if table_row is not None:
+    for labels, theirs in published.TABLES[number].blocks[metric].items():
+        ours, absent = [], "the paper's only"
+        if table_row := table_rows.TABLES[number].rows.get(labels):
             absent = results.absent.get(table_row.recipe.name, "")
-        ours = read(results, table_row, metric) if table_row is not None and not absent else []
-        found.append(Line(row.labels, ours, row.values, absent))
+            ours = [] if absent else read(results, table_row, metric)
+        found.append(Line(labels, ours, theirs, absent))
     return found
 
 
 def columns(results: Results, number: int) -> tuple[str, ...]:
     """Names of a table's columns of values: our categories in the place of the paper's."""
     named = published.TABLES[number].columns
-    return (*results.categories, "mean") if named[:-1] == published.CATEGORIES else named
+    return (*results.truth.categories, "mean") if named[:-1] == published.CATEGORIES else named
 
 
 def block_markdown(results: Results, number: int, metric: str) -> str:
     """One block of a table: a line of ours and one of the paper's for each row, the mean first."""
-    table, heads = published.TABLES[number], _short(columns(results, number))
+    table, named = published.TABLES[number], columns(results, number)
+    heads = [run_report_text.SHORT_NAMES.get(name, name) for name in named]
     one, mean = digits(metric)
+    decimals = [mean if number in SUMMARIES else one] * (len(heads) - 1) + [mean]
     # Other categories have nothing to stand beside.
     same = number in SUMMARIES or heads[:-1] == [*published.CATEGORIES]
 
@@ -149,15 +145,16 @@ def block_markdown(results: Results, number: int, metric: str) -> str:
     for line in lines(results, number, metric):
         labels = list(line.labels)
         if line.ours:
-            every = list(zip(*line.ours, strict=True))
-            cells = [spread(column, mean) for column in every]
-            if number not in SUMMARIES:
-                cells[:-1] = [text_tables.number(statistics.fmean(c), one) for c in every[:-1]]
+            cells = [
+                spread(column, mean)
+                if decimal == mean
+                else text_tables.number(statistics.fmean(column), one)
+                for column, decimal in zip(zip(*line.ours, strict=True), decimals, strict=True)
+            ]
             rows.append([*labels, results.ours, *mean_first(cells)])
             labels = [""] * len(labels)
         theirs = line.published if same else [math.nan] * (len(heads) - 1) + [line.published[-1]]
-        cells = [text_tables.number(v, mean if number in SUMMARIES else one) for v in theirs[:-1]]
-        cells.append(text_tables.number(theirs[-1], mean))
+        cells = list(map(text_tables.number, theirs, decimals))
         rows.append([*labels, results.papers, *mean_first(cells)])
     return text_tables.markdown([*table.heads, "", *mean_first(heads)], rows, len(table.heads) + 1)
 
@@ -167,10 +164,6 @@ def gaps_markdown(results: Results, number: int) -> str:
     metric = next(iter(published.TABLES[number].blocks))
     absent = [line for line in lines(results, number, metric) if line.absent]
     return " ".join(f"{' '.join(line.labels)}: {line.absent}." for line in absent)
-
-
-def _short(heads: Sequence[str]) -> list[str]:
-    return [run_report_text.SHORT_NAMES.get(head, head) for head in heads]
 
 
 def spread(values: Sequence[float], digits: int) -> str:
@@ -200,19 +193,18 @@ class Judged(NamedTuple):
 def judge(results: Results, number: int) -> list[Judged]:
     """The claims that a table makes, tested on our values."""
     found = []
-    for claim in table_rows.TABLES[number].claims:
-        rows = table_rows.TABLES[number].rows
-        both = [rows[claim.better], rows[claim.worse]]
-        if any(table_row.recipe.name in results.absent for table_row in both):
-            found.append(Judged(number, claim, None, "not tested"))
-            continue
-        name = metrics.by_label(claim.metric)
-        difference = significance.compare(
-            *([scored.errors for scored in scores(results, table_row)] for table_row in both),
-            name,
-            num_categories=len(results.categories),
-        )
-        verdict = significance.verdict(difference, name)
+    table = table_rows.TABLES[number]
+    for claim in table.claims:
+        both = [table.rows[claim.better], table.rows[claim.worse]]
+        difference, verdict = None, "not tested"
+        if not any(table_row.recipe.name in results.absent for table_row in both):
+            name = metrics.by_label(claim.metric)
+            difference = significance.compare(
+                *([scored.errors for scored in scores(results, table_row)] for table_row in both),
+                name,
+                num_categories=len(results.truth.categories),
+            )
+            verdict = significance.verdict(difference, name)
         found.append(Judged(number, claim, difference, verdict))
     return found
 
@@ -258,7 +250,6 @@ def comparison_markdown(
         ]
         cells = [label, *cells, f"{params:,}", text_tables.number(seconds, 0)]
         found.append((statistics.fmean(columns[0]), cells))
-    lines = [cells for _, cells in sorted(found)]
     labels = [METRICS[name].label for name in _COMPARED]
     heads = ["representation", *labels, "parameters of the pose networks", "seconds"]
-    return text_tables.markdown(heads, lines, 1)
+    return text_tables.markdown(heads, [cells for _, cells in sorted(found)], 1)

@@ -1,5 +1,6 @@
 """Trains and evaluates the rows of tables with several seeds, and writes their page."""
 
+import functools
 import json
 import math
 import pathlib
@@ -12,7 +13,6 @@ from ml_collections import ConfigDict
 
 from catpose.data import online_rendering, predictions
 from catpose.data.examples import Dataset
-from catpose.data.predictions import Predictions
 from catpose.errors import InputError
 from catpose.experiment import build, datasets, workdir
 from catpose.experiment import config as config_lib
@@ -84,11 +84,7 @@ def plan(
 def train(sweep: Sweep) -> None:
     """Trains what is not trained yet, and evaluates what is not evaluated yet."""
     programs: dict[str, dict[Any, Any]] = {}
-    loaded: dict[str, Dataset] = {}
-
-    def load(config: config_lib.Config) -> Dataset:
-        return _load(config, sweep.split, loaded)
-
+    load = functools.partial(_load, split=sweep.split, loaded={})
     for (row, seed), parts in sweep.runs.items():
         if shared_phases.file_of(parts[-1], sweep.split).is_file():
             continue
@@ -121,10 +117,13 @@ def _load(config: config_lib.Config, split: str, loaded: dict[str, Dataset]) -> 
 def collect(sweep: Sweep, absent: Mapping[str, str]) -> results.Results:
     """Everything that has been evaluated; absent: by further row, why it is not trained."""
 
-    def read(row: str, seed: int) -> Predictions:
-        return predictions.read(shared_phases.file_of(sweep.runs[row, seed][-1], sweep.split))
-
-    found = {row: [read(row, seed) for seed in range(sweep.seeds)] for row in sweep.rows}
+    found = {
+        row: [
+            predictions.read(shared_phases.file_of(sweep.runs[row, seed][-1], sweep.split))
+            for seed in range(sweep.seeds)
+        ]
+        for row in sweep.rows
+    }
     last = sweep.runs[sweep.rows[0], 0][-1]
     truth = shared_phases.read_truth(last, sweep.split)
     orders = symmetry.orders(dict(last.config.data.symmetry), truth.categories)
@@ -153,6 +152,10 @@ def write(
       The page's numbers in short, and where it is, for a terminal.
     """
     found, numbers = collect(sweep, absent), recipes.numbers(names)
+    # Table rows that share a phase share its folder.
+    folders = {part.folder for parts in sweep.runs.values() for part in parts}
+    commits = {json.loads((one / "config.json").read_text())["commit"] for one in folders}
+    files = [one / "seconds" for one in folders]
     sections, texts = {}, []
     if "representations" in names:
         sections[page.REPRESENTATIONS] = representations(sweep, found)
@@ -169,8 +172,8 @@ def write(
             sweep.data,
             command=command,
             frame=sweep.runs[sweep.rows[0], 0][-1].config.frame,
-            trained_at=commits(sweep),
-            seconds=total_seconds(sweep),
+            trained_at=sorted(commits),
+            seconds=sum(float(file.read_text()) for file in files if file.is_file()),
             split=sweep.split,
             seeds=sweep.seeds,
             tested=any(table_rows.TABLES[number].claims for number in numbers),
@@ -180,23 +183,6 @@ def write(
     if numbers:
         texts.append(page.terminal(found, numbers))
     return "\n".join([*texts, f"results: {written}"])
-
-
-def _folders(sweep: Sweep) -> set[pathlib.Path]:
-    """Of all phases that were trained; rows that share a phase share its folder."""
-    return {part.folder for parts in sweep.runs.values() for part in parts}
-
-
-def total_seconds(sweep: Sweep) -> float:
-    """Time that all training took."""
-    files = (folder / "seconds" for folder in _folders(sweep))
-    return sum(float(file.read_text()) for file in files if file.is_file())
-
-
-def commits(sweep: Sweep) -> list[str]:
-    """The checkouts that trained these rows."""
-    files = (folder / "config.json" for folder in _folders(sweep))
-    return sorted({json.loads(file.read_text())["commit"] for file in files})
 
 
 def seconds(sweep: Sweep, row: str) -> float:

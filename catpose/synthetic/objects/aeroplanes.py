@@ -5,10 +5,9 @@ import numpy as np
 from catpose.synthetic.objects import colors, solids
 
 
-def _tube_ring(y, radius, z=0.0, sides=10, flat=1.0) -> np.ndarray:
+def _tube_ring(y, radius, z=0.0, sides=10) -> np.ndarray:
     angle = (np.arange(sides) + 0.5) * (2 * np.pi / sides)
-    ring = np.stack([radius * np.cos(angle), 0 * angle + y, radius * flat * np.sin(angle) + z], 1)
-    return ring
+    return np.stack([radius * np.cos(angle), 0 * angle + y, radius * np.sin(angle) + z], axis=1)
 
 
 def _wing(root_y, root_chord, tip_x, tip_y, tip_chord, root_z, tip_z, root_x=0.0, thick=0.12):
@@ -75,8 +74,8 @@ def _airliner(generator: np.random.Generator) -> solids.Parts:
     p = solids.Parts()
     p.loft(rings, livery, bands=bands)
     wall_a, wall_b = y0 + length * nose, y0 + length * tail
-    x = radius * 1.0
-    left = np.array([(x, wall_a, 0.0), (x, wall_b, 0.0), (x, wall_b, 0.5), (x, wall_a, 0.5)])
+    x = radius
+    left = [(x, wall_a, 0.0), (x, wall_b, 0.0), (x, wall_b, 0.5), (x, wall_a, 0.5)]
     stripe = livery if generator.random() < 0.5 else window
     side = solids.Parts()
     side.patch(left, stripe, (0.02, 0.98), (0.1, 0.8), lift=0.02)
@@ -88,8 +87,9 @@ def _airliner(generator: np.random.Generator) -> solids.Parts:
     rise = generator.uniform(0.6, 2.0) if low else -0.4
     wing = color * generator.uniform(0.7, 0.95)
     tip = generator.uniform(1.4, 2.2)
-    bottom, top = _wing(root, chord, span, root + sweep, tip, z, z + rise, radius * 0.4, 0.6)
-    side.hexahedron(bottom, top, wing)
+    side.hexahedron(
+        *_wing(root, chord, span, root + sweep, tip, z, z + rise, radius * 0.4, 0.6), wing
+    )
     if generator.random() < 0.6:
         side.hexahedron(
             *_fin(root + sweep + 0.2, tip, 1.6, 0.6, tip * 0.6, z + rise, 0.25, span), livery
@@ -103,8 +103,7 @@ def _airliner(generator: np.random.Generator) -> solids.Parts:
     tail_y, high = y1 - generator.uniform(4.5, 5.5), generator.random() < 0.25
     height = generator.uniform(4.5, 6)
     zt, yt = (radius * 0.9 + height, tail_y + 3.6) if high else (radius * 0.55, tail_y + 1.2)
-    bottom, top = _wing(yt, 2.8, span * 0.36, yt + 2.4, 1.2, zt, zt + 0.3, 0.0, 0.3)
-    side.hexahedron(bottom, top, wing)
+    side.hexahedron(*_wing(yt, 2.8, span * 0.36, yt + 2.4, 1.2, zt, zt + 0.3, 0.0, 0.3), wing)
     p.join_both_sides(side)
     p.hexahedron(*_fin(tail_y - 1.0, 5.6, height, 3.9, 2.4, radius * 0.7, 0.4), livery)
     return p
@@ -142,15 +141,17 @@ def _propeller(generator: np.random.Generator) -> solids.Parts:
         taper=(0.8, 0.55),
         shift=(0, 0.1),
     )
-    for face in (solids.FRONT, solids.LEFT, solids.RIGHT, solids.BACK):
-        p.patch(cab[face], window * 1.4, (0.08, 0.92), (0.12, 0.88))
+    p.patch(
+        cab[[solids.FRONT, solids.LEFT, solids.RIGHT, solids.BACK]],
+        window * 1.4,
+        (0.08, 0.92),
+        (0.12, 0.88),
+    )
     side = solids.Parts()
     z = radius * 1.55 if high else -radius * 0.6
     wing = second if generator.random() < 0.5 else color
-    bottom, top = _wing(
-        root, chord, span, root + 0.2, chord * 0.75, z, z + (0.1 if high else 0.55), 0, 0.16
-    )
-    side.hexahedron(bottom, top, wing)
+    tip_z = z + (0.1 if high else 0.55)
+    side.hexahedron(*_wing(root, chord, span, root + 0.2, chord * 0.75, z, tip_z, 0, 0.16), wing)
     if high:
         side.beams(
             [(radius * 0.8, root + 0.6, -0.2)],
@@ -158,8 +159,7 @@ def _propeller(generator: np.random.Generator) -> solids.Parts:
             0.1,
             color * 0.8,
         )
-    bottom, top = _wing(y1 - 1.0, 0.95, 1.65, y1 - 0.75, 0.65, 0.25, 0.3, 0, 0.1)
-    side.hexahedron(bottom, top, wing)
+    side.hexahedron(*_wing(y1 - 1.0, 0.95, 1.65, y1 - 0.75, 0.65, 0.25, 0.3, 0, 0.1), wing)
     gear = root + 0.5 if generator.random() < 0.7 else root - 0.2
     side.beams([(radius * 0.6, gear, -0.3)], [(1.0, gear, -radius - 0.6)], 0.12, color * 0.8)
     side.cylinder((1.05, gear, -radius - 0.65), 0.3, 0.2, dark, axis=0, sides=8)
@@ -200,18 +200,10 @@ def _fighter(generator: np.random.Generator) -> solids.Parts:
     delta = generator.random() < 0.5
     span, root = generator.uniform(4.6, 5.6), y0 + length * (0.4 if delta else 0.45)
     chord = length * (0.5 if delta else 0.33)
-    bottom, top = _wing(
-        root,
-        chord,
-        span,
-        root + chord * (0.8 if delta else 0.6),
-        chord * 0.18,
-        -0.1,
-        -0.1,
-        radius * 0.5,
-        0.2,
+    tip_y = root + chord * (0.8 if delta else 0.6)
+    side.hexahedron(
+        *_wing(root, chord, span, tip_y, chord * 0.18, -0.1, -0.1, radius * 0.5, 0.2), color * 0.85
     )
-    side.hexahedron(bottom, top, color * 0.85)
     side.box(
         (radius * 1.05, y0 + length * 0.5, -0.1),
         (radius * 0.8, length * 0.34, radius * 1.1),
@@ -220,14 +212,15 @@ def _fighter(generator: np.random.Generator) -> solids.Parts:
     side.box((radius * 1.05, y0 + length * 0.33, -0.1), (radius * 0.7, 0.1, radius * 0.9), dark)
     twin = generator.random() < 0.5
     if not delta:
-        bottom, top = _wing(y1 - 2.2, 1.9, span * 0.55, y1 - 1.0, 1.0, 0.0, 0.0, 0.4, 0.15)
-        side.hexahedron(bottom, top, color * 0.85)
+        side.hexahedron(
+            *_wing(y1 - 2.2, 1.9, span * 0.55, y1 - 1.0, 1.0, 0.0, 0.0, 0.4, 0.15), color * 0.85
+        )
     if twin:
         side.hexahedron(
             *_fin(y1 - 3.4, 2.8, 2.3, 1.6, 1.1, radius * 0.6, 0.16, radius * 0.9), second
         )
-    missile = span * 0.98, root + chord * 0.85
-    side.cylinder((missile[0], missile[1], -0.05), 0.16, 2.4, [0.92, 0.92, 0.9], axis=1, sides=6)
+    missile = (span * 0.98, root + chord * 0.85, -0.05)
+    side.cylinder(missile, 0.16, 2.4, [0.92, 0.92, 0.9], axis=1, sides=6)
     p.join_both_sides(side)
     if not twin:
         p.hexahedron(*_fin(y1 - 4.0, 3.6, 2.7, 2.4, 1.2, radius * 0.8, 0.2), second)

@@ -48,10 +48,8 @@ def boat(generator: np.random.Generator) -> solids.Parts:
     p.loft(rings, hull * 0.7, bands=bands)
     # A gunwale stripe along both sides.
     for a, b in zip(rings[:-1], rings[1:], strict=True):
-        right = [b[1], a[1], a[0], b[0]]
-        p.patch(right, bottom, (0, 1), (0.72, 1.0), lift=0.02)
-        left = [a[4], b[4], b[5], a[5]]
-        p.patch(left, bottom, (0, 1), (0.72, 1.0), lift=0.02)
+        sides = [[b[1], a[1], a[0], b[0]], [a[4], b[4], b[5], a[5]]]
+        p.patch(sides, bottom, (0, 1), (0.72, 1.0), lift=0.02)
     stern = solids.span((-half * 0.7, y1, depth * 0.3), (-half * 0.8, y1, depth))
     {"sail": _rig, "cruiser": _cabin, "speed": _cockpit, "fishing": _wheelhouse}[kind](
         p, generator, length, half, depth, white, dark
@@ -66,9 +64,8 @@ def boat(generator: np.random.Generator) -> solids.Parts:
 
 def _glazed(parts, house, window, rear=False) -> None:
     parts.patch(house[solids.FRONT], window * 1.2, (0.08, 0.92), (0.4, 0.88), lift=0.02)
-    for face in (solids.LEFT, solids.RIGHT):
-        parts.patch(house[face], window, (0.1, 0.48), (0.4, 0.86), lift=0.02)
-        parts.patch(house[face], window, (0.54, 0.9), (0.4, 0.86), lift=0.02)
+    sides, panes = house[[solids.LEFT, solids.RIGHT]], ((0.1, 0.48), (0.54, 0.9))
+    parts.patch(sides, window, panes, (0.4, 0.86), lift=0.02)
     parts.patch(house[solids.BACK], window * 0.4, (0.35, 0.7), (0.05, 0.85), lift=0.02)
 
 

@@ -157,8 +157,7 @@ def motorbike(generator: np.random.Generator) -> solids.Parts:
             solids.span((0.11, hy - 0.2, hz + 0.02), (0.17, hy + 0.22, hz + 0.08)),
             color,
         )
-        for u in ((0.05, 0.45), (0.55, 0.95)):
-            p.patch(nose[0], colors.LAMP, u, (0.3, 0.8))
+        p.patch(nose[0], colors.LAMP, ((0.05, 0.45), (0.55, 0.95)), (0.3, 0.8))
         screen = solids.span((0.1, hy - 0.18, hz + 0.02), (0.07, hy + 0.03, hz + 0.22))
         p.sheet(screen, colors.glass(generator) * 1.3)
     elif kind == "scooter":

@@ -5,11 +5,9 @@ import numpy as np
 from catpose.synthetic.objects import colors, solids
 
 
-def _legs(p, half_x, half_y, height, width, color, *, splay=1.0, y=0.0) -> None:
-    top = np.array([(sx * half_x, y + sy * half_y, height) for sx in (-1, 1) for sy in (-1, 1)])
-    foot = top * [splay, 1, 0] + [0, 0, 0]
-    foot[:, 1] = y + (top[:, 1] - y) * splay
-    p.beams(foot, top, width, color)
+def _legs(p, half_x, half_y, height, width, color, *, splay=1.0) -> None:
+    top = np.array([(sx * half_x, sy * half_y, height) for sx in (-1, 1) for sy in (-1, 1)])
+    p.beams(top * [splay, splay, 0], top, width, color)
 
 
 def dining_chair(generator, seat, frame, *, arms=False, high=None) -> solids.Parts:
@@ -23,8 +21,8 @@ def dining_chair(generator, seat, frame, *, arms=False, high=None) -> solids.Par
     p.box((0, 0, height), (2 * half, 2 * depth, 0.07), seat)
     _legs(p, half * 0.88, depth * 0.88, height, leg, frame, splay=generator.uniform(1.0, 1.18))
     y, top = depth * 0.92, height + back
-    for x in (-half * 0.9, half * 0.9):
-        p.beams([(x, y, height)], [(x, y + tilt, top)], leg * 1.1, frame)
+    posts = (-half * 0.9, half * 0.9)
+    p.beams([(x, y, height) for x in posts], [(x, y + tilt, top) for x in posts], leg * 1.1, frame)
     kind = generator.integers(4)
 
     def panel(a, b, color, w=half * 0.86, t=0.02):

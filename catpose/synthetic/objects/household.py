@@ -214,8 +214,7 @@ def tvmonitor(generator: np.random.Generator) -> solids.Parts:
         )
         p.patch(bulge[solids.BACK], dull * 0.35, (0.15, 0.85), (0.5, 0.85))
         p.patch(bulge[solids.TOP], dull * 0.4, (0.2, 0.8), (0.25, 0.6))
-        for face in (solids.LEFT, solids.RIGHT):
-            p.patch(bulge[face], dull * 0.4, (0.35, 0.7), (0.25, 0.6))
+        p.patch(bulge[[solids.LEFT, solids.RIGHT]], dull * 0.4, (0.35, 0.7), (0.25, 0.6))
         if kind == "tube":
             p.cylinder(
                 (0, deep * 0.3, stand / 2),
@@ -233,11 +232,10 @@ def tvmonitor(generator: np.random.Generator) -> solids.Parts:
                 dull * 0.6,
             )
             if generator.random() < 0.7:
-                for s in (-1, 1):
-                    p.beams(
-                        [(0, deep * 0.3, stand + high * 0.93)],
-                        [(s * 0.34, deep * 0.3, stand + high + 0.4)],
-                        0.03,
-                        [0.7, 0.7, 0.72],
-                    )
+                p.beams(  # an antenna
+                    [(0, deep * 0.3, stand + high * 0.93)],
+                    [(s * 0.34, deep * 0.3, stand + high + 0.4) for s in (-1, 1)],
+                    0.03,
+                    [0.7, 0.7, 0.72],
+                )
     return p

@@ -33,8 +33,7 @@ def _tail(parts, quad, window, dark) -> None:
     """The rear end: a gangway, red lights."""
     parts.patch(quad, dark, (0.3, 0.7), (0.03, 0.8))
     parts.patch(quad, window, (0.38, 0.62), (0.42, 0.72), lift=0.02)
-    for u in ((0.05, 0.22), (0.78, 0.95)):
-        parts.patch(quad, colors.TAIL_LIGHT, u, (0.08, 0.2))
+    parts.patch(quad, colors.TAIL_LIGHT, ((0.05, 0.22), (0.78, 0.95)), (0.08, 0.2))
 
 
 def _windows(parts, quads, generator, window, second, u0, u1) -> None:
@@ -110,11 +109,9 @@ def _fast(generator: np.random.Generator) -> solids.Parts:
         b = a + 0.7 / number
         p.patch(left, window, (a, b), (0.5, 0.96))
         p.patch(right, window, (1 - b, 1 - a), (0.5, 0.96))
-    for quad in (left, right):
-        p.patch(quad, second, (0, 1), (0.14, 0.38))
+    p.patch([left, right], second, (0, 1), (0.14, 0.38))
     face = [tip[0], tip[1], tip[2], tip[5]]
-    for u in ((0.0, 0.32), (0.68, 1.0)):
-        p.patch(face, colors.LAMP, u, (0.15, 0.75), lift=0.03)
+    p.patch(face, colors.LAMP, ((0.0, 0.32), (0.68, 1.0)), (0.15, 0.75), lift=0.03)
     back = solids.span((-half, y1, low), (-half * 0.8, y1, top))
     _tail(p, back, window, dark)
     _bogies(p, generator, (y0 + nose * 0.8 + 1, -0.5, y1 - 1.8), half)
@@ -146,8 +143,7 @@ def _metro(generator: np.random.Generator) -> solids.Parts:
     p.patch(front, second, (0, 1), (0, 1), lift=0.02)
     p.patch(front, window * 1.2, (0.06, 0.94), (0.42, 0.84), lift=0.04)
     p.patch(front, colors.AMBER, (0.25, 0.75), (0.87, 0.96), lift=0.04)
-    for u in ((0.04, 0.25), (0.75, 0.96)):
-        p.patch(front, colors.LAMP, u, (0.1, 0.24), lift=0.04)
+    p.patch(front, colors.LAMP, ((0.04, 0.25), (0.75, 0.96)), (0.1, 0.24), lift=0.04)
     _tail(p, shell[solids.BACK], window, dark)
     _windows(
         p,
@@ -205,15 +201,14 @@ def _steam(generator: np.random.Generator) -> solids.Parts:
     yc, top = y0 + 0.3 + boiler, z + radius + 0.55
     house = p.box((0, yc + cab / 2, (1.3 + top) / 2), (2 * half, cab, top - 1.3), color)
     p.box((0, yc + cab / 2 + 0.1, top + 0.08), (2 * half * 1.12, cab * 1.3, 0.16), dark)
-    for side in (solids.LEFT, solids.RIGHT):
-        p.patch(house[side], window * 1.5, (0.2, 0.8), (0.5, 0.85), lift=0.02)
+    p.patch(house[[solids.LEFT, solids.RIGHT]], window * 1.5, (0.2, 0.8), (0.5, 0.85), lift=0.02)
     yt = yc + cab + 0.25
     coal = p.box((0, yt + tender / 2, 1.95), (2 * half, tender, 1.6), color)
     p.box((0, yt + tender / 2, 2.8), (1.7 * half, tender * 0.85, 0.5), dark, taper=(0.5, 0.7))
-    for side in (solids.LEFT, solids.RIGHT):
-        p.patch(coal[side], second, (0.06, 0.94), (0.6, 0.85), lift=0.02)
-    for u in ((0.06, 0.24), (0.76, 0.94)):
-        p.patch(coal[solids.BACK], colors.TAIL_LIGHT, u, (0.1, 0.28), lift=0.02)
+    p.patch(coal[[solids.LEFT, solids.RIGHT]], second, (0.06, 0.94), (0.6, 0.85), lift=0.02)
+    p.patch(
+        coal[solids.BACK], colors.TAIL_LIGHT, ((0.06, 0.24), (0.76, 0.94)), (0.1, 0.28), lift=0.02
+    )
     side = solids.Parts()
     hub = second if generator.random() < 0.6 else dark * 3
     number = int(generator.integers(2, 4))
@@ -248,16 +243,16 @@ def _diesel(generator: np.random.Generator) -> solids.Parts:
         color,
     )
     p.patch(cab[solids.FRONT], window * 1.2, (0.08, 0.92), (0.58, 0.9), lift=0.02)
-    for u in ((0.06, 0.34), (0.66, 0.94)):
-        p.patch(nose[solids.FRONT], colors.LAMP, u, (0.5, 0.85), lift=0.02)
+    p.patch(nose[solids.FRONT], colors.LAMP, ((0.06, 0.34), (0.66, 0.94)), (0.5, 0.85), lift=0.02)
     for side in (solids.LEFT, solids.RIGHT):
         p.patch(cab[side], window, (0.15, 0.85), (0.55, 0.86), lift=0.02)
         p.patch(hood[side], second, (0.0, 1.0), (0.3, 0.55), lift=0.02)
-        for i in range(5):
-            p.patch(hood[side], dark, (0.06 + i * 0.18, 0.18 + i * 0.18), (0.66, 0.9), lift=0.02)
+        grilles = [(0.06 + i * 0.18, 0.18 + i * 0.18) for i in range(5)]
+        p.patch(hood[side], dark, grilles, (0.66, 0.9), lift=0.02)
     p.patch(hood[solids.BACK], dark, (0.25, 0.75), (0.35, 0.85), lift=0.02)
-    for u in ((0.04, 0.24), (0.76, 0.96)):
-        p.patch(hood[solids.BACK], colors.TAIL_LIGHT, u, (0.08, 0.22), lift=0.02)
+    p.patch(
+        hood[solids.BACK], colors.TAIL_LIGHT, ((0.04, 0.24), (0.76, 0.96)), (0.08, 0.22), lift=0.02
+    )
     p.patch(hood[solids.TOP], dark * 2, (0.2, 0.8), (0.1, 0.9), lift=0.02)
     for y in (0.1, 0.55):
         p.cylinder((0, y0 + 3.3 + (length - 4) * (y + 0.2), top - 0.25), 0.45, 0.3, dark, sides=8)

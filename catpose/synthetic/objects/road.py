@@ -97,8 +97,7 @@ def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
     f = half * 0.9
     front = solids.span((f, at(0), z0), (f, at(0), z1))
     inset = generator.uniform(0.22, 0.3)
-    for u in ((0.02, inset), (1 - inset, 0.98)):
-        p.patch(front, colors.LAMP, u, (0.56, 0.94))
+    p.patch(front, colors.LAMP, ((0.02, inset), (1 - inset, 0.98)), (0.56, 0.94))
     p.patch(front, dark, (inset + 0.04, 0.96 - inset), (0.45, 0.92))
     p.patch(front, trim, (0.0, 1.0), (0.0, 0.3))
     p.patch(front, [0.92, 0.92, 0.88], (0.38, 0.62), (0.12, 0.34), lift=0.02)
@@ -106,8 +105,9 @@ def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
     rear = solids.span((-r, at(1), z0), (-r, at(1), z1))
     tall = style in ("van", "minivan", "estate", "suv") or generator.random() < 0.3
     inset = generator.uniform(0.1, 0.16) if tall else generator.uniform(0.2, 0.3)
-    for u in ((0.01, inset), (1 - inset, 0.99)):
-        p.patch(rear, colors.TAIL_LIGHT, u, (0.35 if tall else 0.55, 0.97))
+    p.patch(
+        rear, colors.TAIL_LIGHT, ((0.01, inset), (1 - inset, 0.99)), (0.35 if tall else 0.55, 0.97)
+    )
     p.patch(rear, trim, (0.0, 1.0), (0.0, 0.28))
     p.patch(rear, [0.92, 0.92, 0.88], (0.37, 0.63), (0.36, 0.58), lift=0.02)
     if style == "pickup":
@@ -220,8 +220,13 @@ def bus(generator: np.random.Generator) -> solids.Parts:
                 if door:
                     p.patch(quad, dark, u, (0.02, v[1]), lift=0.02)
                     middle = (u[0] + u[1]) / 2
-                    for half_u in ((u[0] + 0.008, middle - 0.005), (middle + 0.005, u[1] - 0.008)):
-                        p.patch(quad, window * 1.8, half_u, (0.06, v[1] - 0.03), lift=0.03)
+                    p.patch(
+                        quad,
+                        window * 1.8,
+                        ((u[0] + 0.008, middle - 0.005), (middle + 0.005, u[1] - 0.008)),
+                        (0.06, v[1] - 0.03),
+                        lift=0.03,
+                    )
                 else:
                     p.patch(quad, window, u, v, lift=0.02)
     if style == "city" and generator.random() < 0.6:

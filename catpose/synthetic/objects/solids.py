@@ -134,12 +134,9 @@ class Parts:
         quads = np.concatenate([sides.reshape(-1, 4, 3), first, last])
         colors = np.broadcast_to(np.asarray(color, float), (len(quads), 3)).copy()
         if bands is not None:
-            bands = np.asarray(bands, float)
-            if bands.ndim == 2:
-                bands = bands[:, None]
-            colors[: sides.shape[0] * sides.shape[1]] = np.broadcast_to(
-                bands, (*sides.shape[:2], 3)
-            ).reshape(-1, 3)
+            bands = np.reshape(bands, (len(sides), -1, 3))
+            around = np.broadcast_to(bands, (*sides.shape[:2], 3)).reshape(-1, 3)
+            colors[: len(around)] = around
         return self.solid(quads, colors)
 
     def lathe(self, profile, center, color, *, axis=2, sides=10, bands=None) -> np.ndarray:
@@ -180,13 +177,9 @@ class Parts:
 
     def beams(self, starts, ends, width, color) -> np.ndarray:
         """Square beams from each start to each end."""
-        starts, ends = (
-            np.atleast_2d(np.asarray(starts, float)),
-            np.atleast_2d(np.asarray(ends, float)),
-        )
-        starts, ends = np.broadcast_arrays(starts, ends)
+        starts, ends = np.broadcast_arrays(np.array(starts, float), np.array(ends, float))
         along = ends - starts
-        along = along / np.sqrt((along * along).sum(axis=1, keepdims=True))
+        along /= np.sqrt((along * along).sum(axis=1, keepdims=True))
         up = np.where(np.abs(along[:, 2:]) < 0.8, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
         side = _cross(along, up)
         side *= (width / 2) / np.sqrt((side * side).sum(axis=1, keepdims=True))
@@ -208,16 +201,19 @@ class Parts:
         return self.add(np.stack([quad, quad[::-1]]), color)
 
     def patch(self, quad, color, u=(0.0, 1.0), v=(0.0, 1.0), *, lift=0.01) -> None:
-        """A patch on a quadrilateral, a little above it.
+        """Patches on quadrilaterals, a little above them.
 
         Args:
-            quad: lower left, lower right, upper right, upper left corner as seen from outside.
-            color: of the patch.
-            u: from left to right, in shares of the quadrilateral.
-            v: from bottom to top, likewise.
-            lift: height above it.
+            quad: lower left, lower right, upper right, upper left corner as seen from outside; of
+                one quadrilateral or of several.
+            color: of the patches.
+            u: from left to right, in shares of the quadrilateral; one range or several.
+            v: from bottom to top, one range.
+            lift: height above the quadrilateral.
         """
-        self._patches.append((quad, color, (*u, *v), lift))
+        for corners in np.reshape(quad, (-1, 4, 3)):
+            for low, high in np.reshape(u, (-1, 2)):
+                self._patches.append((corners, color, (low, high, *v), lift))
 
     def _settle(self) -> None:
         """Turns the patches into quadrilaterals, all at once: there may be a hundred."""
@@ -239,7 +235,7 @@ class Parts:
         other._settle()
         turn = np.array([-1.0, -1.0, 1.0]) if turned else 1.0
         for quads, colors in zip(other._quads, other._colors, strict=True):
-            self.add(quads * (turn * scale) + np.asarray(shift, float), colors)
+            self.add(quads * (turn * scale) + shift, colors)
 
     def join_both_sides(self, other: "Parts") -> None:
         """Adds another set of parts and its mirror image in x = 0."""
