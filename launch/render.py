@@ -21,8 +21,8 @@ SEED = OPTIONS.integer("seed", 0, "of the pictures", lower_bound=0)
 
 
 def main() -> None:
-    """Draws, and says what there is."""
-    # The libraries take seconds to load: a wrong option is reported before.
+    """Renders the images and their contact sheets, and prints where they are."""
+    # The libraries take seconds to load, so wrong options are reported first.
     from catpose.data.render_for_cnn import write as render_files
     from catpose.experiment import config as config_lib
     from catpose.experiment import datasets

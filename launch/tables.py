@@ -7,8 +7,8 @@ What tables and rows have in common is trained once: a run is named by the hash 
 it. Finished runs are used again, and an interrupted command resumes where it was. The workdir holds
 the page (results.md of all tables, tables_9.md of one), its pictures in figures/ and the runs.
 
-Seeds train in turn: three in one program (vmap over the steps on cached features) take 1.3 to 1.4
-times as long as three in turn, on two CPU cores, since their batches fill the cores as it is.
+Seeds train one after another: three in one program (vmap over the steps on cached features) take
+1.3 to 1.4 times as long as three in sequence, on two CPU cores, since one batch fills the cores.
 """
 
 import pathlib
@@ -30,7 +30,7 @@ def main() -> None:
     """Trains what is missing, seed by seed, and writes the pages."""
     names, data, preset = TABLE.value, DATA.value, PRESET.value
     if preset == "smoke":
-        # Two steps of a program: compiling it fast matters more than what it runs like.
+        # A program runs for two steps: fast compilation matters more than fast steps.
         command.set_xla_flag("xla_backend_optimization_level", "0")
     chosen = recipes.chosen(names)
     absent = {r.name: why for r in chosen if (why := recipes.why_not(r, data, preset))}

@@ -1,7 +1,7 @@
 """Training images that are drawn from 3D models inside the step: no files, never twice the same.
 
-The models are kept on buckets of equal padded size: a category's models lie on one bucket, and the
-rows of a batch take the categories in turn, so which rows come from which bucket is known when the
+The models are kept in buckets of equal padded size. All models of a category lie in one bucket, and
+batch rows take the categories in turn. So which batch rows come from which bucket is known when the
 step is compiled, and a bottle is not drawn at the price of a locomotive.
 """
 
@@ -38,13 +38,13 @@ class Assets(NamedTuple):
 
     Attributes:
       buckets: models of about one size each.
-      row: (M,) each model's row on its bucket.
+      place: (M,) each model's number in its bucket.
       backgrounds: (N, P, P, 3) uint8.
       seen: where objects of each category are seen from.
     """
 
     buckets: tuple[mesh_batch.Padded, ...]
-    row: Int[Array, "M"]
+    place: Int[Array, "M"]
     backgrounds: UInt8[Array, "N P P 3"]
     seen: domain_randomization.Views
 
@@ -59,7 +59,7 @@ class Engine(NamedTuple):
       bucket: of each category.
       look: how pictures differ.
       supersampling: samples per pixel and axis.
-      key: hash of all this.
+      digest: hash of all this.
     """
 
     assets: Assets
@@ -68,7 +68,7 @@ class Engine(NamedTuple):
     bucket: tuple[int, ...]
     look: domain_randomization.Look
     supersampling: int
-    key: str
+    digest: str
 
 
 def builtin_models(
@@ -127,7 +127,7 @@ def own_models(
         if not own:
             there = sorted({m.category for m in found})
             raise InputError(
-                f"no 3D model of {name} in {folder} (config.engine.names says what it is called "
+                f"no 3D model of {name} in {folder} (config.engine.names gives its name "
                 f"there); it has {', '.join(there[:8])}" + " ..." * (len(there) > 8)
             )
         called = [re.sub(r"[^0-9A-Za-z.-]", "-", m.name) for m in own]
@@ -180,7 +180,7 @@ def build(
     look: domain_randomization.Look,
     supersampling: int = 2,
 ) -> Engine:
-    """Puts the models of K categories on buckets.
+    """Puts the models of K categories in buckets of padded size.
 
     Args:
       models_by_name: of each category, at least one.
@@ -189,28 +189,24 @@ def build(
       look: how pictures differ.
       supersampling: samples per pixel and axis.
     """
-    meshes = [list(some.values()) for some in models_by_name]
-
-    def size(category: Sequence[scene.Mesh]) -> int:
-        most = mesh_batch.pad(category, multiple=1).triangles.shape[1]
-        return int(np.searchsorted(_SIZES, most))
-
-    sizes = [size(category) for category in meshes]
-    kinds = sorted(set(sizes))
-    bucket = tuple(kinds.index(size) for size in sizes)
-    buckets, row = [], [None] * len(meshes)
-    for number in range(len(kinds)):
-        here = [k for k in range(len(meshes)) if bucket[k] == number]
-        counts = [len(meshes[k]) for k in here]
-        for k, stop in zip(here, np.cumsum(counts), strict=True):
-            row[k] = np.arange(stop - len(meshes[k]), stop)
-        buckets.append(mesh_batch.pad([mesh for k in here for mesh in meshes[k]]))
-    assets = Assets(tuple(buckets), np.concatenate(row).astype(np.int32), table, seen)
-    category = np.repeat(np.arange(len(meshes)), [len(some) for some in meshes]).astype(np.int32)
-    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
-    key = disk_cache.digest(*arrays, category, dataclasses.astuple(look), supersampling)
     names = np.array([name for some in models_by_name for name in some])
-    return Engine(assets, category, names, bucket, look, supersampling, key)
+    meshes = [mesh for some in models_by_name for mesh in some.values()]
+    counts = [len(some) for some in models_by_name]
+    category = np.repeat(np.arange(len(counts)), counts).astype(np.int32)
+    most = [
+        mesh_batch.pad(list(some.values()), multiple=1).triangles.shape[1]
+        for some in models_by_name
+    ]
+    sizes, bucket = np.unique(np.searchsorted(_SIZES, most), return_inverse=True)
+    buckets, place = [], np.zeros(len(meshes), np.int32)
+    for number in range(len(sizes)):
+        here = np.flatnonzero(bucket[category] == number)
+        place[here] = np.arange(len(here))
+        buckets.append(mesh_batch.pad([meshes[model] for model in here]))
+    assets = Assets(tuple(buckets), place, table, seen)
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
+    digest = disk_cache.digest(*arrays, category, dataclasses.astuple(look), supersampling)
+    return Engine(assets, category, names, tuple(bucket.tolist()), look, supersampling, digest)
 
 
 def split(made: Engine) -> examples.Examples:
@@ -221,7 +217,7 @@ def split(made: Engine) -> examples.Examples:
         category=made.category,
         rotation=np.broadcast_to(np.eye(3, dtype=np.float32), (count, 3, 3)),
         id=made.names,
-        digest=made.key,
+        digest=made.digest,
     )
 
 
@@ -264,7 +260,7 @@ def draw(
     rows = [np.flatnonzero(np.asarray(bucket)[turn] == s) for s in range(len(assets.buckets))]
     parts = []
     for here, meshes in zip(rows, assets.buckets, strict=True):
-        at = assets.row[index[here]]
+        at = assets.place[index[here]]
         parts.append(
             domain_randomization.draw(
                 keys[here],

@@ -25,7 +25,7 @@ _LIGHTS = 4  # a key light and three others, some of which may be off
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """How pictures differ; shares of the object's box where nothing else is said."""
+    """How pictures differ, in shares of the object's box unless another unit is given."""
 
     squeeze: float = fields.key(
         0.5,
@@ -46,7 +46,7 @@ class Look:
         0.3, "the largest part that it cuts off, on one side", fields.at_least(0)
     )
     occlusion: float = fields.key(
-        0.0, "probability that something stands before the object", fields.at_least(0)
+        0.0, "probability that something covers a part of the object", fields.at_least(0)
     )
     occlusion_most: float = fields.key(
         0.5, "its largest width and height, in shares of the picture", fields.at_least(0)
@@ -156,7 +156,7 @@ class _Numbers:
 
 
 def _each(draw_fn: Callable, keys: Array, *rows: Array) -> Any:
-    """What a function that draws a batch from one key draws for each example from its own."""
+    """Calls a function that draws a batch from one key, for each example with its own key."""
     one = jax.vmap(lambda key, *row: draw_fn(key, *(value[None] for value in row)))
     return jax.tree.map(lambda leaf: leaf[:, 0], one(keys, *rows))
 
@@ -245,9 +245,9 @@ def _cut_out(table: Num[Array, "N P P 3"], numbers: _Numbers, size: int) -> Floa
     room = table.shape[1] - size + 1
 
     def one(number: Array, row: Array, column: Array) -> Array:
-        start = [(number * table.shape[0]), row * room, column * room]
-        start = [value.astype(jnp.int32) for value in start]
-        return jax.lax.dynamic_slice(table, (*start, 0), (1, size, size, 3))[0]
+        corner = (number * table.shape[0], row * room, column * room)
+        corner = [value.astype(jnp.int32) for value in corner]
+        return jax.lax.dynamic_slice(table, (*corner, 0), (1, size, size, 3))[0]
 
     part = jax.vmap(one)(number, row, column)
     part = jnp.where(mirror[:, None, None, None] < 0.5, part[:, :, ::-1], part)

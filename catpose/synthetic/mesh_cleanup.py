@@ -1,7 +1,8 @@
-"""Triangle surfaces as they come out of model files, made fit for a renderer that culls backs.
+"""Prepares the triangle surfaces of model files for a renderer that does not draw back faces.
 
-Files repeat vertices along seams, hold open sheets, faces wound the wrong way round, and faces
-given once for either side. Here they are welded, turned outwards or doubled, and simplified.
+Files repeat vertices along seams, and have open sheets, faces that are wound the wrong way round,
+and faces that are given once for each side. Here they are welded, turned outwards or doubled, and
+simplified.
 """
 
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from catpose.errors import InputError
 
 _WELD = 1e-6  # vertices closer than this share of the box's diagonal are one
-_SAMPLES = 40_000  # points on a surface that hand their color to its simplification
+_SAMPLES = 40_000  # points on a surface from which its simplification gets its colors
 _FINEST = 256.0  # cells along the longest side of the first grid that closes seams
 _NORMAL_WEIGHT = 1e-3  # in diagonals: of two sides of one sheet, the one that faces alike is nearer
 
@@ -22,7 +23,7 @@ class Surface(NamedTuple):
 
     Attributes:
         vertices: positions, in any unit and frame.
-        triangles: three vertex indices each, counter-clockwise from the side that is seen.
+        triangles: three vertex indices each, counter-clockwise as seen from the visible side.
         colors: of each triangle, in [0, 1].
     """
 
@@ -62,7 +63,7 @@ def welded(surface: Surface) -> Surface:
 def seen_from_outside(surface: Surface) -> Surface:
     """Turns closed parts outwards and gives every triangle of the others its other side too.
 
-    A part is what hangs together by edges. It is closed if each edge has two triangles that run
+    A part is connected by shared edges. It is closed if each edge has two triangles that run
     along it in opposite directions. A triangle whose other side is there already, perhaps in
     another color, gets no second one.
 
@@ -86,7 +87,7 @@ def seen_from_outside(surface: Surface) -> Surface:
 
 
 def simplified(surface: Surface, max_triangles: int) -> Surface:
-    """At most so many triangles, other sides included, with the colors of the nearest originals.
+    """Simplifies a surface to at most so many triangles, with the colors of the nearest originals.
 
     Args:
         surface: welded.
@@ -116,10 +117,10 @@ def simplified(surface: Surface, max_triangles: int) -> Surface:
 
 
 def _collapsed(surface: Surface, max_triangles: int, most: float) -> Surface | None:
-    """The surface seen from outside, edges collapsed until it has few enough triangles.
+    """The surface seen from outside, edges collapsed until it has few enough triangles; gray.
 
-    Collapses stop at borders, and what lies between them pays for it: None if they do not get
-    there, or would have to leave less than one triangle in `most`.
+    Collapses stop at borders, at the expense of what lies between them. None if that leaves too
+    many triangles, or would have to leave less than one triangle in `most`.
     """
     outside = seen_from_outside(surface)
     if len(outside.triangles) <= max_triangles:
@@ -127,13 +128,6 @@ def _collapsed(surface: Surface, max_triangles: int, most: float) -> Surface | N
     target = int(0.98 * max_triangles * len(surface.triangles) / len(outside.triangles))
     if len(surface.triangles) > most * target:
         return None
-    small = _decimated(surface, target)
-    small = small and seen_from_outside(small)
-    return small if small and len(small.triangles) <= max_triangles else None
-
-
-def _decimated(surface: Surface, target: int) -> Surface | None:
-    """The surface with about `target` triangles or more, gray; None if nothing is left of it."""
     try:
         import trimesh
 
@@ -141,7 +135,9 @@ def _decimated(surface: Surface, target: int) -> Surface | None:
         mesh = mesh.simplify_quadric_decimation(face_count=target)
     except ImportError as error:
         raise InputError(f"simplifying needs {error.name}: pip install 'catpose[cad]'") from error
-    return _gray(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces))
+    small = _gray(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces))
+    small = small and seen_from_outside(small)
+    return small if small and len(small.triangles) <= max_triangles else None
 
 
 def _clustered(surface: Surface, cells: float, at_most: int) -> Surface | None:
@@ -209,13 +205,13 @@ def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 
 def _rolled(triangles: np.ndarray) -> np.ndarray:
-    """The same triangles, each from its smallest index on."""
+    """Rotates the indices of each triangle so that the smallest comes first."""
     first = triangles.argmin(axis=1)[:, None]
     return np.take_along_axis(triangles, (first + np.arange(3)) % 3, axis=1)
 
 
 def _keys(triangles: np.ndarray) -> np.ndarray:
-    """A number for each triangle, the same where the three indices are the same."""
+    """One number for each triangle; equal numbers mean equal indices."""
     above = triangles.max(initial=0) + 1
     _, pair = np.unique(triangles[:, 0] * above + triangles[:, 1], return_inverse=True)
     return pair.reshape(-1) * above + triangles[:, 2]

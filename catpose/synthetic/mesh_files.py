@@ -1,8 +1,8 @@
 """Models of your own: OBJ, OFF, PLY, STL and GLB files, and the folders that hold them.
 
-trimesh (the extra `cad`) reads the files. A file does not say which way its object looks: `up` and
-`front` do, and are turned into the object frame (z up, front at -y, left side at +x). The third
-axis follows from these two, so a mirror image cannot come of it.
+trimesh (the extra `cad`) reads the files. A file does not define which way its object faces: `up`
+and `front` do, and are turned into the object frame (z up, front at -y, left side at +x). The third
+axis follows from these two, so the result is never a mirror image.
 """
 
 import pathlib
@@ -184,14 +184,12 @@ def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
     except ImportError as error:
         raise InputError("models need trimesh: pip install 'catpose[cad]'") from error
     try:
-        loaded = trimesh.load(str(path), force="scene", process=False)
+        meshes = trimesh.load(str(path), force="scene", process=False).dump()
     except Exception as error:  # a damaged file can make the parser raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"cannot read {path}: {reason}") from error
-    vertices, triangles, colors, start = [], [], [], 0
-    for node in loaded.graph.nodes_geometry:
-        transform, name = loaded.graph[node]
-        mesh = loaded.geometry[name]
+    vertices, triangles, colors, count = [], [], [], 0
+    for mesh in meshes:
         if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
             continue  # points and lines
         points = np.asarray(mesh.vertices, np.float64)
@@ -201,30 +199,25 @@ def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
         if not np.isfinite(points[faces]).all():
             raise InputError(f"{path}: a vertex is not three finite numbers")
         colors.append(_colors(mesh.visual, faces))
-        if np.linalg.det(transform[:3, :3]) < 0:
-            faces = faces[:, ::-1]
-        vertices.append(points @ transform[:3, :3].T + transform[:3, 3])
-        triangles.append(faces + start)
-        start += len(points)
+        vertices.append(points)
+        triangles.append(faces + count)
+        count += len(points)
     if not triangles:
         raise InputError(f"{path} has no faces")
     return mesh_cleanup.Surface(*map(np.concatenate, (vertices, triangles, colors)))
 
 
 def _colors(visual, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
-    """Each face's color, from what trimesh calls a visual."""
+    """Each face's color, from what trimesh calls a visual.
+
+    With a material, it is the material's, or the mean of its texture over the face. OBJ's diffuse
+    color beside a texture is left out, as viewers do: exporters write black there.
+    """
     if visual.kind in ("face", "vertex"):
         return np.asarray(visual.face_colors)[:, :3] / 255
     if visual.kind != "texture":
         return np.full((len(faces), 3), GRAY)
-    return _material_colors(visual.material, visual.uv, faces)
-
-
-def _material_colors(material, uv, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
-    """A material's color, or the mean of its texture over each face.
-
-    OBJ's diffuse color beside a texture is left out, as viewers do: exporters write black there.
-    """
+    material, uv = visual.material, visual.uv
     texture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
     color = np.asarray(material.main_color, np.float64)[:3] / 255
     try:

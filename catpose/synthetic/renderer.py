@@ -2,9 +2,9 @@
 
 Frames and units are those of `scene`; flat triangles are drawn with perspective and supersampling,
 and only those that face the eye. A sample belongs to every triangle that it lies in or on the edge
-of, within `_TOLERANCE`; the nearest is seen, among equals
-the last. Triangles are not projected but drawn in homogeneous coordinates, so they may reach past
-the eye: what is nearer than the near plane is cut off.
+of, within `_TOLERANCE`; the nearest is seen, among equals the last. Triangles are not projected but
+drawn in homogeneous coordinates, so they may reach past the eye: what is nearer than the near plane
+is cut off.
 
 Everything is float32 and deterministic. Memory beyond the arguments and the result is some sixty
 numbers per triangle of the batch, and what `images_at_once` pictures take: some ten numbers per
@@ -37,7 +37,7 @@ class Picture(NamedTuple):
         mask: the covered share of each pixel, in [0, 1].
         depth: of the nearest sample in each pixel; infinite where nothing is drawn.
         normals: mean over a pixel's covered samples of the unit normal, in the camera frame, scaled
-            to length 1; zero where nothing is drawn. None unless asked for.
+            to length 1; zero where nothing is drawn. None unless requested.
     """
 
     image: Float[Array, "B S S 3"]

@@ -1,4 +1,4 @@
-"""Light on surfaces and what varies within a triangle, for the rasterizer of `device`.
+"""Light on surfaces and what varies within a triangle, for `renderer`.
 
 Vectors are sequences of their three components, (B, P) each: of P triangles or P samples. Places in
 the image are in samples from where the optical axis meets it, y down; so is the focal length.

@@ -1,4 +1,4 @@
-"""Viewpoints to draw training pictures from: ranges of angles, or like a dataset's annotations.
+"""Random viewpoints for training pictures: from ranges of angles, or like a dataset's annotations.
 
 Rotations are in frame "camera"; densities are relative to the uniform distribution on SO(3), whose
 density is 1 everywhere.
@@ -8,7 +8,7 @@ turned by a random rotation with density exp(kappa cos(omega)) / (I0(kappa) - I1
 being its angle. That is the isotropic matrix Fisher distribution, the Bingham distribution of the
 quaternion; angles do not enter, so there is neither a seam in azimuth nor a pole. For small
 bandwidths it is normal in the axis-angle vector with deviation kappa^(-1/2) per axis, and that is
-what `bandwidth_deg` says at any size: kappa = (180 / pi / bandwidth_deg)^2.
+the meaning of `bandwidth_deg` at any size: kappa = (180 / pi / bandwidth_deg)^2.
 
 Fitting is numpy on the host; drawing is jax and runs inside a jitted step.
 """

@@ -68,7 +68,7 @@ def write(
     folder = pathlib.Path(folder).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        settings = {"engine": made.key, "size": size, "seed": seed}
+        settings = {"engine": made.digest, "size": size, "seed": seed}
         _describe(folder, categories, settings)
         begun, first, rows = _finished(folder / _MANIFEST)
         per_category = max(per_category, begun)  # what is there stays

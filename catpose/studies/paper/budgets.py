@@ -1,8 +1,8 @@
 """How long each step of the paper's Table 1 takes, by dataset and preset.
 
 The authors' schedule on PASCAL3D+ is here too, and configs/pascal3d.py trains with it: steps,
-batches and learning rates are those of their code for their follow-up papers, with which the paper
-agrees where it says anything.
+batches and learning rates are those of their code for their follow-up papers. Where the paper gives
+any, they agree.
 """
 
 from collections.abc import Mapping

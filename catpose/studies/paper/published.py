@@ -14,10 +14,10 @@ What differs from the print, or from its text as extracted:
   Table 6.
 - Table 11, cat-acc: the print calls its four rows "Before: Both, Weighted" and "After: Both,
   Weighted". The row "After: Both" and those called "Weighted" are the values of Table 10's
-  "Balance" with Top1 and Weighted fusion, and Table 10 trains by the same steps; so they stand
-  here as "After", once each.
+  "Balance" with Top1 and Weighted fusion, and Table 10 trains by the same steps; so they are
+  given here as "After", once each.
 - Table 7: "Ours-Weighted" is spelled "Ours-Wgt" as in Table 6.
-- Table 13: the accuracy with the true category is printed as 100 and stands here as 1.
+- Table 13: the accuracy with the true category is printed as 100 and given here as 1.
 """
 
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ def _rows(text: str) -> Block:
 
 _COLUMNS = (*CATEGORIES, "mean")
 
-# Figures that the paper repeats are repeated here: each table stands as it was published.
+# Numbers that the paper repeats are repeated here: each table is as it was published.
 TABLES: Mapping[int, Table] = {
     3: Table(
         "Features of three stages of a pre-trained ResNet-50",

@@ -1,4 +1,4 @@
-"""Our results in the layout of the paper's tables, beside the paper's, and what they say."""
+"""Our results in the layout of the paper's tables, beside the paper's, and tests of its claims."""
 
 import functools
 import math
@@ -135,7 +135,7 @@ def block_markdown(results: Results, number: int, metric: str) -> str:
     heads = [run_report_text.SHORT_NAMES.get(name, name) for name in named]
     one, mean = digits(metric)
     decimals = [mean if number in SUMMARIES else one] * (len(heads) - 1) + [mean]
-    # Other categories have nothing to stand beside.
+    # The paper has values of its own categories alone.
     same = number in SUMMARIES or heads[:-1] == [*published.CATEGORIES]
 
     def mean_first(cells: list[str]) -> list[str]:
@@ -175,7 +175,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 class Judged(NamedTuple):
-    """A claim of the paper with what our values say of it.
+    """A claim of the paper with its test on our values.
 
     Attributes:
       number: of the table.

@@ -1,4 +1,4 @@
-"""Many runs that have their first phases in common, each phase trained once.
+"""Trains many runs that have their first phases in common, each phase once.
 
 A run is cut at its phases: a part is the training of one phase, in a folder named by the hash of
 what determines the state at its end. Runs whose configs agree up to a phase share its part. A part
@@ -22,8 +22,8 @@ from catpose.experiment import config as config_lib
 from catpose.training import input_pipeline, loop, run_setup, step
 
 _HELD = ("validation", "test")  # splits that no training reads
-# Of no effect on what is learned.
-_NO_MATTER = (
+# Config keys without effect on what is learned.
+_WITHOUT_EFFECT = (
     "name",
     "log_steps",
     "checkpoint_steps",
@@ -76,7 +76,7 @@ def identity(config: config_lib.Config) -> str:
     these have changed, take another root.
     """
     described = config_lib.to_dict(config)
-    for key in _NO_MATTER:
+    for key in _WITHOUT_EFFECT:
         section, _, name = key.rpartition(".")
         del (described[section] if section else described)[name]
     model = described["model"]
@@ -85,7 +85,7 @@ def identity(config: config_lib.Config) -> str:
 
 
 def is_trained(part: Part) -> bool:
-    """Whether the state at its end is saved."""
+    """Whether the part's last state is saved."""
     return (part.folder / "checkpoints" / str(part.stop)).is_dir()
 
 
@@ -97,7 +97,7 @@ def train(
     begins_fn: Callable[[Part], None] = lambda part: None,
     show_progress: bool = True,
 ) -> None:
-    """Trains the parts that are not trained yet, in turn; nothing is validated on the way.
+    """Trains the parts that are not trained yet, one after another, without validation.
 
     Args:
       parts: of one run, in order.
@@ -110,8 +110,8 @@ def train(
     for part in parts:
         if not is_trained(part):
             begins_fn(part)
-            # A part that was stopped in the middle goes on with as many steps a call.
-            free = {*_NO_MATTER, "model.pretrained"} - {"steps_per_call"}
+            # A part that was interrupted resumes with the same number of steps a call.
+            free = {*_WITHOUT_EFFECT, "model.pretrained"} - {"steps_per_call"}
             with workdir.opened(part.folder, part.config, free=tuple(free)):
                 data = load_fn(part.config)
                 splits = {name: split for name, split in data.splits.items() if name not in _HELD}

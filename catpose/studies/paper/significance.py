@@ -1,9 +1,9 @@
-"""Is one way of training better than another? Differences with 95 % intervals and p-values.
+"""Tests whether one way of training is better than another: differences, intervals, p-values.
 
-Two rows of a table are compared, each trained with the same S seeds and evaluated on the same N
-images. Both are a sample: other seeds and other images would have given another difference. It is
-resampled in pairs, with the same seeds and the same images for both rows, so that what a seed or
-an image does to both cancels. A replicate of the difference is the sum of two parts.
+Two table rows are compared, each trained with the same S seeds and evaluated on the same N images.
+Both are a sample: other seeds and other images would have given another difference. It is resampled
+in pairs, with the same seeds and the same images for both rows, so that the effect of a seed or an
+image on both cancels. Intervals are of 95 %. A replicate of the difference is the sum of two parts.
 
 - Images: drawn with replacement within each category, the same for all networks, which gives the
   difference anew, averaged over the seeds (Efron 1979; the pairs as in Davison and Hinkley 1997).
@@ -67,7 +67,7 @@ class Difference(NamedTuple):
       mean: over the seeds.
       interval: (low, high), 95 %.
       p: how likely a difference so much in favor of the first would be, were it no better; near 1
-        where the second is better. See `compare` for what it is.
+        where the second is better. `compare` defines it.
       per_seed: the difference of each seed.
     """
 
@@ -86,7 +86,7 @@ def compare(
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Difference:
-    """How much better the first row is than the second, and how sure that is.
+    """Estimates how much better the first row is than the second, with its uncertainty.
 
     `p` inverts the percentile interval (Davison and Hinkley 1997, 5.3): of n replicates, r have
     the first not better, a tie counting one half, and p = (r + 1) / (n + 1) as for simulated tests
@@ -142,7 +142,7 @@ def compare(
 
 
 def verdict(difference: Difference, name: str) -> str:
-    """What the difference says about the claim that the first row is better.
+    """Judges the claim that the first row is better by its difference from the second.
 
     Args:
       difference: of `compare`.
@@ -164,7 +164,7 @@ def verdict(difference: Difference, name: str) -> str:
 
 
 def _members(first, second, num_categories):
-    """The images of each category that has any, once all errors are of the same images."""
+    """Checks that all errors are of the same images; returns the images of each category."""
     if not first or len(first) != len(second):
         raise ValueError(
             f"both rows must have the same seeds; got {len(first)} and {len(second)} networks"

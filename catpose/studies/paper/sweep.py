@@ -89,11 +89,11 @@ def train(sweep: Sweep) -> None:
         if shared_phases.file_of(parts[-1], sweep.split).is_file():
             continue
 
-        def say(part: Part, row: str = row, seed: int = seed) -> None:
+        def log(part: Part, row: str = row, seed: int = seed) -> None:
             phase = part.config.phases[-1].name
             print(f"seed {seed}, {row}: {phase} ({part.folder.name})", file=sys.stderr, flush=True)
 
-        shared_phases.train(parts, load, programs=programs, begins_fn=say)
+        shared_phases.train(parts, load, programs=programs, begins_fn=log)
         if row in sweep.rows:
             data = load(parts[-1].config)
             shared_phases.predict(parts[-1], data, sweep.split, programs=programs)

@@ -1,6 +1,6 @@
 """The rows of the paper's tables: how each is trained, how it is read, and what a table claims.
 
-The only place where a row stands. Its labels are those of `catpose.studies.paper.published`, where
+A table row is defined here alone. Its labels are those of `catpose.studies.paper.published`, where
 the paper's numbers are. Rows of several tables that are one network share its recipe, and recipes
 that begin alike are trained together up to where they part (`shared_phases`).
 """
@@ -41,7 +41,7 @@ class TableRow(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What a table is there to show: that one row is better than another.
+    """A claim that a table supports: one of its rows is better than another.
 
     Attributes:
       text: the claim in words.

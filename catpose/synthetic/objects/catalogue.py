@@ -33,7 +33,7 @@ CATEGORIES: tuple[str, ...] = tuple(_FAMILIES)
 SUBTYPES: dict[str, functools.partial] = {
     f"car/{style}": functools.partial(road.car, style=style) for style in road.CAR_STYLES
 }
-"""Kinds of objects that can be asked for by name."""
+"""Kinds of objects that can be requested by name."""
 
 
 def make(generator: np.random.Generator, category: int | str) -> scene.Mesh:
@@ -56,11 +56,3 @@ def make(generator: np.random.Generator, category: int | str) -> scene.Mesh:
     vertices /= np.linalg.norm((vertices.max(axis=0) - vertices.min(axis=0)) / 2)
     faded = mesh.colors * generator.uniform(0.95, 1.05, (len(mesh.colors), 1))
     return scene.Mesh(vertices, mesh.faces, np.clip(faded, 0, 1).astype(np.float32))
-
-
-SYMMETRY = {"bottle": "z"}
-"""What `config.data.symmetry` may say of these categories (see `catpose.geometry.symmetry`).
-
-It is not the default: our bottles have labels in front and some have handles behind, so that their
-azimuth can be seen, and the plain metric is right. It asks instead for what a plain bottle shows.
-"""

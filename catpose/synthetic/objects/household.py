@@ -44,7 +44,11 @@ def _handle(p, radius, reach, low, high, width, color) -> None:
 
 
 def bottle(generator: np.random.Generator) -> solids.Parts:
-    """A wine or beer bottle with a label, a jug, a spray or a pump bottle."""
+    """A wine or beer bottle with a label, a jug, a spray or a pump bottle.
+
+    Labels in front and handles behind show its azimuth, so the plain metric is right;
+    `config.data.symmetry = {"bottle": "z"}` asks instead for what a plain bottle shows.
+    """
     kind = ("glass", "glass", "jug", "spray", "pump")[generator.integers(5)]
     p = solids.Parts()
     sides = 12

@@ -14,7 +14,7 @@ _CARS = {
     "coupe": (0.33, 0.50, 0.66, 0.92, 0.38, 0.86),
     "pickup": (0.27, 0.38, 0.56, 0.58, 0.56, 0.94),
     "van": (0.13, 0.27, 0.97, 0.99, 0.85, 0.40),
-    # Made only where they are asked for by name.
+    # Made only on request, by name.
     "minivan": (0.15, 0.33, 0.95, 0.985, 0.68, 0.94),
     "convertible": (0.33, 0.45, 0.70, 0.80, 0.34, 0.9),
 }
@@ -31,7 +31,7 @@ def wheel(parts: solids.Parts, center, radius, width, tyre, hub, *, sides=12) ->
 
 
 def car(generator: np.random.Generator, style: str = "") -> solids.Parts:
-    """A sedan, hatchback, estate, SUV, coupe, pickup or van, or the style that is asked for."""
+    """A sedan, hatchback, estate, SUV, coupe, pickup or van, or the requested style."""
     drawn = list(_CARS)[generator.integers(_NUM_DRAWN)]
     style = style or drawn
     foot, brow, roof_end, tail, cabin, glazed = _CARS[style]
