@@ -1,4 +1,4 @@
-"""From a recipe of the paper's tables to a config: the steps of its Table 1 as phases."""
+"""Turns a recipe of the paper's tables into a config: the steps of its Table 1 as phases."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -147,13 +147,12 @@ def _phase(
     warmup = 50 if budget.tunes and budget.joint > 50 else 0
     rate = {"peak": peak, "schedule": "cosine", "warmup_steps": warmup}
     batch = budget.frozen_batch if frozen else budget.batch
+    sources = {"train": batch}
     if real:
         sources = {"train": budget.real_batch or batch}
     elif recipe.rendered:
-        # Half of the batch, so that rows with and without take equally long.
+        # Half of the batch, so that table rows with and without them take equally long.
         sources = {"train": batch // 2, budget.rendered: batch // 2}
-    else:
-        sources = {"train": batch}
     cached = frozen and budget.cached
     return {
         "name": name,
@@ -168,43 +167,40 @@ def _phase(
 
 
 def _phase0(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
-    """Category pre-training on objects of its own, in the place of ImageNet's."""
+    """Category pre-training on objects of its own, instead of ImageNet's."""
     groups = (FEATURES, CATEGORY)
     changes = {"train": groups, "batch_norm": groups, "pose_weight": 0.0, "category_weight": 1.0}
     phase = _phase(recipe, budget, "phase0", "phase 0", peak=3 * budget.rate, **changes)
     return [phase | {"sources": {"pretrain": budget.batch}, "augment": {}}]
 
 
-def _oracle_pose(loss: str, budget: Budget, *groups: str) -> dict[str, Any]:
-    return {
-        "train": groups,
-        "batch_norm": groups,
-        "pose_loss": loss,
+def _given_category(
+    recipe: Recipe, budget: Budget, step: str, name: str, *, train: tuple[str, ...], **changes: Any
+) -> dict[str, Any]:
+    """A phase that trains on the pose alone, given the category."""
+    common = {
+        "batch_norm": train,
+        "pose_loss": LOSSES.get(recipe.model.get("pose"), "geodesic"),
         "category_weight": 0.0,
         "fusion": "oracle",
         "pose_bn": budget.pose_bn,
     }
+    return _phase(recipe, budget, step, name, train=train, **(common | changes))
 
 
 def _networks(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
     """Steps 1 and 2 of Table 1: each category's pose network by itself, on frozen features."""
-    pose = recipe.model.get("pose", "axis_angle")
-
-    def phase(step: str, name: str, loss: str) -> dict[str, Any]:
-        return _phase(recipe, budget, step, name, frozen=True, **_oracle_pose(loss, budget, POSE))
-
-    last = phase("networks", "pose networks", LOSSES.get(pose, "geodesic"))
-    if pose == "axis_angle" and budget.mse:
-        return [phase("mse", "pose networks, MSE", "mse"), last]
+    phase = functools.partial(_given_category, recipe, budget, train=(POSE,), frozen=True)
+    last = phase("networks", "pose networks")
+    if recipe.model.get("pose", "axis_angle") == "axis_angle" and budget.mse:
+        return [phase("mse", "pose networks, MSE", pose_loss="mse"), last]
     return [last | {"steps": budget.mse + budget.networks}]
 
 
 def _pose(recipe: Recipe, budget: Budget) -> list[dict[str, Any]]:
     """Step 3, pose-first: feature and pose networks, given the category."""
-    if not budget.tunes:
-        return []
-    loss = LOSSES.get(recipe.model.get("pose"), "geodesic")
-    return [_phase(recipe, budget, "pose", "pose", **_oracle_pose(loss, budget, FEATURES, POSE))]
+    train = (FEATURES, POSE)
+    return [_given_category(recipe, budget, "pose", "pose", train=train)] if budget.tunes else []
 
 
 def _category(

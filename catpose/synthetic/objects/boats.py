@@ -129,10 +129,6 @@ def _cabin(p, generator, length, half, depth, white, dark) -> None:
         0.14,
         white * 0.8,
     )
-    _rail(p, length, half, depth)
-
-
-def _rail(p, length, half, depth) -> None:
     z = depth + 0.95
     bow = [
         (-half * 0.8, -length * 0.16, z),

@@ -1,5 +1,7 @@
 """Chairs, dining tables and sofas. Metres; the front (towards -y) is where one sits down."""
 
+import copy
+
 import numpy as np
 
 from catpose.synthetic.objects import colors, solids
@@ -159,16 +161,13 @@ def diningtable(generator: np.random.Generator) -> solids.Parts:
     places = 1 if round_top or half < 0.7 else 2
     chair_frame = colors.furniture(generator)
     chair_seat = colors.fabric(generator) if generator.random() < 0.5 else chair_frame
-    state = generator.bit_generator.state
+    # All chairs of a table are alike.
+    seat = dining_chair(copy.deepcopy(generator), chair_seat, chair_frame, high=0.5)
     top = height + 0.03
     plate = colors.gray(generator, 0.85, 0.97)
     mat = colors.hue(generator, (0.3, 0.9), (0.3, 0.9))
     for i in range(places):
         x = 0.0 if places == 1 else (i - 0.5) * half
-        # All chairs of a table are alike: each is drawn from the same state.
-        like = np.random.Generator(np.random.PCG64())
-        like.bit_generator.state = state
-        seat = dining_chair(like, chair_seat, chair_frame, high=0.5)
         p.join(seat, turned=True, shift=(x, -depth - 0.12, 0), scale=0.95)
         q = [
             (x - 0.23, -depth * 0.93, top),

@@ -180,12 +180,7 @@ def bus(generator: np.random.Generator) -> solids.Parts:
         solids.span((half * k, y0 + lean, top), (half * k, y1 - 0.06, top)),
         color,
     )
-    front, back, left, right = (
-        shell[solids.FRONT],
-        shell[solids.BACK],
-        shell[solids.LEFT],
-        shell[solids.RIGHT],
-    )
+    front, back, left, right = shell[[solids.FRONT, solids.BACK, solids.LEFT, solids.RIGHT]]
     p.patch(shell[solids.TOP], 0.3 * color + 0.6, (0.06, 0.94), (0.03, 0.97))
     if style != "school":
         face, lamp_v, screen_v = front, (0.08, 0.17), (0.3, 0.84)
