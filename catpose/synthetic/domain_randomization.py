@@ -161,7 +161,7 @@ def _each(draw_fn: Callable, keys: Array, *rows: Array) -> Any:
     return jax.tree.map(lambda leaf: leaf[:, 0], one(keys, *rows))
 
 
-def _sampled_views(keys: Array, seen: Views, category: Int[Array, "B"]) -> view_density.Views:
+def _sampled_views(keys: Array, seen: Views, category: Int[Array, "B"]) -> view_density.CameraViews:
     ranged = _each(
         lambda key, one: view_density.sample_ranges(key, seen.limits, one), keys, category
     )
@@ -180,7 +180,7 @@ def _sampled_views(keys: Array, seen: Views, category: Int[Array, "B"]) -> view_
 
 def _framed(
     vertices: Float[Array, "B V 3"],
-    seen: view_density.Views,
+    seen: view_density.CameraViews,
     numbers: _Numbers,
     look: Look,
     size: int,

@@ -34,7 +34,7 @@ _MOST_PREDICTED = 4096
 _CHUNK_PAIRS = 1 << 16  # half a megabyte: stays in a processor's cache
 
 
-class Views(NamedTuple):
+class CameraViews(NamedTuple):
     """Viewpoints that were drawn.
 
     Attributes:
@@ -53,8 +53,8 @@ class Density(NamedTuple):
     """A kernel density over rotations; with one more leading axis K, those of K categories.
 
     Attributes:
-      annotations: (N, 7) quaternions (w, x, y, z), then distance and center as in `Views`, NaN
-        where not annotated. Rows from `count` on are padding.
+      annotations: (N, 7) quaternions (w, x, y, z), then distance and center as in `CameraViews`,
+        NaN where not annotated. Those from `count` on are padding.
       count: () the number of annotations.
       concentration: () kappa.
       log_scale: () logarithm of the kernel's density at its center.
@@ -151,8 +151,8 @@ def fit(
       rotation: (N, 3, 3) annotations, frame "camera".
       bandwidth_deg: deviation of the kernel per axis, degrees, at least 0.1; infinity is the
         uniform distribution. None: the one of `BANDWIDTHS_DEG` with the best `leave_one_out`.
-      distance: (N,) as in `Views`; 0 or NaN where not annotated.
-      center: (N, 2) as in `Views`; NaN where not annotated.
+      distance: (N,) as in `CameraViews`; 0 or NaN where not annotated.
+      center: (N, 2) as in `CameraViews`; NaN where not annotated.
       name: of the category, for messages.
 
     Raises:
@@ -246,7 +246,7 @@ def stack(parts: Sequence[Density] | Sequence[Ranges]) -> Density | Ranges:
 
 
 @jax.jit
-def sample(key: Array, densities: Density, category: Int[Array, "batch"]) -> Views:
+def sample(key: Array, densities: Density, category: Int[Array, "batch"]) -> CameraViews:
     """Draws a view for each category of a batch, like its annotations.
 
     Rotation, distance and center come from the same annotation, chosen uniformly. The rotation is
@@ -279,11 +279,11 @@ def sample(key: Array, densities: Density, category: Int[Array, "batch"]) -> Vie
     near = distance * jnp.exp(DISTANCE_JITTER * jax.random.normal(keys[4], shape))
     moved = CENTER_JITTER * jax.random.normal(keys[5], (*shape, 2))
     center = jnp.nan_to_num(annotation[:, 5:]) + moved
-    return Views(rotation, jnp.where(jnp.isnan(distance), anywhere, near), center)
+    return CameraViews(rotation, jnp.where(jnp.isnan(distance), anywhere, near), center)
 
 
 @jax.jit
-def sample_ranges(key: Array, limits: Ranges, category: Int[Array, "batch"]) -> Views:
+def sample_ranges(key: Array, limits: Ranges, category: Int[Array, "batch"]) -> CameraViews:
     """Draws a view for each category of a batch, from ranges.
 
     Args:
@@ -299,4 +299,4 @@ def sample_ranges(key: Array, limits: Ranges, category: Int[Array, "batch"]) -> 
     drawn = jnp.where(jnp.isinf(deviation), uniform, mean + scale * normal)
     drawn = jnp.clip(drawn, low, high)
     rotation = viewpoint.rotation_from_angles(*(drawn[:, i] for i in range(3)), frame="camera")
-    return Views(rotation, jnp.exp(drawn[:, 3]), drawn[:, 4:])
+    return CameraViews(rotation, jnp.exp(drawn[:, 3]), drawn[:, 4:])
