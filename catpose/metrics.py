@@ -147,10 +147,7 @@ def azimuth_difference_deg(azimuth_deg, target_azimuth_deg) -> np.ndarray:
     Returns:
       Degrees in [0, 180].
     """
-    difference = np.abs(
-        np.asarray(azimuth_deg, np.float64) - np.asarray(target_azimuth_deg, np.float64)
-    )
-    difference = difference % 360.0
+    difference = np.abs(np.subtract(azimuth_deg, target_azimuth_deg, dtype=np.float64)) % 360.0
     return np.asarray(np.minimum(difference, 360.0 - difference))
 
 
@@ -193,10 +190,11 @@ def summarize(
         statistic = STATISTICS[kind]
         each = [statistic(found[own]) if own.size else None for own in members]
         present = [(v, w) for v, w in zip(each, weights, strict=True) if v is not None]
-        value = None
-        if present and average == "instance":
+        if not present:
+            value = None
+        elif average == "instance":
             value = statistic(found)
-        elif present:
+        else:
             value = math.fsum(v * w for v, w in present) / sum(w for _, w in present)
         summary[name] = {"value": value, "per_category": each}
     return summary

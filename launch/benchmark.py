@@ -63,10 +63,10 @@ def main() -> None:
         timers = {name: timing.timer(program.call) for name, program in made.items()}
         version = ""
         if PEER.value != "none":
-            other = stack.enter_context(
+            version, others = stack.enter_context(
                 peer.started(SCRIPT, PEER_PYTHON.value, _settings(config, CATEGORIES.value))
             )
-            version, timers = other.version, _side_by_side(timers, other.timers)
+            timers = _side_by_side(timers, others)
         bar = stack.enter_context(
             progress.bar(total=len(timers) * REPEATS.value, unit="turn", show=True)
         )

@@ -6,26 +6,21 @@ import pathlib
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from catpose.errors import InputError
 
-
-class Peer(NamedTuple):
-    """A running peer.
-
-    Attributes:
-      version: of its library.
-      timers: "train", "infer" and "latency", see `timing.alternate`.
-    """
-
-    version: str
-    timers: Mapping[str, Callable[[int], float]]
+Timers = Mapping[str, Callable[[int], float]]
+"""By name, number of calls -> seconds that they took, as of `timing.alternate`."""
 
 
 @contextmanager
-def started(script: pathlib.Path, python: str, settings: Mapping[str, Any]) -> Iterator[Peer]:
+def started(
+    script: pathlib.Path, python: str, settings: Mapping[str, Any]
+) -> Iterator[tuple[str, Timers]]:
     """Starts a peer, and ends it.
+
+    The block gets the version of its library and its timers "train", "infer" and "latency".
 
     Args:
       script: with the protocol of catpose/bench/torch_network.py.
@@ -51,12 +46,12 @@ def started(script: pathlib.Path, python: str, settings: Mapping[str, Any]) -> I
                     "above); it needs pip install -e '.[peers]', or --peer_python"
                 )
             names = ("train", "infer", "latency")
-            yield Peer(version, {name: functools.partial(_ask, process, name) for name in names})
+            yield version, {name: functools.partial(_request, process, name) for name in names}
         finally:
             process.kill()
 
 
-def _ask(process: subprocess.Popen, name: str, count: int) -> float:
+def _request(process: subprocess.Popen, name: str, count: int) -> float:
     process.stdin.write(f"{name} {count}\n")
     process.stdin.flush()
     return float(process.stdout.readline())

@@ -58,6 +58,28 @@ def clip(box: Box, size: tuple[int, int]) -> Box:
     return max(x0, 0.0), max(y0, 0.0), min(x1, float(size[0])), min(y1, float(size[1]))
 
 
+def check_box(box: Sequence[float | int], size: tuple[int, int]) -> None:
+    """Refuses a box that is no part of an image.
+
+    Args:
+      box: x0, y0, x1, y1 in pixels, x1 and y1 exclusive.
+      size: width and height of the image.
+
+    Raises:
+      InputError: the box is smaller than a pixel, does not touch the image, or reaches further
+        beyond it than the image's own size.
+    """
+    (x0, y0, x1, y1), (width, height) = box, size
+    described = f"the box {x0:g},{y0:g},{x1:g},{y1:g}"
+    if not (x1 - x0 >= 1 and y1 - y0 >= 1):
+        raise InputError(f"{described} has no area; x0, y0, x1, y1 are in pixels")
+    if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
+        raise InputError(f"{described} lies outside the image ({width} x {height} pixels)")
+    # Nobody means such a box, and the padding would not fit into memory.
+    if min(x0, width - x1) < -width or min(y0, height - y1) < -height:
+        raise InputError(f"{described} is far larger than the image ({width} x {height} pixels)")
+
+
 # To be raised when the same file would give another crop: stored crops are then made anew.
 CROP_VERSION = 1
 
@@ -83,20 +105,11 @@ def crop(
       context: the box is widened by this factor, about its center, before all else.
 
     Raises:
-      InputError: the box is smaller than a pixel, does not touch the image, or reaches further
-        beyond it than the image's own size.
+      InputError: an invalid box, see `check_box`.
     """
     image = image.convert("RGB")
-    width, height = image.size
-    x0, y0, x1, y1 = (0, 0, width, height) if box is None else box
-    described = f"the box {x0:g},{y0:g},{x1:g},{y1:g}"
-    if not (x1 - x0 >= 1 and y1 - y0 >= 1):
-        raise InputError(f"{described} has no area; x0, y0, x1, y1 are in pixels")
-    if x0 >= width or y0 >= height or x1 <= 0 or y1 <= 0:
-        raise InputError(f"{described} lies outside the image ({width} x {height} pixels)")
-    # Nobody means such a box, and the padding would not fit into memory.
-    if min(x0, width - x1) < -width or min(y0, height - y1) < -height:
-        raise InputError(f"{described} is far larger than the image ({width} x {height} pixels)")
+    x0, y0, x1, y1 = box = (0, 0, *image.size) if box is None else box
+    check_box(box, image.size)
     extra = (context * (size + 2 * margin) - size) / 2
     dx, dy = (x1 - x0) * extra / size, (y1 - y0) * extra / size
     window = (x0 - dx, y0 - dy, x1 + dx, y1 + dy)

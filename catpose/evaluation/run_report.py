@@ -104,11 +104,10 @@ def _best(
     if result.best is None:
         return {}
     step, state = result.best
-    if step == int(result.last.step):
-        return {"step": step, "splits": _summaries(run, found)}
-    phase, _ = phases.at_step(run.phases, step)
-    own = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in found}
-    return {"step": step, "splits": _summaries(run, own)}
+    if step != int(result.last.step):
+        phase, _ = phases.at_step(run.phases, step)
+        found = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in found}
+    return {"step": step, "splits": _summaries(run, found)}
 
 
 def _phases(run: run_setup.Run) -> list[dict[str, Any]]:

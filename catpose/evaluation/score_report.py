@@ -112,21 +112,23 @@ def _interval(ends: Sequence[float] | None, digits: int) -> str:
 
 
 def _overall(score: score.Score) -> tuple[list[str], list[list[str]]]:
-    rows = []
-    for name, found in score.metrics.items():
-        metric = metrics.METRICS[name]
-        value = text_tables.number(found["value"], metric.digits)
-        interval = _interval(found.get("interval"), metric.digits)
-        rows.append([metrics.heading(metric), value, interval])
+    described = [(metrics.METRICS[name], found) for name, found in score.metrics.items()]
+    rows = [
+        [
+            metrics.heading(metric),
+            text_tables.number(found["value"], metric.digits),
+            _interval(found.get("interval"), metric.digits),
+        ]
+        for metric, found in described
+    ]
     return ["metric", "value", "95 % interval"], rows
 
 
 def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
     """One table row a category: medians with their interval, accuracies without."""
     head, columns = ["category", "objects"], []
-    for name in _PER_CATEGORY:
-        if name not in score.metrics:
-            continue
+    listed = [name for name in _PER_CATEGORY if name in score.metrics]
+    for name in listed:
         metric, found = metrics.METRICS[name], score.metrics[name]
         digits = metric.digits // 2
         head.append(metrics.heading(metric))

@@ -29,9 +29,9 @@ def dataset_sheet(
     num: int = 4,
     seed: int = 0,
 ) -> None:
-    """Draws examples of each category as they are stored and as training changes them.
+    """Draws examples of each category as they are cached and as training changes them.
 
-    A row per category; pairs of the stored crop with its box, axes and angles, and one random
+    A row per category; pairs of the cached crop with its box, axes and angles, and one random
     change of it with the axes of the changed label. If the axes lie right on the left and wrong on
     the right, the augmentation is at fault; if wrong on both, the dataset's convention is.
 
@@ -49,21 +49,20 @@ def dataset_sheet(
     if not len(index):
         return
     after, turned = changed(split, index, augment, resolution, seed)
-    lines, start = [], 0
+    place = {example: i for i, example in enumerate(index)}
+    margin, side = split.margin, split.image.shape[1]
+    box = (margin, margin, side - margin, side - margin) if margin else None
+    lines = []
     for name, row in zip(categories, rows, strict=True):
         cells = []
-        for i, example in enumerate(row, start):
-            image = np.asarray(split.image[example])
-            margin, side = split.margin, len(image)
-            box = (margin, margin, side - margin, side - margin) if margin else None
-            rotation = split.rotation[example]
-            before = axes.draw_axes(image, rotation, box=box)
-            cells.append(_cell(before, f"{name} {split.id[example]}", rotation))
-            cells.append(_cell(axes.draw_axes(after[i], turned[i]), "changed", turned[i]))
-        start += len(row)
+        for i in row:
+            before = axes.draw_axes(np.asarray(split.image[i]), split.rotation[i], box=box)
+            cells.append(_cell(before, f"{name} {split.id[i]}", split.rotation[i]))
+            image, rotation = after[place[i]], turned[place[i]]
+            cells.append(_cell(axes.draw_axes(image, rotation), "changed", rotation))
         if cells:
             cells += [Image.new("RGB", cells[0].size, "white")] * (2 * num - len(cells))
-            lines.append(np.concatenate([np.asarray(cell) for cell in cells], axis=1))
+            lines.append(np.concatenate(cells, axis=1))
     Image.fromarray(np.concatenate(lines)).save(path)
 
 

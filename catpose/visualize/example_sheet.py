@@ -24,7 +24,7 @@ def example_sheet(
     meshes: Mapping[str, scene.Mesh] | None = None,
     tight: bool = True,
 ) -> None:
-    """Show the images with the smallest and the largest pose error with both sets of axes.
+    """Draws the images with the smallest and the largest pose error with both sets of axes.
 
     Args:
       images: RGB, of one size or of many.
@@ -44,9 +44,8 @@ def example_sheet(
     errors = np.asarray(errors_deg, np.float64)
     order = np.argsort(errors, kind="stable")
     order = order[np.isfinite(errors[order])]
-    num_best = min(math.ceil(num / 2), math.ceil(len(order) / 2))
-    num_worst = min(num - num_best, len(order) - num_best)
-    blocks = [("best", order[:num_best]), ("worst", order[::-1][:num_worst])]
+    size = min(num, len(order))
+    blocks = [("best", order[: math.ceil(size / 2)]), ("worst", order[::-1][: size // 2])]
     blocks = [(title, rows) for title, rows in blocks if len(rows)] or [("no finite error", [])]
     columns = int(np.clip(max(len(rows) for _, rows in blocks), 4, 6))
     heights = [max(1, math.ceil(len(rows) / columns)) for _, rows in blocks]
@@ -63,26 +62,18 @@ def example_sheet(
             for panel in panels:
                 panel.axis("off")
             for panel, i in zip(panels, rows, strict=False):
-                rotations = np.asarray(predicted_rotation[i]), np.asarray(target_rotation[i])
-                finite = all(np.isfinite(r).all() for r in rotations)
-                image = np.asarray(images[i])
-                best = int(np.argmax(np.nan_to_num(probabilities[i], nan=-1.0)))
-                if finite:
-                    drawn = axes.draw_axes(image, rotations[0], target_rotation=rotations[1])
+                predicted, target = np.asarray(predicted_rotation[i]), target_rotation[i]
+                best, right = int(np.argmax(probabilities[i])), int(category[i])
+                picture = np.asarray(images[i])
+                if np.isfinite(predicted).all():
+                    drawn = axes.draw_axes(picture, predicted, target_rotation=target)
                     if meshes:
-                        box = (0, 0, *image.shape[1::-1]) if tight else None
-                        model = overlay.draw_model(image, rotations[0], meshes[names[best]], box)
+                        box = (0, 0, *picture.shape[1::-1]) if tight else None
+                        model = overlay.draw_model(picture, predicted, meshes[names[best]], box)
                         drawn = np.concatenate([drawn, model])
-                    image = drawn
-                panel.imshow(image, interpolation="lanczos")
+                    picture = drawn
+                panel.imshow(picture, interpolation="lanczos")
                 caption = f"{names[best]} {probabilities[i, best]:.2f}, {errors[i]:.1f}°"
-                right = best == int(category[i])
-                if not right:
-                    caption += f"\n(is {names[int(category[i])]})"
-                panel.set_title(
-                    caption,
-                    fontsize=8,
-                    loc="center",
-                    color=style.INK if right else style.WRONG,
-                    pad=3,
-                )
+                caption += "" if best == right else f"\n(is {names[right]})"
+                color = style.INK if best == right else style.WRONG
+                panel.set_title(caption, fontsize=8, loc="center", color=color, pad=3)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, Num, UInt8
 from PIL import Image, ImageFilter
 
-from catpose.errors import InputError
+from catpose.data import images
 from catpose.synthetic import renderer, scene
 from catpose.visualize import axes
 
@@ -31,7 +31,7 @@ def draw_model(
     mesh: scene.Mesh,
     box: Sequence[float | int] | Num[np.ndarray, "4"] | None = None,
 ) -> UInt8[np.ndarray, "out_height out_width 3"]:
-    """Draw a model over a picture: translucent and shaded, with a crisp outline.
+    """Draws a model over a picture: translucent and shaded, with a crisp outline.
 
     Args:
       image: RGB, 0 to 255; a small picture is first enlarged, see `axes.enlarged`.
@@ -46,16 +46,15 @@ def draw_model(
       width of the outline keep their values.
 
     Raises:
-      InputError: the box is smaller than a pixel, does not touch the image, or reaches further
-        beyond it than the image's own size.
+      InputError: an invalid box, see `images.check_box`.
     """
-    _check(box, *image.shape[1::-1])
     canvas, enlarge = axes.enlarged(image)
     if box is None:
         rim = (1 - LOOSE_FILL) / 2
         bounds = np.array([rim, rim, 1 - rim, 1 - rim]) * np.tile(canvas.size, 2)
     else:
-        bounds = np.array([float(edge) for edge in box]) * enlarge
+        bounds = np.asarray(box, np.float64) * enlarge
+        images.check_box(box, image.shape[1::-1])
     pen = max(2, round(0.006 * min(canvas.size)))
     # What is rendered: a square around the box and its outline, at whole pixels.
     start = np.floor(bounds[:2]) - 2 * pen
@@ -81,7 +80,7 @@ def placed(
     *,
     stretch: bool = True,
 ) -> tuple[scene.Mesh, scene.View]:
-    """Turn a mesh and find the camera whose picture of it fills a box.
+    """Turns a mesh and finds the camera whose picture of it fills a box.
 
     A box has the proportions of the object in the photo, not of the model, and a crop was squeezed
     to a square on its way into the network. So the picture of the model is stretched until its box
@@ -108,18 +107,6 @@ def placed(
     # Perspective commutes with a stretch square to the line of sight: no second focal length.
     turned *= [1.0, focal[1] / focal[0], 1.0]
     return mesh._replace(vertices=turned), view._replace(focal=float(focal[0]), center=center)
-
-
-def _check(box, width, height):
-    if box is None:
-        return
-    x0, y0, x1, y1 = (float(edge) for edge in box)
-    across = -width <= x0 < width and 0 < x1 <= 2 * width and x1 - x0 >= 1
-    down = -height <= y0 < height and 0 < y1 <= 2 * height and y1 - y0 >= 1
-    if not (across and down):
-        raise InputError(
-            f"the box {x0:g},{y0:g},{x1:g},{y1:g} is none in a picture of {width} x {height} pixels"
-        )
 
 
 def _drawing(mesh, rotation, box, stretch, side, pen):

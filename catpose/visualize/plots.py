@@ -113,7 +113,7 @@ def _series(summary, fusions, key, num_categories):
     series = []
     for index, fusion in enumerate(fusions):
         per_category = summary[fusion].get(f"{key}_per_category") or [None] * num_categories
-        values = style.floats([*per_category, summary[fusion].get(key)])
+        values = np.array([*per_category, summary[fusion].get(key)], np.float64)  # NaN for None
         series.append((fusion, style.color_of(fusion, index), values))
     # The category is the same with every fusion: one bar for all.
     if len(series) > 1 and all(np.array_equal(v, series[0][2], equal_nan=True) for *_, v in series):

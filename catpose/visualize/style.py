@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import matplotlib
-import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -59,11 +57,6 @@ def sheet(path: Path, width: float, height: float, heading: str, where: str) -> 
 def color_of(fusion: str, index: int) -> str:
     """The fixed color of a known fusion, else the palette's color number `index`."""
     return FUSION_COLORS.get(fusion, PALETTE[index % len(PALETTE)])
-
-
-def floats(values: Iterable[float | None]) -> Float[np.ndarray, "_"]:
-    """The values as float64 with NaN for None, which plots leave out."""
-    return np.array([np.nan if v is None else v for v in values], np.float64)
 
 
 def write(panel: Axes, text: str) -> None:

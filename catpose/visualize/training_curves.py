@@ -45,18 +45,22 @@ def _draw_validation(panel, records):
     fusions = [f for f in style.FUSION_COLORS if any(f in r for r in records)]
     pose_err, cat_acc = METRICS["pose_err_deg"], METRICS["cat_acc"]
     for index, fusion in enumerate(fusions):
-        values = style.floats(r.get(fusion, {}).get("pose_err_deg") for r in records)
+        values = _values(records, fusion, "pose_err_deg")
         color = style.color_of(fusion, index)
         panel.plot(steps, values, "o-", color=color, ms=3, label=f"{pose_err.label}, {fusion}")
     right = panel.twinx()
     # The category comes from the category network alone, whatever the fusion.
-    values = style.floats(r.get(fusions[0], {}).get("cat_acc") for r in records)
+    values = _values(records, fusions[0], "cat_acc")
     right.plot(steps, values, "s--", color=style.INK, ms=3, label=f"{cat_acc.label} (right axis)")
     right.set(ylim=(0, 1.02), ylabel=cat_acc.label)
     right.grid(visible=False)
     panel.set(ylabel=metrics.heading(pose_err), title="Validation", ylim=(0, None))
     handles = [*panel.lines, *right.lines]
     panel.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.5, -0.2))
+
+
+def _values(records, fusion, name):
+    return np.array([r.get(fusion, {}).get(name) for r in records], np.float64)  # NaN for None
 
 
 def _draw_losses(panel, train):
@@ -66,19 +70,19 @@ def _draw_losses(panel, train):
         label = key.replace("_", " ")
         for phase in dict.fromkeys(r.get("phase") for r in train):  # losses differ between phases
             part = [r for r in train if r.get("phase") == phase]
-            steps, values = [r["step"] for r in part], style.floats(r.get(key) for r in part)
+            steps, values = np.array([[r["step"], r.get(key)] for r in part], np.float64).T
             known = np.isfinite(values)
             if not known.any():
                 continue
-            window = np.ones(max(1, len(values) // 25))
-            total = np.convolve(np.where(known, values, 0.0), window, "same")
-            count = np.convolve(known.astype(float), window, "same")
-            smooth = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0.5)
             panel.plot(steps, values, color=color, lw=0.6, alpha=0.35)
-            lonely = "." if np.isfinite(smooth).sum() == 1 else None  # a line needs two points
+            steps, values = steps[known], values[known]
+            window = np.ones(max(1, len(values) // 25))
+            count = np.convolve(np.ones(len(values)), window, "same")
+            smooth = np.convolve(values, window, "same") / count
+            lonely = "." if len(values) == 1 else None  # a line needs two points
             panel.plot(steps, smooth, color=color, lw=1.6, label=label, marker=lonely)
             label = None
-            positive.append(values[known])
+            positive.append(values)
     if not positive:
         style.write(panel, "no training step was logged")
         return
