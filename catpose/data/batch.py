@@ -9,19 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from catpose.data import augment as augmentation
-from catpose.data import online_rendering, pose_jitter, warp
-from catpose.data.examples import Examples
+from catpose.data import examples, online_rendering, pose_jitter, warp
+from catpose.data.examples import Camera, Examples
 from catpose.data.input_spec import InputSpec
 from catpose.geometry import camera, viewpoint
-
-
-class Viewed(NamedTuple):
-    """How the objects of a batch were seen; fields of `catpose.data.examples.Camera`."""
-
-    distance: Float[Array, "B"]
-    focal: Float[Array, "B 2"]
-    center: Float[Array, "B 2"]
-    model: Int[Array, "B"]
 
 
 class Records(NamedTuple):
@@ -35,7 +26,7 @@ class Records(NamedTuple):
       pose_weight: weight of the pose loss, 0 for padding.
       category_weight: weight of the category loss, 0 for padding and for rendered images.
       aspect: width over height of the boxes; None where all are square.
-      camera: how the objects were seen; None where that is unknown.
+      camera: how the objects were seen, without `points`; None where that is unknown.
       image: the stored crops, where the source is too large for the cache; else None.
     """
 
@@ -46,7 +37,7 @@ class Records(NamedTuple):
     pose_weight: Float[Array, "B"]
     category_weight: Float[Array, "B"]
     aspect: Float[Array, "B"] | None = None
-    camera: Viewed | None = None
+    camera: Camera | None = None
     image: Num[Array, "B H W 3"] | None = None
 
 
@@ -109,7 +100,7 @@ def records(
     """
     real = (index >= 0).astype(np.float32)
     index = np.maximum(index, 0).astype(np.int32)
-    seen, fields = split.camera, Viewed._fields
+    seen = examples.take_camera(split.camera, index)
     return Records(
         index=index,
         position=(first_position + np.arange(len(index))).astype(np.int32),
@@ -118,7 +109,7 @@ def records(
         pose_weight=real * np.float32(pose_weight),
         category_weight=real * np.float32(category_weight),
         aspect=None if split.aspect is None else split.aspect[index],
-        camera=None if seen is None else Viewed(*(getattr(seen, name)[index] for name in fields)),
+        camera=None if seen is None else seen._replace(points=None),
         image=np.asarray(split.image[index]) if with_images else None,
     )
 
@@ -233,9 +224,9 @@ def _batch(
 
 
 def _seen(part: Records, cache: Cache) -> pose_jitter.Seen:
-    distance, focal, center, model = part.camera
-    pinhole = camera.Pinhole(distance, focal, center)
-    return pose_jitter.Seen(part.rotation, pinhole, model, cache.points)
+    seen = part.camera
+    pinhole = camera.Pinhole(seen.distance, seen.focal, seen.center)
+    return pose_jitter.Seen(part.rotation, pinhole, seen.model, cache.points)
 
 
 def feature_cache(

@@ -1,8 +1,5 @@
 """Images of examples, decoded once into square uint8 crops on disk, memory-mapped from then on."""
 
-import concurrent.futures
-import os
-
 import numpy as np
 
 from catpose import progress
@@ -40,11 +37,11 @@ def load(
     splits, broken = {}, []
     for name in examples.splits(encoded):
         index = np.flatnonzero(encoded.split == name)
-        key = disk_cache.digest(encoded.digest, index, resolution, margin, images.CROP_VERSION)
+        digest = disk_cache.digest(encoded.digest, index, resolution, margin, images.CROP_VERSION)
         arrays = disk_cache.stored(
             disk_cache.cache_dir(cache_dir),
             f"photos-{name}",
-            key,
+            digest,
             lambda new_fn, name=name, index=index: _decode(
                 encoded, index, resolution, margin, new_fn, name, show_progress
             ),
@@ -55,7 +52,7 @@ def load(
             splits[name] = examples.take(encoded, index[whole])._replace(
                 # Whole splits stay memory-mapped; only a broken image makes a copy necessary.
                 image=arrays["image"] if whole.all() else arrays["image"][whole],
-                digest=disk_cache.digest(key, whole),
+                digest=disk_cache.digest(digest, whole),
                 margin=margin,
                 aspect=np.asarray(arrays["aspect"])[whole],
                 box=None,
@@ -86,6 +83,7 @@ def _decode(
     whole = np.ones(len(index), bool)
     aspect = np.ones(len(index), np.float32)
 
+    # PIL decodes and resizes outside the interpreter lock, so threads use every core.
     def decode(row: int) -> None:
         i = index[row]
         try:
@@ -101,15 +99,6 @@ def _decode(
         except InputError as error:
             raise InputError(f"{encoded.id[i]}: {error}") from error
 
-    # PIL decodes and resizes outside the interpreter lock, so threads use every core.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = progress.bar(
-            pool.map(decode, range(len(index))),
-            total=len(index),
-            desc=f"decode {split}",
-            unit="img",
-            show=show_progress,
-        )
-        for _ in rows:
-            pass
+    options = {"total": len(index), "desc": f"decode {split}", "unit": "img"}
+    progress.thread_map(decode, range(len(index)), show=show_progress, **options)
     return {"whole": whole, "aspect": aspect}

@@ -96,22 +96,22 @@ NewArray = Callable[[str, tuple[int, ...], Any], np.ndarray]
 def stored(
     folder: pathlib.Path,
     name: str,
-    key: str,
+    digest: str,
     make_fn: Callable[[NewArray], Mapping[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
-    """The arrays of `make_fn`, made once per `key` and memory-mapped read-only afterwards.
+    """The arrays of `make_fn`, made once per `digest` and memory-mapped read-only afterwards.
 
     Args:
       folder: where entries live; made with private permissions where it does not exist.
       name: a readable prefix of the entry's folder.
-      key: the hash of everything that `make_fn` depends on (see `digest`).
+      digest: of everything that `make_fn` depends on, see the function of this name.
       make_fn: called only where no entry exists. It returns arrays; those that should never be
         whole in memory it fills in place, in what `new_fn(name, shape, dtype)` gives it.
 
     Raises:
       InputError: the folder cannot be written or the disk is full.
     """
-    entry = folder / f"{name}-{key}"
+    entry = folder / f"{name}-{digest}"
     if not entry.is_dir():
         with _writing(entry):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

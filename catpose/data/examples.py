@@ -102,22 +102,27 @@ class Dataset(NamedTuple):
 def take(examples: Examples, index: np.ndarray) -> Examples:
     """The examples that `index` picks, numbers in any order or a mask."""
     index = np.arange(len(examples.id))[index]
-    camera, read_fn = examples.camera, examples.read_fn
+    read_fn = examples.read_fn
 
     def picked(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else np.asarray(values[index])
 
-    if camera is not None:  # all models stay
-        own = ("distance", "focal", "center", "model")
-        camera = camera._replace(**{name: picked(getattr(camera, name)) for name in own})
     per_example = ("id", "category", "rotation", "split", "box", "image", "aspect")
     return examples._replace(
         **{name: picked(getattr(examples, name)) for name in per_example},
         digest=disk_cache.digest(examples.digest, index),
-        camera=camera,
+        camera=take_camera(examples.camera, index),
         flags={name: picked(values) for name, values in examples.flags.items()},
         read_fn=None if read_fn is None else lambda i: read_fn(int(index[i])),
     )
+
+
+def take_camera(camera: Camera | None, index: np.ndarray) -> Camera | None:
+    """How the examples that `index` picks were seen; all models stay."""
+    if camera is None:
+        return None
+    distance, focal, center, points, model = camera
+    return Camera(distance[index], focal[index], center[index], points, model[index])
 
 
 def splits(examples: Examples) -> list[str]:

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from catpose.errors import InputError
 
 Box = tuple[float, float, float, float]
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")  # of photos in a folder
 _ORIENTATION = 0x0112  # of EXIF
 
 

@@ -87,16 +87,15 @@ def _of_split(names: np.ndarray, split: str, origin: str) -> np.ndarray:
 
 def _table(rows: Sequence[pose_table.Row]) -> Examples:
     ids, named, synonyms = [], [], pose_table.SYNONYMS.values()
-    for row in rows:
-        image, number = (row.values.get(name) for name in synonyms)
-        ids.append(row.values.get("id") or (f"{image}_{number}" if image and number else ""))
-        named.append(row.values.get("category"))
-        if not ids[-1]:
-            raise InputError(f"{row.where}: no id, nor {' and '.join(synonyms)}")
-        if not named[-1]:
-            raise InputError(f"{row.where}: no category")
+    for where, values in rows:
+        parts = [str(values.get(name) or "") for name in synonyms]
+        ids.append(str(values.get("id") or ("_".join(parts) if all(parts) else "")))
+        named.append(str(values.get("category") or ""))
+        if not (ids[-1] and named[-1]):
+            lacking = "category" if ids[-1] else f"id, nor {' and '.join(synonyms)}"
+            raise InputError(f"{where}: no {lacking}")
     # One order for PASCAL3D+ everywhere; others in that of the alphabet.
-    present = sorted({str(name) for name in named})
+    present = sorted(set(named))
     categories = CATEGORIES if set(present) <= set(CATEGORIES) else tuple(present)
     rotation, frame = pose_table.poses(rows)
     other = np.flatnonzero(frame != "camera")
@@ -106,8 +105,8 @@ def _table(rows: Sequence[pose_table.Row]) -> Examples:
             f"or angles"
         )
     return Examples(
-        id=np.array([str(name) for name in ids], np.str_),
-        category=np.array([categories.index(str(name)) for name in named], np.int32),
+        id=np.array(ids, np.str_),
+        category=np.array([categories.index(name) for name in named], np.int32),
         rotation=pose_table.nearest_rotations(rotation, [row.where for row in rows]),
         categories=categories,
         flags=pose_table.flags(rows),

@@ -30,7 +30,6 @@ from catpose.synthetic.objects import catalogue as families
 
 NAME = "drawn"  # of the split, and of the source in a phase
 _SIZES = (512, 1024)  # triangles of a bucket's models at most; those of the last are as they come
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class Assets(NamedTuple):
@@ -151,7 +150,7 @@ def photo_backgrounds(
       InputError: no such folder, no photograph in it, or one that cannot be read.
     """
     folder = pathlib.Path(folder).expanduser()
-    files = sorted(f for f in folder.glob("**/*") if f.suffix.lower() in PHOTO_SUFFIXES)
+    files = sorted(f for f in folder.glob("**/*") if f.suffix.lower() in images.SUFFIXES)
     if not files:
         raise InputError(
             f"no photographs in {folder}; give a folder with some, or leave "

@@ -79,7 +79,7 @@ def read(
     if path.suffix.lower() not in readers:
         raise InputError(f"{path} must end in {', '.join(readers)}")
     try:
-        rows = readers[path.suffix.lower()](path, required)
+        rows = list(readers[path.suffix.lower()](path, required))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
@@ -98,14 +98,12 @@ def _read_csv(path, required):
         header = [name.strip() for name in next(reader, [])]
         if missing := [name for name in required if name not in header]:
             raise InputError(f"{path}: no column {', '.join(missing)}")
-        rows = []
         for line in reader:
             # A short line lacks its last values, a long one has some too many.
             values = dict(zip(header, (value.strip() for value in line), strict=False))
             values = {name: value for name, value in values.items() if value}
             if values:
-                rows.append(Row(f"{path}, line {reader.line_num}", values))
-    return rows
+                yield Row(f"{path}, line {reader.line_num}", values)
 
 
 def _read_json(path, required):
@@ -117,20 +115,17 @@ def _read_json(path, required):
         ]
     if not isinstance(content, list):
         raise InputError(f"{path} must hold a list of objects")
-    return [Row(f"{path}, entry {i + 1}", values) for i, values in enumerate(content)]
+    for i, values in enumerate(content, start=1):
+        yield Row(f"{path}, entry {i}", values)
 
 
 def _read_lines(path, required):
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    rows = []
-    for i, line in enumerate(lines):
+    for i, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
         if line.strip():
-            where = f"{path}, line {i + 1}"
             try:
-                rows.append(Row(where, json.loads(line)))
+                yield Row(f"{path}, line {i}", json.loads(line))
             except json.JSONDecodeError as error:
-                raise InputError(f"{where}: not JSON: {error}") from error
-    return rows
+                raise InputError(f"{path}, line {i}: not JSON: {error}") from error
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
@@ -172,18 +167,17 @@ def poses(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
     kinds = np.array([len(values) for values in written])
     frame = np.array([_frame(row) for row in rows], dtype=np.str_)
     rotation = np.zeros((len(rows), 3, 3))
-    matrix, quaternion, angles = (
-        np.flatnonzero(kinds == len(names)) for names in (MATRIX, QUATERNION, ANGLES)
-    )
-    for i in matrix:
-        rotation[i] = np.reshape(written[i], (3, 3))
-    with jax.enable_x64(True):
-        if quaternion.size:
-            values = np.array([written[i] for i in quaternion])
-            rotation[quaternion] = np.asarray(so3.rotation_from_quaternion(values))
-        if angles.size:
-            values = np.array([written[i] for i in angles])
-            rotation[angles] = rotations_from_angles(values, for_paper=frame[angles] == "paper")
+    converters = {
+        MATRIX: lambda values, paper: values.reshape(-1, 3, 3),
+        QUATERNION: lambda values, paper: so3.rotation_from_quaternion(values),
+        ANGLES: lambda values, paper: rotations_from_angles(values, for_paper=paper),
+    }
+    for names, convert_fn in converters.items():
+        index = np.flatnonzero(kinds == len(names))
+        if index.size:
+            values = np.array([written[i] for i in index])
+            with jax.enable_x64(True):
+                rotation[index] = convert_fn(values, frame[index] == "paper")
     return rotation, np.where(kinds == len(ANGLES), "camera", frame)
 
 

@@ -9,7 +9,6 @@ category of an object that names none. Other columns are ignored.
 
 import io
 import json
-import math
 import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -137,18 +136,13 @@ def read(path: str | pathlib.Path) -> Predictions:
     rotation, frame = pose_table.poses(read_rows)
     named = [_probabilities(row) for row in read_rows]
     categories = tuple(dict.fromkeys(name for values in named for name in values))
-    probabilities = None
-    if categories:
-        probabilities = np.full((len(named), len(categories)), np.nan)
-        for i, values in enumerate(named):
-            for name, value in values.items():
-                probabilities[i, categories.index(name)] = value
+    shares = [[values.get(name, np.nan) for name in categories] for values in named]
     return checked(
         [str(row.values["id"]) for row in read_rows],
         rotation,
         frame=frame,
         category=[str(row.values.get("category") or "") for row in read_rows],
-        probabilities=probabilities,
+        probabilities=np.array(shares) if categories else None,
         categories=categories,
         where=[row.where for row in read_rows],
     )
@@ -224,11 +218,12 @@ def _text(predictions: Predictions, suffix: str) -> bytes:
     shares = np.zeros((len(category), 0)) if shares is None else shares
     names = [PROBABILITY + name for name in predictions.categories]
     columns = ["id", "category", "frame", *pose_table.MATRIX, *names]
-    lead = np.stack([predictions.id, category, predictions.frame], axis=-1).tolist()
-    numbers = np.concatenate([rotation.reshape(-1, 9), shares], axis=-1).tolist()
+    words = (predictions.id, category, predictions.frame)
+    numbers = np.concatenate([rotation.reshape(-1, 9), shares], axis=-1)
+    every_column = [column.tolist() for column in (*words, *numbers.T)]
     rows = [
-        [*words, *("" if math.isnan(value) else value for value in values)]
-        for words, values in zip(lead, numbers, strict=True)
+        ["" if value != value else value for value in row]  # NaN is not equal to itself
+        for row in zip(*every_column, strict=True)
     ]
     if suffix == ".csv":
         return pose_table.csv_text([columns, *rows]).encode()

@@ -33,11 +33,9 @@ class AnnotatedObject(NamedTuple):
       occluded: part of it is hidden.
       difficult: marked as hard to recognize.
       cad_index: the most similar CAD model of its category, from 1; 0 where unknown.
-      azimuth_deg: of the alignment with the CAD model; NaN where there is none.
-      elevation_deg: likewise.
-      theta_deg: the in-plane angle; NaN where unknown.
-      azimuth_coarse_deg: as an annotator estimated it, before any alignment.
-      elevation_coarse_deg: likewise.
+      angles_deg: azimuth, elevation and in-plane angle theta of the alignment with the CAD model;
+        NaN where there is none.
+      coarse_deg: azimuth and elevation as an annotator estimated them, before any alignment.
       distance: camera center to object center in units of the CAD model; 0 where only the coarse
         label was made, NaN where unknown.
       focal: focal length in pixels; NaN where unknown.
@@ -51,11 +49,8 @@ class AnnotatedObject(NamedTuple):
     occluded: bool
     difficult: bool
     cad_index: int
-    azimuth_deg: float
-    elevation_deg: float
-    theta_deg: float
-    azimuth_coarse_deg: float
-    elevation_coarse_deg: float
+    angles_deg: tuple[float, float, float]
+    coarse_deg: tuple[float, float]
     distance: float
     focal: float
     center: tuple[float, float]
@@ -96,11 +91,11 @@ def read(path: str | os.PathLike, viewport: float = 3000.0) -> Record:
     if _is_struct(field):
         quirks.append(("single_object", 0))
     listed = [field] if _is_struct(field) else list(np.asarray(field, dtype=object).ravel())
-    objects = []
-    for number, item in enumerate(listed, start=1):
-        found = _structs(item)
-        if found:
-            objects.append(_object(found[0], number, viewport, quirks))
+    objects = [
+        _object(struct, number, viewport, quirks)
+        for number, item in enumerate(listed, start=1)
+        for struct in _structs(item)[:1]
+    ]
     if not objects:
         quirks.append(("no_objects", 0))
     return Record(_size(_field(record, "imgsize")), tuple(objects), tuple(quirks))
@@ -169,9 +164,8 @@ def _object(struct: Any, number: int, viewport: float, quirks: list) -> Annotate
     cad_index = _number(_field(struct, "cad_index"))
 
     field = _field(struct, "viewpoint")
-    found = _structs(field)
-    viewpoint = found[0] if found else None
-    if not found:
+    viewpoint = next(iter(_structs(field)), None)
+    if viewpoint is None:
         quirks.append(("viewpoint_numbers" if _numbers(field).size else "no_viewpoint", number))
     value = {
         name: _number(_field(viewpoint, name))
@@ -180,12 +174,13 @@ def _object(struct: Any, number: int, viewport: float, quirks: list) -> Annotate
             *("distance", "focal", "viewport", "px", "py"),
         )
     }
-    if found and (math.isnan(value["azimuth"]) or math.isnan(value["elevation"])):
-        quirks.append(("no_angles", number))
     if math.isnan(value["viewport"]):
         value["viewport"] = viewport
-    if found and math.isnan(value["focal"]):  # as both toolboxes read an empty one
-        value["focal"] = 1.0
+    if viewpoint is not None:
+        if math.isnan(value["azimuth"] + value["elevation"]):
+            quirks.append(("no_angles", number))
+        if math.isnan(value["focal"]):  # as both toolboxes read an empty one
+            value["focal"] = 1.0
     return AnnotatedObject(
         number=number,
         category=_text(_field(struct, "class")),
@@ -194,11 +189,8 @@ def _object(struct: Any, number: int, viewport: float, quirks: list) -> Annotate
         occluded=flags["occluded"] > 0,
         difficult=flags["difficult"] > 0,
         cad_index=int(cad_index) if cad_index >= 1 else 0,
-        azimuth_deg=value["azimuth"],
-        elevation_deg=value["elevation"],
-        theta_deg=value["theta"],
-        azimuth_coarse_deg=value["azimuth_coarse"],
-        elevation_coarse_deg=value["elevation_coarse"],
+        angles_deg=(value["azimuth"], value["elevation"], value["theta"]),
+        coarse_deg=(value["azimuth_coarse"], value["elevation_coarse"]),
         distance=value["distance"],
         focal=value["viewport"] * value["focal"],
         center=(value["px"] - 0.5, value["py"] - 0.5),

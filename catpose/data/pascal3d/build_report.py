@@ -3,7 +3,7 @@
 import json
 import pathlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from catpose.data import disk_cache
@@ -221,63 +221,62 @@ def markdown(summary: Mapping[str, Any]) -> str:
             + ".",
             "",
         ]
-    lines += ["| split | objects | images | objects found | left out |", "|---|---|---|---|---|"]
-    for split, counts in summary["splits"].items():
-        left_out = ", ".join(
-            f"{count} {staging.DROPPED[reason]}" for reason, count in counts["left_out"].items()
+    splits = [
+        (
+            *(split, counts["objects"], counts["images"], counts["found_objects"]),
+            ", ".join(f"{n} {staging.DROPPED[reason]}" for reason, n in counts["left_out"].items())
+            or "none",
         )
-        lines.append(
-            f"| {split} | {counts['objects']} | {counts['images']} | {counts['found_objects']} "
-            f"| {left_out or 'none'} |"
-        )
-    lines += ["", "Images are counted once per category.", ""]
-    lines += _table_2(summary) if "table_2" in summary else _per_category(summary)
+        for split, counts in summary["splits"].items()
+    ]
+    quirks = [
+        (quirk["what"], quirk["handling"], quirk["count"], ", ".join(quirk["examples"]))
+        for quirk in summary["quirks"].values()
+    ]
     lines += [
+        *_table(("split", "objects", "images", "objects found", "left out"), splits),
+        "",
+        "Images are counted once per category.",
+        "",
+        *(_table_2(summary) if "table_2" in summary else _per_category(summary)),
         "",
         "## Oddities",
         "",
-        "| what | handling | count | for example |",
-        "|---|---|---|---|",
+        *_table(("what", "handling", "count", "for example"), quirks or [("none", "", "", "")]),
+        "",
     ]
-    for quirk in summary["quirks"].values():
-        examples = ", ".join(quirk["examples"])
-        lines.append(f"| {quirk['what']} | {quirk['handling']} | {quirk['count']} | {examples} |")
-    if not summary["quirks"]:
-        lines.append("| none | | | |")
-    return "\n".join([*lines, ""])
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
+    """The lines of a Markdown table."""
+    return [f"| {' | '.join(map(str, row))} |" for row in (head, ["---"] * len(head), *rows)]
 
 
 def _table_2(summary: Mapping[str, Any]) -> list[str]:
-    table = summary["table_2"]
-    names = list(next(iter(table.values())))
-    lines = [
-        "## Beside Table 2 of the paper: images, built / paper",
-        "",
-        "| split | " + " | ".join(names) + " | total |",
-        "|---" * (len(names) + 2) + "|",
-    ]
-    reasons = []
-    for split, row in table.items():
-        cells = [row[name] for name in names]
-        total = {"built": sum(c["built"] for c in cells), "paper": sum(c["paper"] for c in cells)}
+    table, rows, reasons = summary["table_2"], [], []
+    for split, cells in table.items():
+        total = {key: sum(cell[key] for cell in cells.values()) for key in ("built", "paper")}
         texts = [
             str(c["built"]) if c["built"] == c["paper"] else f"**{c['built']}** / {c['paper']}"
-            for c in [*cells, total]
+            for c in (*cells.values(), total)
         ]
-        lines.append(f"| {split} | " + " | ".join(texts) + " |")
+        rows.append([split, *texts])
         reasons += [
-            f"- {split}, {name}: {row[name]['built']} instead of {row[name]['paper']}: "
-            f"{row[name]['why']}"
-            for name in names
-            if row[name]["why"]
+            f"- {split}, {name}: {cell['built']} instead of {cell['paper']}: {cell['why']}"
+            for name, cell in cells.items()
+            if cell["why"]
         ]
-    return [*lines, "", *(reasons or ["Every row is the paper's."])]
+    return [
+        "## Beside Table 2 of the paper: images, built / paper",
+        "",
+        *_table(("split", *next(iter(table.values())), "total"), rows),
+        "",
+        *(reasons or ["Every row is the paper's."]),
+    ]
 
 
 def _per_category(summary: Mapping[str, Any]) -> list[str]:
-    lines = ["## Objects per category", "", "| category | train | validation | test |"]
-    lines.append("|---|---|---|---|")
-    for name in summary["categories"]:
-        counts = [summary["splits"][split]["per_category"][name]["objects"] for split in SPLITS]
-        lines.append(f"| {name} | " + " | ".join(map(str, counts)) + " |")
-    return lines
+    splits = [summary["splits"][split]["per_category"] for split in SPLITS]
+    rows = [(name, *(split[name]["objects"] for split in splits)) for name in summary["categories"]]
+    return ["## Objects per category", "", *_table(("category", *SPLITS), rows)]

@@ -45,7 +45,7 @@ def read(root: pathlib.Path, folders: tuple[str, str], categories: tuple[str, ..
       folders: where a category's .off files lie, and its .mat file, with {} for its name.
       categories: in the order of their indices.
     """
-    points, category, numbers, missing, unreadable = [], [], [], [], []
+    models, missing, unreadable = [], [], []
     for index, name in enumerate(categories):
         found = {}
         folder, mat = root / folders[0].format(name), root / folders[1].format(name)
@@ -62,14 +62,11 @@ def read(root: pathlib.Path, folders: tuple[str, str], categories: tuple[str, ..
                 unreadable.append(str(mat.relative_to(root)))
         if not found:
             missing.append(name)
-        for number in sorted(found):
-            points.append(spread(found[number]))
-            category.append(index)
-            numbers.append(number)
+        models += [(spread(found[number]), index, number) for number in sorted(found)]
     return Models(
-        np.array(points, np.float32).reshape(-1, NUM_POINTS, 3),
-        np.array(category, np.int32),
-        np.array(numbers, np.int32),
+        np.array([points for points, _, _ in models], np.float32).reshape(-1, NUM_POINTS, 3),
+        np.array([index for _, index, _ in models], np.int32),
+        np.array([number for _, _, number in models], np.int32),
         tuple(missing),
         tuple(unreadable),
     )

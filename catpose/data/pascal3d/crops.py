@@ -99,22 +99,20 @@ def place(
     Returns:
       None where nothing of the box lies in the photograph.
     """
-    box, quirks = item.box, []
+    box, quirk = item.box, ""
     target = box
-    width, height = size
-    if box[2] > FAR * width or box[3] > FAR * height:
+    if box[2] > FAR * size[0] or box[3] > FAR * size[1]:
         if image_id in REDRAWN:
-            target, quirks = REDRAWN[image_id], ["other_scale"]
+            target = REDRAWN[image_id]
         elif stated not in (size, (0, 0)) and box[2] <= stated[0] + 1 and box[3] <= stated[1] + 1:
-            sx, sy = width / stated[0], height / stated[1]
-            target, quirks = (sx * box[0], sy * box[1], sx * box[2], sy * box[3]), ["other_scale"]
-        else:
-            quirks = ["box_far_outside"]
+            sx, sy = size[0] / stated[0], size[1] / stated[1]
+            target = (sx * box[0], sy * box[1], sx * box[2], sy * box[3])
+        quirk = "box_far_outside" if target == box else "other_scale"
     clipped = images.clip(target, size)
     if clipped[2] - clipped[0] < 1 or clipped[3] - clipped[1] < 1:
         return None
-    if clipped != target and not quirks:
-        quirks = ["box_outside"]
+    if clipped != target and not quirk:
+        quirk = "box_outside"
     # The map that takes the annotated box to `target` takes the camera along.
     sx = (target[2] - target[0]) / (box[2] - box[0])
     sy = (target[3] - target[1]) / (box[3] - box[1])
@@ -122,7 +120,7 @@ def place(
     if box != target:
         x, y = center
         center = target[0] + sx * (x - box[0]), target[1] + sy * (y - box[1])
-    return Placed(clipped, center, (sx * item.focal, sy * item.focal), tuple(quirks))
+    return Placed(clipped, center, (sx * item.focal, sy * item.focal), (quirk,) if quirk else ())
 
 
 def cut(image: Image.Image, box: Box) -> Crop | None:

@@ -117,11 +117,10 @@ def _build(
 def _verify(folder: pathlib.Path, plan: tfds_builder.Plan, show_progress: bool) -> None:
     """Reads everything back, because a full disk may lose data without an error."""
     digests = plan.columns["digest"]
-    bad = 0
     try:
         read_fn = _reader(folder, plan.parts)
-        for row in progress.bar(range(len(digests)), desc="checking", show=show_progress):
-            bad += disk_cache.digest(read_fn(row)) != digests[row]
+        rows = progress.bar(range(len(digests)), desc="checking", show=show_progress)
+        bad = sum(disk_cache.digest(read_fn(row)) != digests[row] for row in rows)
     except Exception as error:
         raise InputError(staging.no_room(folder, error)) from error
     if bad:
@@ -203,10 +202,8 @@ def read(
         if not (folder / name).is_file() or (folder / name).stat().st_size != size:
             raise InputError(f"{folder} is damaged: {name} is not whole; make it anew")
     try:
-        with np.load(folder / "index.npz") as file:
-            columns = dict(file)
-        with np.load(folder / "cad.npz") as file:
-            points = file["points"]
+        with np.load(folder / "index.npz") as index, np.load(folder / "cad.npz") as models:
+            columns, points = dict(index), models["points"]
         parts = [tfds_builder.Part(**part) for part in report["parts"]]
         read_fn = _reader(folder, parts)
     except Exception as error:  # half a copy of the folder can fail in many ways
@@ -266,7 +263,6 @@ def _reader(folder: pathlib.Path, parts: Sequence[tfds_builder.Part]) -> Callabl
     builder = tfds.builder_from_directory(folder)
     decoders = {"image": tfds.decode.SkipDecoding()}  # the JPEG as it is stored
     stops = np.array([part.stop for part in parts])
-    starts = np.array([part.start for part in parts])
     sources = [builder.as_data_source(part.name, decoders=decoders) for part in parts]
     for part, source in zip(parts, sources, strict=True):
         if len(source) != part.stop - part.start:
@@ -278,7 +274,6 @@ def _reader(folder: pathlib.Path, parts: Sequence[tfds_builder.Part]) -> Callabl
     def read_fn(row: int | np.integer) -> bytes:
         part = int(np.searchsorted(stops, row, side="right"))
         with lock:
-            example = sources[part][int(row - starts[part])]
-        return example["image"]
+            return sources[part][int(row) - parts[part].start]["image"]
 
     return read_fn

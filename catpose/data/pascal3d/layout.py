@@ -20,9 +20,15 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from catpose.data.categories import CATEGORIES
+from catpose.data.examples import SPLITS
 from catpose.errors import InputError
 
 VOC_LISTS = "PASCAL/VOCdevkit/VOC2012/ImageSets/Main"
+LISTS = {
+    "imagenet": "Image_sets/{category}_imagenet_{name}.txt",
+    "pascal": VOC_LISTS + "/{category}_{name}.txt",
+    "objectnet": "Image_sets/{name}.txt",
+}
 
 
 class Variant(NamedTuple):
@@ -231,18 +237,16 @@ def read_lists(root: pathlib.Path, dataset: str, variant: Variant) -> Listed:
     Raises:
       InputError: a list cannot be read, or there is none at all.
     """
-    entries: dict[tuple[str, str, str], Entry] = {}
-    missing: list[tuple[str, str, str]] = []
-    repeated: list[str] = []
+    entries, missing, repeated = {}, [], []  # entries by source, category and id
     categories = (
         CATEGORIES
         if dataset == "pascal3d"
         else tuple(dict.fromkeys(_lines(root, "Image_sets/classes.txt")))
     )
-    order = ("train", "validation", "test")
-    for (source, name), split in sorted(variant.splits.items(), key=lambda i: order.index(i[1])):
+    by_split = sorted(variant.splits.items(), key=lambda item: SPLITS.index(item[1]))
+    for (source, name), split in by_split:
         for category in categories if dataset == "pascal3d" else ("",):
-            path = _list_path(source, name, category)
+            path = LISTS[source].format(category=category, name=name)
             if not (root / path).is_file():
                 missing.append((split, category, path))
                 continue
@@ -267,14 +271,6 @@ def _lines(root: pathlib.Path, name: str) -> list[str]:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
-def _list_path(source: str, name: str, category: str) -> str:
-    return {
-        "imagenet": f"Image_sets/{category}_imagenet_{name}.txt",
-        "pascal": f"{VOC_LISTS}/{category}_{name}.txt",
-        "objectnet": f"Image_sets/{name}.txt",
-    }[source]
-
-
 def _ids(root: pathlib.Path, path: str, flagged: bool) -> list[str]:
     lines = [line.split() for line in _lines(root, path)]
     if not flagged:
@@ -288,10 +284,9 @@ def _ids(root: pathlib.Path, path: str, flagged: bool) -> list[str]:
 
 def _entry(root: pathlib.Path, id: str, category: str, source: str, split: str) -> Entry:
     folder = f"{category}_{source}" if category else ""
-    names = [f"{id}{suffix}" for suffix in (".JPEG", ".jpg", ".jpeg", ".JPG")]
-    if source == "pascal":
-        names = names[1:] + names[:1]
-    paths = [root / "Images" / folder / name for name in names]
+    usual = ".jpg" if source == "pascal" else ".JPEG"
+    suffixes = (usual, ".jpg", ".jpeg", ".JPG", ".JPEG")
+    paths = [root / "Images" / folder / f"{id}{suffix}" for suffix in suffixes]
     return Entry(
         id=id,
         category=category,

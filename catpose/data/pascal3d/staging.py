@@ -144,7 +144,6 @@ def read_entry(
       encoded picture of each row that is kept.
     """
     where = f"{entry.category}_{entry.source}/{entry.id}" if entry.category else entry.id
-    quirks: list[tuple[str, str]] = []
     if not entry.annotation.is_file():
         return [], [("missing_annotation", where)], []
     try:
@@ -152,23 +151,19 @@ def read_entry(
     except InputError:
         return [], [("unreadable_annotation", where)], []
 
-    rows, others = [], set()
-    for item in record.objects:
-        ours = item.category == entry.category if entry.category else item.category in categories
-        if not ours:
-            name = "other_category" if entry.category else "unknown_category"
-            quirks.append((name, f"{where} #{item.number} {item.category}"))
-            others.add(item.number)
-            continue
-        rows.append(_row(entry, item, release, variant))
+    wanted = (entry.category,) if entry.category else categories
+    others = [item for item in record.objects if item.category not in wanted]
+    name = "other_category" if entry.category else "unknown_category"
+    quirks = [(name, f"{where} #{item.number} {item.category}") for item in others]
+    rows = [
+        _row(entry, item, release, variant) for item in record.objects if item.category in wanted
+    ]
     quirks += [
         (name, f"{where} #{number}" if number else where)
         for name, number in record.quirks
-        if number not in others
+        if number not in {item.number for item in others}
     ]
-    for row in rows:
-        if row["coarse"]:
-            quirks.append(("coarse_only", f"{where} #{row['object']}"))
+    quirks += [("coarse_only", f"{where} #{row['object']}") for row in rows if row["coarse"]]
     images = _cut_all(entry, record, rows, quirks, where)
     return rows, quirks, images
 
@@ -179,14 +174,13 @@ def _row(
     release: releases.Release,
     variant: releases.Variant,
 ) -> Row:
-    fine = (item.azimuth_deg, item.elevation_deg)
-    estimated = (item.azimuth_coarse_deg, item.elevation_coarse_deg)
+    *fine, theta = item.angles_deg
     distance = item.distance if item.distance > 0 else math.nan
     if release.hand_aligned and math.isnan(sum(fine)):
-        fine = estimated
+        fine = item.coarse_deg
     # distance = 0 marks an object that was never aligned; its angles are then 0, too.
     coarse = math.isnan(distance) or math.isnan(sum(fine))
-    azimuth, elevation = estimated if coarse else fine
+    azimuth, elevation = item.coarse_deg if coarse else fine
     known = not math.isnan(azimuth + elevation)
     reasons = {
         "no_viewpoint": not known,
@@ -209,7 +203,7 @@ def _row(
         "coarse": coarse and known,
         "azimuth_deg": azimuth,
         "elevation_deg": elevation,
-        "theta_deg": 0.0 if coarse or math.isnan(item.theta_deg) else item.theta_deg,
+        "theta_deg": 0.0 if coarse or math.isnan(theta) else theta,
         "distance": math.nan if coarse else distance,
         "cad_index": item.cad_index,
     }

@@ -113,18 +113,18 @@ def plan(
         pair: i for i, pair in enumerate(zip(models.category, models.number, strict=True))
     }
     kept: list[staging.Row] = []
-    counts = []
-    entries = iter(listed.entries)
+    counts, entries = [], iter(listed.entries)
     for chunk in chunks:
         before = len(kept)
-        for rows, quirks in staging.read_rows(chunk):
-            entry = next(entries)
+        for (rows, quirks), entry in zip(staging.read_rows(chunk), entries, strict=False):
             tally.add(entry, rows, quirks)
             for row in rows:
                 index = listed.categories.index(row["category"])
-                row["label"] = index
-                row["model"] = model_rows.get((index, row["cad_index"]), -1)
-                row["name"] = f"{row['image']}_{row['object']}"
+                row |= {
+                    "label": index,
+                    "model": model_rows.get((index, row["cad_index"]), -1),
+                    "name": f"{row['image']}_{row['object']}",
+                }
                 if not row["dropped"]:
                     if row["model"] < 0 and models.category.size:
                         tally.quirks["no_model"].append(f"{row['category']} {row['name']}")

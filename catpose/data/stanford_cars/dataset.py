@@ -52,7 +52,10 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
     """
     output = pathlib.Path(output_dir).expanduser()
     manifest = output / "manifest.csv"
-    _check_is_ours(manifest)
+    if manifest.is_file():
+        header = manifest.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+        if header.strip() != ",".join(COLUMNS):
+            raise InputError(f"{manifest} is of another dataset; give another --output_dir")
     photos, notes = car_labels.read(pathlib.Path(manual_dir).expanduser())
     splits = assign_splits([(p.part, p.category, p.path.name) for p in photos])
     try:
@@ -115,15 +118,6 @@ def quotas(sizes: Mapping[str, int], total: int) -> dict[str, int]:
     for name in by_remainder[: total - sum(result.values())]:
         result[name] += 1
     return result
-
-
-def _check_is_ours(manifest: pathlib.Path) -> None:
-    """Raises InputError where the manifest is somebody's own."""
-    if manifest.is_file():
-        with manifest.open(encoding="utf-8", errors="replace") as file:
-            header = file.readline().strip()
-        if header != ",".join(COLUMNS):
-            raise InputError(f"{manifest} is of another dataset; give another --output_dir")
 
 
 def _take(

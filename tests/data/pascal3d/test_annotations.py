@@ -62,11 +62,8 @@ def test_a_plain_object(tmp_path):
             occluded=True,
             difficult=False,
             cad_index=3,
-            azimuth_deg=72.5,
-            elevation_deg=-38.12,
-            theta_deg=-8.66,
-            azimuth_coarse_deg=50.0,
-            elevation_coarse_deg=-32.5,
+            angles_deg=(72.5, -38.12, -8.66),
+            coarse_deg=(50.0, -32.5),
             distance=5.787,
             focal=3000.0,
             center=(279.76, 143.84),
@@ -138,7 +135,7 @@ def test_viewpoints(tmp_path, viewpoint, expected, quirks):
     given = without(OBJECT, "viewpoint") if viewpoint is None else OBJECT | {"viewpoint": viewpoint}
     record = read(tmp_path, struct_array(given, given))
     for item in record.objects:
-        found = (item.azimuth_deg, item.elevation_deg, item.theta_deg, item.distance)
+        found = (*item.angles_deg, item.distance)
         assert [None if math.isnan(x) else x for x in found] == list(expected)
         assert item.box == (10.0, 20.5, 110.0, 99.25)
     assert record.quirks == tuple((name, n) for n in (1, 2) for name in quirks)

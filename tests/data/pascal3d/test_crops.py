@@ -17,7 +17,7 @@ NAN = math.nan
 def item(box, center=(NAN, NAN), focal=NAN):
     return annotations.AnnotatedObject(
         *(1, "car", box, False, False, False, 1),
-        *(0.0, 0.0, 0.0, NAN, NAN, 5.0, focal, center),
+        *((0.0, 0.0, 0.0), (NAN, NAN), 5.0, focal, center),
     )
 
 
