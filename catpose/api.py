@@ -3,7 +3,7 @@
 import contextlib
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import ml_collections
 import numpy as np
@@ -45,7 +45,8 @@ def train(
     Raises:
       InputError: something that the config names is wrong, or the workdir is another config's.
     """
-    plugin_modules.load(plugins)
+    if plugins:
+        plugin_modules.load(plugins)
     values = dict(config_files.load(config))
     config = config_lib.read({**values, "plugins": tuple(plugins) or values["plugins"]})
     folder = pathlib.Path(folder or f"runs/{config.name}")
@@ -116,12 +117,11 @@ def evaluate(
     )
 
 
-@contextlib.contextmanager
-def opened(config: config_lib.Config, folder: pathlib.Path) -> Iterator[Callable[[], float]]:
+def opened(
+    config: config_lib.Config, folder: pathlib.Path
+) -> contextlib.AbstractContextManager[Callable[[], float]]:
     """`workdir.opened` in the first of several processes; compiled programs are kept."""
     devices.keep_compilations()
     if devices.is_first():
-        with workdir.opened(folder, config) as clock:
-            yield clock
-    else:
-        yield time.monotonic
+        return workdir.opened(folder, config)
+    return contextlib.nullcontext(time.monotonic)

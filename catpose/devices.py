@@ -159,12 +159,6 @@ def check_batch(batch_size: int, name: str) -> None:
         )
 
 
-def check_mode(mode: str) -> None:
-    """Raises InputError if `mode` is not one of MODES."""
-    if mode not in MODES:
-        raise InputError(f"config.parallel is '{mode}'; it can be {' or '.join(MODES)}")
-
-
 def compile_step(
     step_fn: Callable, mode: str, *, axis: int = 0
 ) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
@@ -180,7 +174,6 @@ def compile_step(
     Returns:
       `(state, records, cache) -> (state, metrics)`, for records that `place` has placed.
     """
-    check_mode(mode)
     if mode == "pmap":
         return jax.pmap(
             functools.partial(step_fn, axis_name=AXIS),

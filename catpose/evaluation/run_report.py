@@ -16,7 +16,7 @@ from catpose.evaluation import run_report_text, score
 from catpose.experiment import phases, workdir
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
-from catpose.training import input_pipeline, loop, metrics_log, run_setup
+from catpose.training import input_pipeline, loop, run_setup, training_log
 from catpose.visualize import category_models, example_sheet, plots, training_curves
 
 
@@ -112,7 +112,7 @@ def _best(
 
 def _phases(run: run_setup.Run) -> list[dict[str, Any]]:
     """Each phase with its time: the sum over the processes that worked on it."""
-    timed = [r for r in metrics_log.read(run.workdir) if "phase_seconds" in r]
+    timed = [r for r in training_log.read(run.workdir) if "phase_seconds" in r]
     entries = []
     for phase, start, stop in phases.spans(run.phases):
         own = [record for record in timed if record["phase"] == phase.name]
@@ -133,7 +133,7 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
     """The pictures, of the test split where there is one, else of the last one evaluated."""
     folder = run.workdir / "figures"
     folder.mkdir(exist_ok=True)
-    records = metrics_log.read(run.workdir)
+    records = training_log.read(run.workdir)
     spans = [(phase.name, start, stop) for phase, start, stop in phases.spans(run.phases)]
     training_curves.loss_curves(records, spans, folder / "loss_curves.png", run.config.name)
     if not found:

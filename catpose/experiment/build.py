@@ -48,7 +48,7 @@ class Model(NamedTuple):
     symmetry: np.ndarray | None = None
 
 
-def fit_keys(config: config_lib.Config, rotation: np.ndarray) -> np.ndarray | None:
+def fit_keys(config: config_lib.Config, rotation: np.ndarray) -> np.ndarray:
     """The dictionary of `config.model.pose_keys` rotations, in the frame of learning.
 
     Args:
@@ -56,13 +56,11 @@ def fit_keys(config: config_lib.Config, rotation: np.ndarray) -> np.ndarray | No
       rotation: (N, 3, 3) of the training split, frame "camera".
 
     Returns:
-      (M, 3, 3) float32; None where none is asked for.
+      (M, 3, 3) float32.
 
     Raises:
       InputError: fewer different rotations than that.
     """
-    if not config.model.pose_keys:
-        return None
     rotation = viewpoint.convert_frame(jnp.asarray(rotation), "camera", config.frame)
     try:
         return dictionary.fit(np.asarray(rotation), config.model.pose_keys, seed=config.seed)[0]

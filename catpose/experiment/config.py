@@ -197,7 +197,8 @@ def read(values: Any) -> Config:
     """
     if isinstance(values, Config):
         return values
-    plugins.check(dict(values).get("plugins", ()))
+    if needed := dict(values).get("plugins"):
+        plugins.check(needed)
     return fields.read(Config, values, "config")
 
 

@@ -108,23 +108,15 @@ def load_dataset(
     if only in loaded.splits:
         return loaded
     if data.rendered:
-        loaded = _with_rendered(config, loaded, show_progress)
-    draws = any(online_rendering.NAME in phase.sources for phase in config.phases)
-    return _with_engine(config, loaded) if draws else loaded
-
-
-def _with_rendered(
-    config: config_lib.Config, loaded: examples.Dataset, show_progress: bool
-) -> examples.Dataset:
-    own = dataclasses.replace(config.data, categories=loaded.categories)
-    more = _decoded(config, _read_rendered(own, show_progress), show_progress)
-    return loaded._replace(splits={**loaded.splits, **more.splits}, notes=loaded.notes + more.notes)
-
-
-def _with_engine(config: config_lib.Config, loaded: examples.Dataset) -> examples.Dataset:
-    made = build_engine(config, loaded)
-    splits = {**loaded.splits, online_rendering.NAME: online_rendering.split(made)}
-    return loaded._replace(splits=splits, engine=made)
+        own = dataclasses.replace(data, categories=loaded.categories)
+        more = _decoded(config, _read_rendered(own, show_progress), show_progress)
+        splits, notes = {**loaded.splits, **more.splits}, loaded.notes + more.notes
+        loaded = loaded._replace(splits=splits, notes=notes)
+    if any(online_rendering.NAME in phase.sources for phase in config.phases):
+        engine = build_engine(config, loaded)
+        splits = {**loaded.splits, online_rendering.NAME: online_rendering.split(engine)}
+        loaded = loaded._replace(splits=splits, engine=engine)
+    return loaded
 
 
 def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_rendering.Engine:

@@ -1,4 +1,4 @@
-"""The weights that a run begins with: random ones, and pretrained ones over them."""
+"""The pretrained weights that a run begins with."""
 
 import pathlib
 from typing import Any
@@ -29,8 +29,6 @@ def initial_variables(
       InputError: no such file, weights of another network, or another normalization than theirs.
     """
     variables = model.network.init_fn(key, model.input_spec.image)
-    if config.model.pretrained == "none":
-        return variables, "random initial weights"
     if config.model.pretrained in workdir.shipped():
         return _with_shipped_features(config, model, variables)
     path = pathlib.Path(config.model.pretrained).expanduser()

@@ -43,51 +43,47 @@ def opened(
         key is named), no way to write, or another process that is at it.
     """
     taken = f"another process is at work on {folder}; wait for it, or give another --workdir"
-    with (
-        disk_cache.locked(folder, taken, lambda error: _unwritable(folder, error)),
-        _described(folder, config, free) as clock,
-    ):
-        yield clock
+    with disk_cache.locked(folder, taken, lambda error: _unwritable(folder, error)):
+        _describe(folder, config, free)
+        spent_path = folder / "seconds"
+        earlier = 0.0
+        with contextlib.suppress(OSError, ValueError):  # not there, or of no content
+            earlier = float(spent_path.read_text())
+        began = time.monotonic()
+
+        def seconds() -> float:
+            return earlier + time.monotonic() - began
+
+        try:
+            yield seconds
+        finally:
+            with contextlib.suppress(OSError):
+                disk_cache.write_whole(spent_path, f"{seconds():.3f}\n".encode())
 
 
 def _unwritable(folder: pathlib.Path, error: OSError) -> str:
     return f"cannot write to {folder}: {error.strerror or error}"
 
 
-@contextlib.contextmanager
-def _described(
-    folder: pathlib.Path, config: config_lib.Config, free: tuple[str, ...]
-) -> Iterator[Callable[[], float]]:
+def _describe(folder: pathlib.Path, config: config_lib.Config, free: tuple[str, ...]) -> None:
+    """Writes config.json; of a run that has begun, compares with it instead."""
     described = config_lib.to_dict(config)
-    path = folder / "config.json"
     if _has_begun(folder):
         _compare(folder, config_lib.to_dict(read_config(folder)), described, free)
-    else:
-        try:
-            (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
-            content = {
-                "config": described,
-                "versions": {name: metadata.version(name) for name in LIBRARIES},
-                "python": platform.python_version(),
-                "commit": commit(),
-            }
-            disk_cache.write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
-        except OSError as error:
-            raise InputError(_unwritable(folder, error)) from error
-    spent_path = folder / "seconds"
-    earlier = 0.0
-    with contextlib.suppress(OSError, ValueError):  # not there, or of no content
-        earlier = float(spent_path.read_text())
-    began = time.monotonic()
-
-    def seconds() -> float:
-        return earlier + time.monotonic() - began
-
+        return
+    content = {
+        "config": described,
+        "versions": {name: metadata.version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "commit": commit(),
+    }
     try:
-        yield seconds
-    finally:
-        with contextlib.suppress(OSError):
-            disk_cache.write_whole(spent_path, f"{seconds():.3f}\n".encode())
+        (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
+        disk_cache.write_whole(
+            folder / "config.json", (json.dumps(content, indent=2) + "\n").encode()
+        )
+    except OSError as error:
+        raise InputError(_unwritable(folder, error)) from error
 
 
 def _has_begun(folder: pathlib.Path) -> bool:

@@ -22,12 +22,11 @@ from catpose.evaluation import score
 from catpose.experiment import checkpoint, phases
 from catpose.training import (
     input_pipeline,
-    metrics_log,
     nonfinite,
     phase_run,
     run_setup,
     signals,
-    throughput,
+    training_log,
 )
 from catpose.training.step import TrainState
 
@@ -59,7 +58,7 @@ class Session(NamedTuple):
     manager: Any
     write_fn: Callable[[dict[str, Any]], None]
     saved: int | None
-    streak: throughput.Streak
+    streak: training_log.Streak
 
 
 def train(run: run_setup.Run) -> Result:
@@ -81,7 +80,7 @@ def train(run: run_setup.Run) -> Result:
         if manager and saved != last_step:
             checkpoint.check_room(run.workdir, phase_run.largest_state(run))
         with _log(run, saved) as write_fn:
-            streak = throughput.Streak(run.config.max_skipped)
+            streak = training_log.Streak(run.config.max_skipped)
             session = Session(run, manager, write_fn, saved, streak)
             for phase, start, stop in phases.spans(run.phases):
                 if int(state.step) < stop:
@@ -105,7 +104,7 @@ def _checkpoints(run: run_setup.Run) -> contextlib.AbstractContextManager[Any]:
 
 def _log(run: run_setup.Run, saved: int | None) -> contextlib.AbstractContextManager[Any]:
     if devices.is_first():
-        return metrics_log.opened(run.workdir, step=saved, tensorboard=run.config.tensorboard)
+        return training_log.opened(run.workdir, step=saved, tensorboard=run.config.tensorboard)
     return contextlib.nullcontext(lambda record: None)
 
 
@@ -121,7 +120,7 @@ def _train_phase(
     """Updates from the state's own step to the phase's end."""
     run, config = session.run, session.run.config
     begin, stop, count = int(state.step), start + phase.steps, config.steps_per_call
-    log = throughput.Log(session.write_fn, phase, start, config.log_steps)
+    log = training_log.Log(session.write_fn, phase, start, config.log_steps)
     state = phase_run.enter(run, phase, state, resumed=begin > start or session.saved == start)
     try:
         # Cached features can take long to compute: they do not make a signal wait.
@@ -164,7 +163,7 @@ def _train_phase(
 
 
 def _stop(
-    session: Session, phase: phases.Phase, state: TrainState, log: throughput.Log
+    session: Session, phase: phases.Phase, state: TrainState, log: training_log.Log
 ) -> NoReturn:
     step = int(state.step)
     log.end(step)

@@ -101,7 +101,11 @@ def initial_state(run: run_setup.Run) -> TrainState:
     if run.after is not None:
         last, variables = build.read_variables(run.after, run.model)
         return step.create_state(key, variables)._replace(step=jnp.int32(last))
-    variables, line = initial_weights.initial_variables(run.config, run.model, key)
+    if run.config.model.pretrained == "none":
+        variables = run.model.network.init_fn(key, run.model.input_spec.image)
+        line = "random initial weights"
+    else:
+        variables, line = initial_weights.initial_variables(run.config, run.model, key)
     if run.show_progress:
         tqdm.write(line, file=sys.stderr)
     return step.create_state(key, variables)

@@ -98,12 +98,11 @@ def assemble(
     run = Run(config, folder, data, model, run_phases, {}, Caches(), show_progress)
     _check(run)
     names = data.categories
-    sources = dict.fromkeys(source for phase in run_phases for source in phase.sources)
-    found = {
+    pools = {
         source: sampling.pools(data.splits[source].category, len(names), names=names)
-        for source in sources
+        for source in dict.fromkeys(source for phase in run_phases for source in phase.sources)
     }
-    return run._replace(pools=found)
+    return run._replace(pools=pools)
 
 
 def _check(run: Run) -> None:

@@ -28,7 +28,7 @@ from catpose.geometry import so3, symmetry, viewpoint
 from catpose.models.architectures import Outputs
 from catpose.poses import POSES
 from catpose.synthetic.objects import catalogue
-from catpose.training import input_pipeline, loop, metrics_log, step
+from catpose.training import input_pipeline, loop, step, training_log
 from tests.support import tiny
 
 ORDERS = (1, 2, 3, 4, 7, 360, 0)
@@ -400,7 +400,7 @@ def test_a_run_with_symmetry_says_so(symmetric, monkeypatch):
     assert "(ant z, cat 2, dog 4)" in note
     assert note in (run.workdir / "report.md").read_text()
     (line,) = [
-        line for line in metrics_log.read(run.workdir) if "split" in line and line["step"] == 2
+        line for line in training_log.read(run.workdir) if "split" in line and line["step"] == 2
     ]
     assert line["weighted"]["symmetry"] == ["z", "none", 2, 4]
     truth, rotations, scores = evaluated(symmetric)

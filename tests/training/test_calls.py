@@ -7,7 +7,7 @@ import pytest
 from catpose import devices
 from catpose.errors import InputError
 from catpose.experiment import workdir
-from catpose.training import loop, metrics_log, run_setup
+from catpose.training import loop, run_setup, training_log
 from tests.support import tiny
 
 
@@ -29,7 +29,7 @@ def one(tmp_path_factory):
     """The last state and the log of a run with a call for each step."""
     folder = tmp_path_factory.mktemp("one")
     run = tiny.run(settings(), folder)._replace(caches=run_setup.Caches(programs=PROGRAMS))
-    return loop.train(run).last, metrics_log.read(folder)
+    return loop.train(run).last, training_log.read(folder)
 
 
 @pytest.mark.parametrize("mode", devices.MODES)
@@ -40,7 +40,7 @@ def test_two_steps_a_call_give_the_same_run(mode, one, tmp_path):
     for found, leaf in zip(jax.tree.leaves(last), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(found, leaf, rtol=1e-4, atol=1e-5)
     lines = [
-        [line for line in each if "loss" in line] for each in (metrics_log.read(tmp_path), log)
+        [line for line in each if "loss" in line] for each in (training_log.read(tmp_path), log)
     ]
     assert [line["step"] for line in lines[0]] == [2, 4, 6]
     for found, line in zip(*lines, strict=True):

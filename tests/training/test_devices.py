@@ -188,9 +188,7 @@ def test_compiled_programs_are_kept_where_only_their_owner_writes(tmp_path, monk
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-def test_uneven_batches_and_unknown_modes_are_told():
+def test_uneven_batches_are_an_error():
     with pytest.raises(InputError, match="12 examples of x do not divide among 8 devices"):
         devices.check_batch(12, "x")
     devices.check_batch(16, "x")
-    with pytest.raises(InputError, match="config.parallel is 'vmap'; it can be pmap or jit"):
-        devices.compile_step(lambda: None, "vmap")

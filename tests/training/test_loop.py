@@ -12,7 +12,7 @@ from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.evaluation import run_report
 from catpose.experiment import checkpoint, phases, workdir
-from catpose.training import loop, metrics_log, phase_run, run_setup
+from catpose.training import loop, phase_run, run_setup, training_log
 from tests.support import tiny
 
 STEPS = (8, 4, 7)
@@ -123,7 +123,7 @@ def test_a_killed_run_goes_on_bit_for_bit(kill_before, whole, cache_dir, tmp_pat
         times = ("images_per_second", "phase_seconds")
         return [
             {name: value for name, value in line.items() if name not in times}
-            for line in metrics_log.read(folder)
+            for line in training_log.read(folder)
         ]
 
     assert [line["step"] for line in logged(tmp_path)] == [line["step"] for line in logged(folder)]
@@ -158,7 +158,7 @@ def test_what_a_run_leaves(whole):
     written = json.loads((folder / "report.json").read_text())
     assert (folder / "report.md").is_file()
     assert json.loads((folder / "config.json").read_text())["config"]["name"] == "tiny"
-    lines = metrics_log.read(folder)
+    lines = training_log.read(folder)
     losses = [line for line in lines if "loss" in line]
     assert [line["step"] for line in losses] == [2, 4, 6, 8, 10, 12, 14, 16, 18, 19]
     joint = losses[-1]

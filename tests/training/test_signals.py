@@ -15,7 +15,14 @@ import pytest
 from catpose import devices
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, workdir
-from catpose.training import input_pipeline, loop, metrics_log, phase_run, run_setup, signals
+from catpose.training import (
+    input_pipeline,
+    loop,
+    phase_run,
+    run_setup,
+    signals,
+    training_log,
+)
 from tests.support import tiny
 
 
@@ -156,7 +163,7 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
     same(loop.train(run).last, whole)
     assert taken == list(range(7))
     # Every process that worked on a phase says for how long.
-    timed = [line["phase"] for line in metrics_log.read(tmp_path) if "phase_seconds" in line]
+    timed = [line["phase"] for line in training_log.read(tmp_path) if "phase_seconds" in line]
     assert {"first", "second"} == set(timed)
     assert len(timed) == (2 if moment == "last" else 3)
 
@@ -232,7 +239,7 @@ def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path):
     run = made(settings(max_skipped=100), tmp_path / "many", splits)
     last = loop.train(run).last
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(last.params))
-    skipped = [s for line in metrics_log.read(run.workdir) for s in line.get("skipped", [])]
+    skipped = [s for line in training_log.read(run.workdir) for s in line.get("skipped", [])]
     assert 0 < len(skipped) < 7
     rotation[:] = np.nan
     run = made(settings(max_skipped=3), tmp_path / "all", splits)

@@ -21,7 +21,7 @@ from catpose.models import architectures
 from catpose.studies.paper import page, recipes, results, shared_phases, table_rows
 from catpose.studies.paper.shared_phases import Part
 from catpose.studies.paper.table_rows import Recipe
-from catpose.training import metrics_log
+from catpose.training import training_log
 
 
 class Sweep(NamedTuple):
@@ -193,7 +193,7 @@ def seconds(sweep: Sweep, row: str) -> float:
     """
     spent = 0.0
     for same in zip(*(sweep.runs[row, seed] for seed in range(sweep.seeds)), strict=True):
-        records = [record for part in same for record in metrics_log.read(part.folder)]
+        records = [record for part in same for record in training_log.read(part.folder)]
         speeds = [r["images_per_second"] or 0.0 for r in records if "phase_seconds" in r]
         phase = build.build_phases(same[0].config)[-1]
         speed = max(speeds, default=0.0)

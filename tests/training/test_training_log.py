@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from catpose.training import throughput
+from catpose.training import training_log
 from tests.support import tiny
 
 
@@ -22,7 +22,7 @@ class Pending:
 def test_a_device_that_works_behind_is_not_too_fast(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    clock = throughput.Clock()
+    clock = training_log.Clock()
     # Each step takes a second and is dispatched in none; a pause of a minute after the third.
     for begin in (10.0, 73.0):
         now[0] = max(now[0], begin - 1)
@@ -37,9 +37,9 @@ def test_a_device_that_works_behind_is_not_too_fast(monkeypatch):
 def test_a_line_counts_the_time_that_it_waited():
     phase = tiny.only_phase()
     lines = []
-    log = throughput.Log(lines.append, phase, 0, 2)
+    log = training_log.Log(lines.append, phase, 0, 2)
 
-    class Clock(throughput.Clock):
+    class Clock(training_log.Clock):
         def tick(self, result, steps):
             pass
 
@@ -56,7 +56,7 @@ def test_a_line_counts_the_time_that_it_waited():
 
 
 def test_so_many_in_a_row():
-    streak = throughput.Streak(3)
+    streak = training_log.Streak(3)
     assert streak.add([1, 2]) == []
     assert streak.add([4, 5]) == []
     assert streak.add([6]) == [4, 5, 6]
