@@ -103,7 +103,8 @@ def evaluate(
         found = run if isinstance(run, Predictions) else predictions.read(pathlib.Path(run))
         truth = data if isinstance(data, Examples) else datasets.read_labels(str(data), split)
     else:
-        plugin_modules.load(plugins)
+        if plugins:
+            plugin_modules.load(plugins)
         folder = workdir.find(run)
         truth, found, answering = rerun.predict(folder, split, best=best, root=str(data or ""))
         fusion = fusion or protocols.fusion_of(applied, answering)

@@ -175,7 +175,8 @@ def load(
     Raises:
       InputError: no run there, no checkpoint yet, or a plugin that the run needs and is not given.
     """
-    plugin_modules.load(plugins)
+    if plugins:
+        plugin_modules.load(plugins)
     model, variables = build.read_model(workdir.find(folder), best=best)
     return from_variables(model, variables)
 

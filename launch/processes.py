@@ -1,4 +1,4 @@
-"""How a command becomes one of a job's processes: given by flags, or detected.
+"""A command as one of a job's processes, which options give or which is detected.
 
 python -m launch.train --config=... --coordinator=HOST:PORT --processes=2 --process=0
 python -m launch.train --config=... --distributed
@@ -23,15 +23,15 @@ PROCESS = OPTIONS.integer("process", None, "this one's number, from 0 on", lower
 DISTRIBUTED = OPTIONS.bool(
     "distributed",
     None,
-    "one of several processes, detected; without the flag, where a scheduler says it",
+    "join a job of several processes that is detected; unless given, where a scheduler started it",
 )
 
 
 @contextlib.contextmanager
-def joined() -> Iterator[None]:
-    """Inside, this process is one of its job, where there is one; no device is touched before.
+def as_part_of_job() -> Iterator[None]:
+    """Joins the job that this process is part of, if any; enter it before any device is touched.
 
-    What goes wrong in one of several processes ends it at once, in one line and with status 1.
+    An error in one of several processes ends it at once, in one line and with status 1.
 
     Raises:
       InputError: flags that do not go together, or no job to join.
@@ -56,9 +56,12 @@ def _start() -> bool:
     given = (COORDINATOR.value, PROCESSES.value, PROCESS.value)
     if any(value is not None for value in given):
         if None in given:
-            raise InputError("--coordinator, --processes and --process go together")
+            raise InputError("--coordinator, --processes and --process must be given together")
         if PROCESS.value >= PROCESSES.value:
-            raise InputError(f"--process is below --processes, from 0 to {PROCESSES.value - 1}")
+            raise InputError(
+                f"--process is {PROCESS.value}; with --processes={PROCESSES.value} it can be 0 to "
+                f"{PROCESSES.value - 1}"
+            )
     elif DISTRIBUTED.value is False or not (DISTRIBUTED.value or launched_by_scheduler(os.environ)):
         return False
     from catpose import devices
@@ -73,7 +76,7 @@ def _message(error: BaseException, of_runtime: type[BaseException]) -> str:
     if isinstance(error, of_runtime):
         return (
             "another process has died or does not answer, or the device failed; start all again: "
-            f"the run goes on from its last checkpoint ({str(error).splitlines()[0][:200]})"
+            f"the run resumes from its last checkpoint ({str(error).splitlines()[0][:200]})"
         )
     return "".join(traceback.format_exception(error)).rstrip()
 
@@ -81,7 +84,7 @@ def _message(error: BaseException, of_runtime: type[BaseException]) -> str:
 def launched_by_scheduler(environment: Mapping[str, str]) -> bool:
     """Whether a scheduler started this process as one of several tasks.
 
-    A TPU VM does not say it in its environment: there, `--distributed` does.
+    The environment of a TPU VM does not tell: there, give `--distributed`.
     """
     if "SLURM_PROCID" in environment and "SLURM_STEP_NODELIST" in environment:
         return int(environment.get("SLURM_NTASKS", 1)) > 1

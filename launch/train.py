@@ -21,7 +21,7 @@ CHECK = OPTIONS.bool("check", False, "try everything in small and say how long i
 
 def main() -> None:
     """Trains, evaluates, writes the report and prints its table."""
-    with processes.joined():
+    with processes.as_part_of_job():
         # The libraries take seconds to load; a wrong option is reported before.
         from catpose import api, devices
         from catpose.evaluation import run_report

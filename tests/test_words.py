@@ -14,9 +14,6 @@ import pytest
 
 from tests.support.paths import ROOT
 
-# Folders and files that do not obey yet. This list only shrinks.
-NOT_YET = ("launch/processes",)
-
 # (pattern, what to say)
 PHRASES = (
     (r"(that|which) (is|are) none\b", "an invalid X"),
@@ -164,20 +161,14 @@ def parameters(path):
                 yield f"{argument.lineno}: {node.name}({argument.arg}: {kind}), say '{names[0]}'"
 
 
-def is_exempt(path, prefixes):
-    return place(path).startswith(tuple(prefixes)) if prefixes else False
-
-
 @pytest.mark.parametrize("path", CODE, ids=place)
 def test_code_obeys_the_glossary(path):
-    if not is_exempt(path, NOT_YET):
-        assert not [f"{place(path)}:{each}" for each in in_code(path)]
+    assert not [f"{place(path)}:{each}" for each in in_code(path)]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=place)
 def test_pages_obey_the_glossary(path):
-    if not is_exempt(path, NOT_YET):
-        assert not [f"{place(path)}:{each}" for each in in_page(path)]
+    assert not [f"{place(path)}:{each}" for each in in_page(path)]
 
 
 @pytest.mark.parametrize("path", CODE, ids=place)
