@@ -1,4 +1,4 @@
-"""The one way from images to what a model says of them: photos, validation, scores of runs."""
+"""The one way from images to a model's predictions: photos, validation, scores of runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from catpose.models import fusion
 
 
 class Answer(NamedTuple):
-    """What a model says of B images.
+    """A model's predictions for B images.
 
     Attributes:
       probabilities: (B, K).
@@ -44,7 +44,7 @@ def answer(
     category: Int[Array, "B"] | None = None,
     fusions: Sequence[str] = tuple(fusion.FUSIONS),
 ) -> Answer:
-    """What the network says of a batch of its inputs; jit this.
+    """A model's predictions for a batch of network inputs; to be compiled with jit.
 
     Args:
       model: network, representation and whether it is tied.
@@ -110,8 +110,8 @@ def compile_crops(model: build.Model) -> Callable:
     """What predicts crops of photos, compiled for one device.
 
     The crops are the network's input already: `images.crop` cuts them out of the photo in one
-    antialiased resampling. Those of `prepare` are cut out of a stored crop, whose margin allows for
-    augmentation; the two agree to the bit only where the stored crop has the input's own pixels.
+    antialiased resampling. Those of `prepare` are cut out of a cached crop, whose margin allows for
+    augmentation; the two agree to the bit only where the cached crop has the input's own pixels.
 
     Returns:
       `(variables, (N, S, S, 3) uint8)` -> probabilities (N, K), category (N,), rotation (N, 3, 3)

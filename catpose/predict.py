@@ -1,4 +1,4 @@
-"""What is on a photo and how it is turned: a trained run as one function.
+"""Category and pose of the object in a photo: a trained run as one function.
 
 Rotations and angles are in frame "camera" (docs/conventions.md); boxes are x0, y0, x1, y1 in
 pixels, 0-based, x1 and y1 exclusive.
@@ -28,7 +28,7 @@ BATCHES = (1, 8, 64)
 
 
 class Prediction(NamedTuple):
-    """What the network says of one box.
+    """What the network predicts for one box.
 
     Attributes:
       category: the most probable one; where the network chooses a category and a pose together,
@@ -38,7 +38,7 @@ class Prediction(NamedTuple):
       azimuth_deg: in [0, 360); 0 sees the object's front, 90 its left side.
       elevation_deg: in [-90, 90]; positive when seen from above.
       theta_deg: in (-180, 180]; positive when turned counter-clockwise in the picture.
-      confidence: the category's probability. It says nothing of the pose.
+      confidence: the category's probability. It is no measure of how right the pose is.
     """
 
     category: str
@@ -59,7 +59,7 @@ class Predictor(NamedTuple):
 
     Attributes:
       categories: names, in the order of the network's outputs.
-      predict_fn: (N, S, S, 3) uint8 crops -> what `inference.compile_crops` says of them.
+      predict_fn: (N, S, S, 3) uint8 crops -> what `inference.compile_crops` predicts for them.
       input_spec: what the network takes; S is its resolution.
     """
 

@@ -32,7 +32,7 @@ def main() -> None:
             return
         api.train(CONFIG.value, folder)
         if devices.is_first():
-            run_report.show(folder)
+            run_report.print_summary(folder)
 
 
 def _check(folder: pathlib.Path) -> None:

@@ -180,7 +180,8 @@ def find(name: str) -> Protocol:
     """
     if name not in PROTOCOLS:
         raise InputError(
-            f"unknown protocol '{name}'; known: {', '.join(PROTOCOLS)} (--protocol=list says more)"
+            f"unknown protocol '{name}'; known: {', '.join(PROTOCOLS)} "
+            "(--protocol=list describes them)"
         )
     return PROTOCOLS[name]
 

@@ -1,4 +1,4 @@
-"""What a finished run leaves to read: report.json, report.md and figures/."""
+"""The report of a finished run: report.json, report.md and figures/."""
 
 import json
 import os
@@ -76,13 +76,13 @@ def write(
     (run.workdir / "report.md").write_text(text)
     # JSON has no NaN and Inf, which the metrics of a diverged run may be: null replaces them.
     finite = json.loads(json.dumps(report), parse_constant=lambda name: None)
-    # Last, and in one move: this file says that the run is finished.
+    # Last, and in one move: a run with this file is finished.
     text = json.dumps(finite, indent=2, allow_nan=False) + "\n"
     disk_cache.write_whole(run.workdir / "report.json", text.encode())
     return report
 
 
-def show(folder: pathlib.Path) -> None:
+def print_summary(folder: pathlib.Path) -> None:
     """Prints a finished run's metrics and where its report is."""
     report = json.loads((folder / "report.json").read_text())
     print(run_report_text.terminal_table(report))

@@ -11,7 +11,7 @@ from catpose import metrics
 from catpose.data.categories import SHORT_NAMES
 from catpose.visualize import text_tables
 
-NUM_ACROSS = 20  # with more categories, a table has one row per category
+NUM_ACROSS = 20  # with more categories, each has its own table row
 SPLITS = ("test", "validation", "train")
 FUSIONS = {"weighted": "Weighted", "top1": "Top1", "oracle": "Oracle"}
 # File name in figures/ without .png, heading, how to read it.
@@ -29,7 +29,7 @@ FIGURES = {
     "category_bars": (
         "Categories",
         "Left, the median error of each category; right, how many of its images get the right "
-        "category. The last row is the mean over categories.",
+        "category. The lowest bars are the means over categories.",
     ),
     "confusion": (
         "Confusion",
@@ -59,7 +59,7 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
     Args:
       report: what report.json holds.
       names: the K categories, in the order of the per-category lists.
-      figures: the keys of `FIGURES` that exist as figures/<key>.png beside the file.
+      figures: the names of `FIGURES` that exist as figures/<name>.png beside the file.
 
     Returns:
       Markdown (GitHub's dialect), with a newline at its end.
@@ -81,9 +81,9 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
         parts += ["## Notes", "\n".join(f"- {note}" for note in report["notes"])]
     if figures:
         parts.append("## Figures")
-    for key in figures:
-        heading, reading = FIGURES[key]
-        parts.append(f"### {heading}\n\n{reading}\n\n![{heading}](figures/{key}.png)")
+    for figure in figures:
+        heading, reading = FIGURES[figure]
+        parts.append(f"### {heading}\n\n{reading}\n\n![{heading}](figures/{figure}.png)")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -135,7 +135,7 @@ def _header(report):
         ["sha256 of the parameters", report.get("params_sha256")],
         ["versions", versions or None],
     ]
-    rows = [[key, str(value)] for key, value in rows if value is not None]
+    rows = [[head, str(value)] for head, value in rows if value is not None]
     return text_tables.markdown(["configuration", str(report.get("name", "run"))], rows, 2)
 
 

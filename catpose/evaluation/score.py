@@ -156,12 +156,11 @@ def by_fusion(
 def summary(scored: Score, orders: np.ndarray | None = None) -> dict[str, Any]:
     """A score as `report.json` has it: `pose_err_deg`, `pose_err_deg_per_category`, and so on.
 
-    `symmetry` is what the errors respect, by category; None says that they are the plain ones.
+    `symmetry` is what the errors respect, by category; None where they are the plain ones.
     """
     result: dict[str, Any] = {}
     for name, metric in scored.metrics.items():
-        result[name] = metric["value"]
-        result[f"{name}_per_category"] = metric["per_category"]
+        result |= {name: metric["value"], f"{name}_per_category": metric["per_category"]}
     pooled = metrics.summarize(scored.errors, len(scored.categories), average="instance")
     for name in ("pose_err_deg", "cat_acc"):
         result[f"{name}_instance"] = pooled[name]["value"]
@@ -217,7 +216,9 @@ def select(
     # Labels of a folder of one's own have no flags; only published protocols rely on them.
     if not lacking or protocol.test_list == "any":
         return kept, left_out, []
-    note = f"the labels do not say: {', '.join(lacking)}; they are taken as already chosen"
+    note = (
+        f"the labels have no flag {', '.join(lacking)}: their objects count as already chosen by it"
+    )
     return kept, left_out, [note]
 
 

@@ -38,7 +38,7 @@ def terminal(score: score.Score, name: str) -> str:
 
 
 def markdown(score: score.Score, name: str, predictions: str) -> str:
-    """The score as a page; `predictions` says where the predictions are from."""
+    """The score as a page; `predictions` is where the predictions are from."""
     definition = [
         [key, str(value)]
         for key, value in score.protocol._asdict().items()
@@ -83,17 +83,15 @@ def write(
       InputError: the files cannot be written.
     """
     content = json.dumps(to_json(score, name, predictions), indent=2, allow_nan=False) + "\n"
-    texts = {".json": content, ".md": markdown(score, name, predictions)}
-    paths = []
+    page = markdown(score, name, predictions)
+    files = {folder / f"{stem}.json": content, folder / f"{stem}.md": page}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for suffix, text in texts.items():
-            path = folder / f"{stem}{suffix}"
+        for path, text in files.items():
             disk_cache.write_whole(path, text.encode())
-            paths.append(path)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    return paths
+    return list(files)
 
 
 def _heading(score: score.Score, name: str) -> str:
@@ -125,7 +123,7 @@ def _overall(score: score.Score) -> tuple[list[str], list[list[str]]]:
 
 
 def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
-    """One table row a category: medians with their interval, accuracies without."""
+    """One table row for each category: medians with their interval, accuracies without."""
     head, columns = ["category", "objects"], []
     listed = [name for name in _PER_CATEGORY if name in score.metrics]
     for name in listed:

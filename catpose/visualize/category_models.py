@@ -66,10 +66,10 @@ def from_folder(
         first.setdefault(SYNSETS.get(model.category, model.category), model)
 
     @functools.cache
-    def source(category: str) -> scene.Mesh | None:
+    def model_of(category: str) -> scene.Mesh | None:
         if category not in first:
             return built_in(category)
         model = first[category]
         return mesh_files.load(model.path, up=model.up, front=model.front)
 
-    return source
+    return model_of

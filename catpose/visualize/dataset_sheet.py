@@ -31,7 +31,7 @@ def dataset_sheet(
 ) -> None:
     """Draws examples of each category as they are cached and as training changes them.
 
-    A row per category; pairs of the cached crop with its box, axes and angles, and one random
+    A line for each category: pairs of the cached crop with its box, axes and angles, and one random
     change of it with the axes of the changed label. If the axes lie right on the left and wrong on
     the right, the augmentation is at fault; if wrong on both, the dataset's convention is.
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 DPI = 110
@@ -47,7 +46,6 @@ def sheet(path: Path, width: float, height: float, heading: str, where: str) -> 
     """
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        FigureCanvasAgg(figure)
         heading = f"{heading} ({where})" if where else heading
         figure.suptitle(heading, fontsize=11, fontweight="bold", x=0.01, ha="left")
         yield figure

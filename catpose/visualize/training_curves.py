@@ -65,7 +65,7 @@ def _values(records, fusion, name):
 
 def _draw_losses(panel, train):
     keys = [k for k in ("loss", "pose_loss", "category_loss") if any(k in r for r in train)]
-    positive = []
+    drawn = []
     for key, color in zip(keys, (style.INK, style.PALETTE[0], style.PALETTE[1]), strict=False):
         label = key.replace("_", " ")
         for phase in dict.fromkeys(r.get("phase") for r in train):  # losses differ between phases
@@ -82,12 +82,12 @@ def _draw_losses(panel, train):
             lonely = "." if len(values) == 1 else None  # a line needs two points
             panel.plot(steps, smooth, color=color, lw=1.6, label=label, marker=lonely)
             label = None
-            positive.append(values)
-    if not positive:
+            drawn.append(values)
+    if not drawn:
         style.write(panel, "no training step was logged")
         return
-    positive = np.concatenate(positive)
-    if positive.min() > 0 and positive.max() > 30 * positive.min():
+    drawn = np.concatenate(drawn)
+    if drawn.min() > 0 and drawn.max() > 30 * drawn.min():
         panel.set_yscale("log")
         panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter("{x:g}")
@@ -104,7 +104,7 @@ def _draw_phases(panels, phases, last):
             if index % 2 == 0:
                 panel.axvspan(start, stop, color=style.PALETTE[0], alpha=0.06, lw=0)
             panel.axvline(stop, color=style.FAINT, lw=0.7)
-        # Names stand below the losses; those of short phases make way downwards.
+        # Names are below the losses, those of short phases further down.
         level = 1 + level % 2 if (stop - start) / last < 0.013 * len(name) else 0
         deepest = max(level, deepest)
         panels[0].annotate(

@@ -146,7 +146,7 @@ def test_flags_that_the_labels_lack():
     assert kept == "acdefg"
     assert left_out == {"occluded": 1}
     (note,) = notes
-    assert note.startswith("the labels do not say: truncated, difficult, coarse, source;")
+    assert note.startswith("the labels have no flag truncated, difficult, coarse, source:")
     # A folder of one's own has no flags, and catpose's conventions need none.
     assert chosen(PROTOCOLS["catpose"], {}) == ("abcdefg", {}, [])
 

@@ -23,7 +23,7 @@ def test_the_score_as_text_and_json(tmp_path):
     low, high = result.metrics["pose_err_deg"]["interval"]
     assert f"{value:.2f} {low:.2f} to {high:.2f}" in " ".join(text.split())
     assert "ant" in text
-    assert "the labels do not say: occluded, truncated, coarse, source" in text
+    assert "the labels have no flag occluded, truncated, coarse, source" in text
     paths = score_report.write(result, "paper", "p.csv", tmp_path / "new", "p-paper")
     read = json.loads(paths[0].read_text())
     assert read["figures"]["pose_err_deg"]["value"] == value
