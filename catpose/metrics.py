@@ -1,8 +1,8 @@
 """Every metric of catpose, in one table, and how it is averaged; on the host, in float64.
 
 `METRICS` defines once what a metric is: its value for each image, the statistic of these values,
-and how it is printed. Validation, reports, scores, the paper's tables and their tests all read it, so
-a metric that is added here is everywhere. Conventions:
+and how it is printed. Validation, reports, scores, the paper's tables and their tests all read it,
+so a metric that is added here is everywhere. Conventions:
 
 - A metric without a suffix is the mean over categories of a per-category value. Categories without
   an image are None in the per-category list and left out of the mean.

@@ -59,8 +59,8 @@ def _cell(
     image: Float[np.ndarray, "S S 3"],
     rotation: Float[np.ndarray, "3 3"],
     name: str,
-    azimuth: float,
-    elevation: float,
+    azimuth: int,
+    elevation: int,
     hint: str,
 ) -> np.ndarray:
     size = len(image)
