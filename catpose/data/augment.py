@@ -225,7 +225,7 @@ def fixed_sample(
     augment: Augment,
     seen: pose_jitter.Seen | None,
 ) -> Sample:
-    """Samples that are the same whenever they are asked for.
+    """Samples that are the same at every call.
 
     Args:
       views: names, see `VIEWS` and `random_names`.
@@ -235,8 +235,7 @@ def fixed_sample(
       seen: as for `jittered`.
     """
     drawn_numbers = [random_number(name) for name in views]
-    plain = View()
-    table = np.array([VIEWS.get(name, plain) for name in views]).T
+    table = np.array([VIEWS.get(name, View()) for name in views]).T
     fixed = jax.tree.map(lambda column: jnp.asarray(column, float)[number], View(*table))
     if set(drawn_numbers) == {None}:
         return Sample(fixed, jnp.full((len(index), 3), 0.5))
@@ -249,9 +248,7 @@ def fixed_sample(
 
 def resamples(views: tuple[str, ...], augment: Augment) -> bool:
     """Whether any of the views, or a new one where there are none, does more than mirror."""
-    plain = View()
-    numbers = [random_number(name) for name in views]
-    fixed = [VIEWS[name] for name, n in zip(views, numbers, strict=True) if n is None]
-    drawn_anew = len(fixed) < len(views) or not views
-    moves = any(view._replace(mirror=plain.mirror) != plain for view in fixed)
-    return moves or (drawn_anew and augment.resamples)
+    fixed = [VIEWS[name] for name in views if random_number(name) is None]
+    if any(view._replace(mirror=0.0) != View() for view in fixed):
+        return True
+    return augment.resamples and (len(fixed) < len(views) or not views)

@@ -1,4 +1,4 @@
-"""From stored examples to the batch that the network sees, inside the jitted step."""
+"""From decoded examples to the batch that the network sees, inside the jitted step."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
     Attributes:
       image: (B, H, W, 3) in the network's own normalization; None where features are cached.
-      features: the feature network's stored output; None where images are used.
+      features: cached features; None where images are used.
       position: see `Records`.
       category: category indices.
       rotation: target rotations in the frame of learning.

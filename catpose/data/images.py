@@ -81,7 +81,7 @@ def check_box(box: Sequence[float | int], size: tuple[int, int]) -> None:
         raise InputError(f"{described} is far larger than the image ({width} x {height} pixels)")
 
 
-# To be raised when the same file would give another crop: stored crops are then made anew.
+# To be raised when the same file would give another crop: cached crops are then made anew.
 CROP_VERSION = 1
 
 
@@ -122,9 +122,8 @@ def crop(
 def _pad_to(image: Image.Image, window: tuple[float, ...]) -> tuple[Image.Image, tuple[float, ...]]:
     """Repeats the image's edge so that `window` lies inside."""
     x0, y0, x1, y1 = window
-    left, top = max(0, int(np.ceil(-x0))), max(0, int(np.ceil(-y0)))
-    right = max(0, int(np.ceil(x1 - image.width)))
-    bottom = max(0, int(np.ceil(y1 - image.height)))
+    beyond = (-x0, -y0, x1 - image.width, y1 - image.height)
+    left, top, right, bottom = (max(0, int(np.ceil(edge))) for edge in beyond)
     if not (left or top or right or bottom):
         return image, window
     pixels = np.pad(np.asarray(image), ((top, bottom), (left, right), (0, 0)), mode="edge")

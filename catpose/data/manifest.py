@@ -7,6 +7,7 @@ manifest where that folder exists, else to the manifest.
 """
 
 import collections
+import itertools
 import pathlib
 from collections.abc import Sequence
 
@@ -60,26 +61,19 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
     whole_image = [np.nan] * 4
     boxes = [pose_table.box(row) or whole_image for row in rows]
     boxes = np.array(boxes, np.float64).reshape(-1, 4)
+    file_names = [row.values["file"] for row in rows]
+    total, numbers = collections.Counter(file_names), collections.defaultdict(itertools.count)
+    ids = [f"{name}#{next(numbers[name]) + 1}" if total[name] > 1 else name for name in file_names]
     return Examples(
         read_fn=lambda i: files[i].read_bytes(),
         digest=disk_cache.digest([disk_cache.digest(file.read_bytes()) for file in files], boxes),
-        id=_unique([row.values["file"] for row in rows]),
+        id=np.array(ids, dtype=np.str_),
         category=np.array(category, np.int32),
         split=np.array(split, dtype=np.str_),
         rotation=_rotations(rows),
         box=boxes,
         categories=names,
     )
-
-
-def _unique(names: list[str]) -> np.ndarray:
-    """The names; those that occur more than once with #1, #2 ... after them."""
-    total, seen = collections.Counter(names), collections.Counter()
-    unique = []
-    for name in names:
-        seen[name] += 1
-        unique.append(f"{name}#{seen[name]}" if total[name] > 1 else name)
-    return np.array(unique, dtype=np.str_)
 
 
 def _rotations(rows: Sequence[pose_table.Row]) -> np.ndarray:

@@ -165,7 +165,11 @@ def poses(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
     """
     written = [_pose(row) for row in rows]
     kinds = np.array([len(values) for values in written])
-    frame = np.array([_frame(row) for row in rows], dtype=np.str_)
+    frame = np.array([row.values.get("frame") or "camera" for row in rows], dtype=np.str_)
+    for row, name in zip(rows, frame.tolist(), strict=True):
+        if name not in viewpoint.FRAMES:
+            known = ", ".join(viewpoint.FRAMES)
+            raise InputError(f"{row.where}: unknown frame '{name}'; known: {known}")
     rotation = np.zeros((len(rows), 3, 3))
     converters = {
         MATRIX: lambda values, paper: values.reshape(-1, 3, 3),
@@ -225,15 +229,6 @@ def _nine(row, value):
     if numbers.size != len(MATRIX) or not np.isfinite(numbers).all():
         raise InputError(f"{row.where}: rotation is not nine finite numbers")
     return numbers.tolist()
-
-
-def _frame(row):
-    frame = row.values.get("frame") or "camera"
-    if frame not in viewpoint.FRAMES:
-        raise InputError(
-            f"{row.where}: unknown frame '{frame}'; known: {', '.join(viewpoint.FRAMES)}"
-        )
-    return frame
 
 
 def nearest_rotations(rotation: np.ndarray, names: Sequence[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Predictions: what a system says of objects, and the files that hold it.
+"""Predictions: categories and poses that a system gives to objects, and files of them.
 
 A file ends in .npz and holds everything, or is CSV, JSON or JSON lines with one object a line and
 one pose of it: `id`, a pose (see `catpose.data.pose_table`), and where the system names a
@@ -25,7 +25,7 @@ GIVEN = "given"  # the fusion of predictions that do not say how they were made
 
 
 class Predictions(NamedTuple):
-    """What a system says of N objects.
+    """Categories and poses that a system gives to N objects.
 
     Rotations are kept in the frame in which they were predicted, because to and from "paper" no
     conversion keeps every rotation.
@@ -37,7 +37,7 @@ class Predictions(NamedTuple):
       category: by fusion, (N,) str, "" where the system names none.
       probabilities: (N, K) of `categories`, NaN where unknown; None where no object has any.
       categories: K names.
-      network_rotation: (N, K, 3, 3), what each category's own pose network says; None of systems
+      network_rotation: (N, K, 3, 3), the pose of each category's own network; None of systems
         that have no such networks.
     """
 
@@ -62,8 +62,8 @@ def only(found: Predictions, fusion: str = "") -> Predictions:
     """
     name = next(iter(found.rotation)) if not fusion and len(found.rotation) == 1 else fusion
     if name not in found.rotation:
-        said = f"no fusion '{fusion}'" if fusion else "several fusions and none is chosen"
-        raise InputError(f"{said}; known: {', '.join(found.rotation)} (--fusion=NAME)")
+        problem = f"no fusion '{fusion}'" if fusion else "several fusions and none is chosen"
+        raise InputError(f"{problem}; known: {', '.join(found.rotation)} (--fusion=NAME)")
     return found._replace(
         rotation={name: found.rotation[name]}, category={name: found.category[name]}
     )
@@ -100,9 +100,8 @@ def checked(
         if name in first:
             raise InputError(f"{where[i]}: the id '{name}' is also that of {where[first[name]]}")
         first[name] = i
-    if category is None:
-        category = [""] * len(ids)
-    category = np.asarray(category, dtype=np.str_).reshape(-1)
+    category = np.asarray([""] * len(ids) if category is None else category, dtype=np.str_)
+    category = category.reshape(-1)
     if probabilities is not None and len(ids):
         most = np.array(categories)[np.nan_to_num(probabilities, nan=-1.0).argmax(1)]
         unnamed = (category == "") & ~np.isnan(probabilities).all(axis=1)

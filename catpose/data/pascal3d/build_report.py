@@ -107,7 +107,7 @@ def summarize(
       tally: with every image added.
       dataset: "pascal3d" or "objectnet3d".
       variant: a name among the dataset's variants.
-      listed: what the lists said.
+      listed: the images of the lists.
     """
     release = releases.RELEASES[dataset]
     absent = sum(tally.absent.values())

@@ -208,17 +208,20 @@ def find(manual_dir: pathlib.Path, dataset: str) -> pathlib.Path:
         raise InputError(
             f"no folder {manual_dir}; --manual_dir is where {release.archives[0]} was unpacked"
         )
-    root = manual_dir / release.folder
-    root = root if root.is_dir() else manual_dir
+
+    def inside(other: Release) -> pathlib.Path:
+        return manual_dir / other.folder if (manual_dir / other.folder).is_dir() else manual_dir
+
+    root = inside(release)
     missing = [name for name in release.required if not (root / name).exists()]
     if not missing:
         return root
     # The other release has the same three folders, so its own files decide.
     for other, it in RELEASES.items():
-        inside = manual_dir / it.folder
-        inside = inside if inside.is_dir() else manual_dir
-        if other != dataset and all((inside / name).exists() for name in it.required):
-            raise InputError(f"{inside} is {it.title}, not {release.title}: use --dataset={other}")
+        if other != dataset and all((inside(it) / name).exists() for name in it.required):
+            raise InputError(
+                f"{inside(it)} is {it.title}, not {release.title}: use --dataset={other}"
+            )
     archives = sorted(path for name in release.archives for path in manual_dir.glob(name))
     if archives and len(missing) == len(release.required):
         raise InputError(

@@ -42,11 +42,8 @@ def stamps(entries: Iterable[releases.Entry]) -> list[list[Any]]:
     """Of each entry what its hash is made of: names, sizes and times of change of its files."""
 
     def stamp(path: pathlib.Path) -> list[int]:
-        try:
-            stat = path.stat()
-        except OSError:
-            return []
-        return [stat.st_size, stat.st_mtime_ns]
+        stat = path.stat() if path.is_file() else None
+        return [stat.st_size, stat.st_mtime_ns] if stat else []
 
     return [
         [e.id, e.category, e.source, e.split, e.image.name, stamp(e.annotation), stamp(e.image)]

@@ -112,8 +112,7 @@ def plan(
     model_rows = {
         pair: i for i, pair in enumerate(zip(models.category, models.number, strict=True))
     }
-    kept: list[staging.Row] = []
-    counts, entries = [], iter(listed.entries)
+    kept, counts, entries = [], [], iter(listed.entries)
     for chunk in chunks:
         before = len(kept)
         for (rows, quirks), entry in zip(staging.read_rows(chunk), entries, strict=False):

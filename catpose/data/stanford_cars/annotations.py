@@ -18,7 +18,6 @@ import math
 import os
 import pathlib
 import re
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,16 +117,20 @@ def read(root: pathlib.Path) -> tuple[list[Photo], tuple[str, ...]]:
       InputError: something is missing, damaged or of another dataset; the line names it.
     """
     found = _find(root)
-    classes = _load_mat(_given(found, root, CLASSES), "class_names").astype(str).tolist()
+    for name in (CLASSES, *PARTS["train"]):
+        if name not in found:
+            poses = "the poses (github.com/yangyi02/finegrained-pose)"
+            origin = poses if "_v2" in name else "Stanford Cars"
+            raise InputError(f"no {name} below {root}; download {origin} and unpack it there")
+    classes = _load_mat(found[CLASSES], "class_names").astype(str).tolist()
     photos, notes = [], ()
     for part, (folder, labels, pickle_name) in PARTS.items():
         missing = [name for name in PARTS[part] if name not in found]
-        if missing and part == "test":
+        if missing:
             notes += (f"without Stanford's test part: no {', '.join(missing)}",)
             continue
-        images = _given(found, root, folder)
-        entries = _entries(_given(found, root, labels))
-        poses = _poses(_given(found, root, pickle_name))
+        images, entries = found[folder], _entries(found[labels])
+        poses = _poses(found[pickle_name])
         posed = [entry for entry in entries if entry[0] in poses]
         if len(posed) < max(1, len(entries) / 2):
             raise InputError(
@@ -168,15 +171,6 @@ def _find(root: pathlib.Path) -> dict[str, pathlib.Path]:
         if len(here.relative_to(root).parts) >= MAX_DEPTH:
             folders.clear()
     return found
-
-
-def _given(found: Mapping[str, pathlib.Path], root: pathlib.Path, name: str) -> pathlib.Path:
-    if name in found:
-        return found[name]
-    origin = (
-        "the poses (github.com/yangyi02/finegrained-pose)" if "_v2" in name else "Stanford Cars"
-    )
-    raise InputError(f"no {name} below {root}; download {origin} and unpack it there")
 
 
 def _load_mat(path: pathlib.Path, variable: str) -> np.ndarray:
