@@ -160,8 +160,8 @@ def evaluate(
         index = np.arange(begin, begin + batch_size)
         index[index >= size] = -1
         own = index[devices.own_rows(batch_size)]
-        records = {"eval": batches.records(split, own, with_images=streamed)}
-        records = devices.place(records, "jit")
+        records = batches.records(split, own, with_images=streamed)
+        records = devices.place({"eval": records}, "jit")
         real = min(batch_size, size - begin)
         result = jax.device_get(predict_fn(variables, records, {"eval": cache}))
         parts.append(jax.tree.map(lambda x, real=real: x[:real], result))

@@ -118,12 +118,10 @@ def by_label(label: str) -> str:
     Raises:
       ValueError: there is none.
     """
-    for name, metric in METRICS.items():
-        if metric.label == label:
-            return name
-    raise ValueError(
-        f"no metric '{label}'; there are {', '.join(m.label for m in METRICS.values())}"
-    )
+    names = {metric.label: name for name, metric in METRICS.items()}
+    if label not in names:
+        raise ValueError(f"no metric '{label}'; there are {', '.join(names)}")
+    return names[label]
 
 
 def heading(metric: Metric) -> str:

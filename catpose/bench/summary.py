@@ -56,23 +56,22 @@ def _finite(value: float) -> float | None:
 
 
 def markdown(records: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for each program."""
-    head = ["program", "images/s", "from", "to", "ms", "compile s", "GFLOP", "GB", "memory MB",
-            "of compute", "of bandwidth"]  # fmt: skip
+    """A table row for each program."""
     rows = []
     for name, found in records.items():
-        low, high = found["img_s_range"]
-        rows.append([
-            name,
-            *(text_tables.number(value, 1) for value in (found["img_s"], low, high)),
-            text_tables.number(found["seconds"] * 1e3, 1),
-            text_tables.number(found["compile_seconds"], 1),
-            text_tables.number(found["gflop"], 1),
-            text_tables.number(found["gbyte"], 2),
-            text_tables.number(found["memory_bytes"] / 1e6, 0),
-            text_tables.number(found["compute_share"], 3),
-            text_tables.number(found["bandwidth_share"], 3),
-        ])  # fmt: skip
+        numbers = [
+            *((rate, 1) for rate in (found["img_s"], *found["img_s_range"])),
+            (found["seconds"] * 1e3, 1),
+            (found["compile_seconds"], 1),
+            (found["gflop"], 1),
+            (found["gbyte"], 2),
+            (found["memory_bytes"] / 1e6, 0),
+            (found["compute_share"], 3),
+            (found["bandwidth_share"], 3),
+        ]
+        rows.append([name, *(text_tables.number(*number) for number in numbers)])
+    head = ["program", "images/s", "from", "to", "ms", "compile s", "GFLOP", "GB", "memory MB",
+            "of compute", "of bandwidth"]  # fmt: skip
     return text_tables.markdown(head, rows, 1)
 
 

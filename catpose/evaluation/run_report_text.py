@@ -151,15 +151,8 @@ def _split(results, names):
     parts = []
     if summaries:
         heads = [FUSIONS.get(fusion, fusion) for fusion in summaries]
-        rows = [
-            [metrics.heading(metric), *(_number(s, key) for s in summaries.values())]
-            for key, metric in metrics.METRICS.items()
-        ]
-        rows += [
-            [f"{metrics.heading(metrics.METRICS[key])}, over all images",
-             *(_number(s, key, "_instance") for s in summaries.values())]
-            for key in _PER_CATEGORY
-        ]  # fmt: skip
+        rows = [_row(summaries, name) for name in metrics.METRICS]
+        rows += [_row(summaries, name, "_instance", ", over all images") for name in _PER_CATEGORY]
         rows.append(["images", *map(_num_images, summaries.values())])
         parts += [
             _per_category(summaries, names),
@@ -171,10 +164,7 @@ def _split(results, names):
     if topk := results.get("topk"):
         heads = [str(k).lower().removeprefix("top") for k in topk]
         heads = ["GT" if head == "gt" else f"Top-{head}" for head in heads]
-        rows = [
-            [metrics.heading(metrics.METRICS[key]), *(_number(s, key) for s in topk.values())]
-            for key in ("cat_acc", "pose_err_deg")
-        ]
+        rows = [_row(topk, name) for name in ("cat_acc", "pose_err_deg")]
         parts += [
             "When the category network may name k categories (the pose is the best of theirs); "
             "GT: the true category is given.",
@@ -183,8 +173,13 @@ def _split(results, names):
     return parts
 
 
-def _number(summary, key, suffix=""):
-    return text_tables.number(summary.get(key + suffix), metrics.METRICS[key].digits)
+def _row(summaries, name, suffix="", note=""):
+    heading = metrics.heading(metrics.METRICS[name]) + note
+    return [heading, *(_number(summary, name, suffix) for summary in summaries.values())]
+
+
+def _number(summary, name, suffix=""):
+    return text_tables.number(summary.get(name + suffix), metrics.METRICS[name].digits)
 
 
 def _num_images(summary):

@@ -65,7 +65,7 @@ def draw_axes(
 ) -> UInt8[np.ndarray, "out_height out_width 3"]:
     """Draws the front (F, red), left (L, green) and up (U, blue) arrows over a picture.
 
-    An arrow whose head shows its dark base points away from the viewer, any other towards it.
+    An arrow with a bright tip points to the viewer, one with a dark base at its head away.
 
     Args:
       image: RGB, 0 to 255; a small picture is first enlarged, see `enlarged`.
@@ -144,6 +144,8 @@ def _draw_arrows(draw, rotation, center, length):
         if depth[i] < 0:
             draw.polygon(np.ravel(base).tolist(), fill=_mixed(COLORS[i], 0.6, 0))
             _line(draw, [center, neck], COLORS[i], shaft)
+        else:
+            _disc(draw, tip, 1.5 * rim, _mixed(COLORS[i], 0.3, 255))
     _disc(draw, center, shaft / 2, _WHITE)
 
 
