@@ -53,8 +53,9 @@ def draw_model(
         rim = (1 - LOOSE_FILL) / 2
         bounds = np.array([rim, rim, 1 - rim, 1 - rim]) * np.tile(canvas.size, 2)
     else:
-        bounds = np.asarray(box, np.float64) * enlarge
-        images.check_box(box, image.shape[1::-1])
+        edges = np.asarray(box, np.float64)
+        images.check_box(edges.tolist(), image.shape[1::-1])
+        bounds = edges * enlarge
     pen = max(2, round(0.006 * min(canvas.size)))
     # What is rendered: a square around the box and its outline, at whole pixels.
     start = np.floor(bounds[:2]) - 2 * pen
