@@ -1,7 +1,7 @@
 """Settings as frozen dataclasses: a key, its default, range and meaning stand in one place.
 
 Each field of such a class is made by `key`. `read` makes the class from a mapping (a config, or
-what a run's folder keeps) and checks every value; `rows` lists the keys for people.
+what a run's folder keeps) and checks every value; `keys` lists them for people.
 """
 
 import collections.abc
@@ -35,13 +35,16 @@ class Range(NamedTuple):
     text: Callable[[], str]
 
 
-class Row(NamedTuple):
+class Key(NamedTuple):
     """A key as people read it: its full name, value, range ("" for any) and meaning."""
 
-    key: str
+    name: str
     value: Any
     range: str
     meaning: str
+
+
+ANY = Range(lambda value: True, lambda: "")
 
 
 def at_least(low: int | float) -> Range:
@@ -74,13 +77,13 @@ def spread(low: float = 0.0) -> Range:
     )
 
 
-def key(default: Any, meaning: str, allowed: Range | None = None) -> Any:
+def key(default: Any, meaning: str, allowed: Range = ANY) -> Any:
     """A field of a class of settings.
 
     Args:
       default: its value where none is given; `dataclasses.MISSING` for a key that must be given.
       meaning: one sentence with the unit.
-      allowed: the values it can have; None for all of its type.
+      allowed: the values it can have; by default all of its type.
     """
     metadata = {"meaning": meaning, "range": allowed}
     if isinstance(default, dict):
@@ -90,7 +93,7 @@ def key(default: Any, meaning: str, allowed: Range | None = None) -> Any:
 
 def group(default: Any, meaning: str) -> Any:
     """A field that is a class of settings itself; `default` is an instance, or makes one."""
-    metadata = {"meaning": meaning, "range": None}
+    metadata = {"meaning": meaning, "range": ANY}
     make = default if isinstance(default, type) else lambda: default
     return dataclasses.field(default_factory=make, metadata=metadata)
 
@@ -110,29 +113,23 @@ def read(cls: type[Settings], values: Any, where: str) -> Settings:
         raise InputError(f"{where} is {values!r}; it can be a mapping")
     fields = {field.name: field for field in dataclasses.fields(cls)}
     values = dict(values)
-    for name in values:
-        if name not in fields:
-            known = ", ".join(sorted(fields))
-            raise InputError(f"{where} has the unknown key '{name}'; known: {known}")
+    if unknown := [name for name in values if name not in fields]:
+        known = ", ".join(sorted(fields))
+        raise InputError(f"{where} has the unknown key '{unknown[0]}'; known: {known}")
     for name, field in fields.items():
         if name in values:
             given = values[name]
             if dataclasses.is_dataclass(field.type) and hasattr(given, "items"):
                 given = vars(field.default_factory()) | dict(given)
             values[name] = _value(field.type, given, f"{where}.{name}")
-            check(f"{where}.{name}", values[name], field.metadata["range"])
+            if not (allowed := field.metadata["range"]).contains(values[name]):
+                raise InputError(f"{where}.{name} is {values[name]!r}; it can be {allowed.text()}")
         elif dataclasses.MISSING is field.default is field.default_factory:
             raise InputError(f"{where} lacks the key '{name}'")
     try:
         return cls(**values)
     except ValueError as error:
         raise InputError(f"{where}: {error}") from error
-
-
-def check(where: str, value: Any, allowed: Range | None) -> None:
-    """Raises InputError where a value is out of its range."""
-    if allowed is not None and not allowed.contains(value):
-        raise InputError(f"{where} is {value!r}; it can be {allowed.text()}")
 
 
 def _value(expected: Any, value: Any, where: str) -> Any:
@@ -158,13 +155,13 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
-def rows(cls: type, values: Any = None, prefix: str = "") -> list[Row]:
+def keys(cls: type, values: Any = None, prefix: str = "") -> list[Key]:
     """The keys of a class of settings and of the classes in it, in order.
 
     Args:
       cls: the class of settings.
       values: whose values are listed; None for the defaults.
-      prefix: stands before each key.
+      prefix: of each name.
     """
     found = []
     for field in dataclasses.fields(cls):
@@ -173,13 +170,12 @@ def rows(cls: type, values: Any = None, prefix: str = "") -> list[Row]:
         if field.default_factory is not dataclasses.MISSING and values is None:
             value = field.default_factory()
         if dataclasses.is_dataclass(field.type):
-            found += rows(field.type, value, f"{name}.")
+            found += keys(field.type, value, f"{name}.")
             continue
         inner = next(iter(typing.get_args(field.type)), None)
         if dataclasses.is_dataclass(inner):  # a list of such settings: the keys that each has
-            found += rows(inner, None, f"{name}[].")
+            found += keys(inner, None, f"{name}[].")
             continue
-        allowed = metadata["range"].text() if metadata["range"] else ""
         value = "(must be given)" if value is dataclasses.MISSING else value
-        found.append(Row(name, value, allowed, metadata["meaning"]))
+        found.append(Key(name, value, metadata["range"].text(), metadata["meaning"]))
     return found

@@ -1,6 +1,6 @@
 """Per-example losses: arrays in, one number per example out, never reduced.
 
-The train step weights and sums them, so that padded and rendered rows can carry weight 0 and
+The train step weights and sums them, so that padded and rendered batch rows can have weight 0 and
 several devices agree with one. All are computed in at least float32.
 """
 
@@ -55,8 +55,9 @@ def axis_angle_mse(
 ) -> Float[Array, "*batch"]:
     """Mean squared difference of axis-angle vectors.
 
-    It has no vanishing or jumping gradient far from the target, which makes it a good start for
-    the geodesic loss, but it does not know that omega and omega minus a full turn are the same.
+    It has no vanishing or jumping gradient far from the target, which makes it a good loss to
+    begin with, before the geodesic one. But it does not know that omega and omega minus a full
+    turn are the same.
 
     Args:
       omega: predicted axis-angle vectors in radians.

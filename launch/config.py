@@ -20,17 +20,17 @@ def main(name: str = "base") -> None:
     from catpose.experiment import config_files, phases
 
     config = config_lib.read(config_files.load(name))
-    values = {row.key: [row.value] for row in config_lib.listing(config)}
-    in_phases = [fields.rows(phases.Phase, phase, "phases[].") for phase in config.phases]
-    values |= {rows[0].key: [row.value for row in rows] for rows in zip(*in_phases, strict=True)}
-    for row in config_lib.listing():
-        if GREP.value.lower() not in f"{row.key} {row.meaning}".lower():
+    values = {key.name: [key.value] for key in fields.keys(config_lib.Config, config)}
+    in_phases = [fields.keys(phases.Phase, phase, "phases[].") for phase in config.phases]
+    values |= {keys[0].name: [key.value for key in keys] for keys in zip(*in_phases, strict=True)}
+    for key in fields.keys(config_lib.Config):
+        if GREP.value.lower() not in f"{key.name} {key.meaning}".lower():
             continue
-        own = "" if set(map(repr, values[row.key])) == {repr(row.value)} else (
-            f"; in {name}: " + ", ".join(map(repr, values[row.key]))
+        own = "" if set(map(repr, values[key.name])) == {repr(key.value)} else (
+            f"; in {name}: " + ", ".join(map(repr, values[key.name]))
         )  # fmt: skip
-        print(f"{row.key} = {row.value!r}{own}")
-        about = f"{row.meaning} ({row.range})" if row.range else row.meaning
+        print(f"{key.name} = {key.value!r}{own}")
+        about = f"{key.meaning} ({key.range})" if key.range else key.meaning
         print(textwrap.indent(textwrap.fill(about, 90), " " * 4))
 
 

@@ -18,7 +18,7 @@ from catpose.geometry import viewpoint
 from catpose.models import settings
 from catpose.synthetic import domain_randomization
 
-NEAREST = 1.2  # half diagonals of an object from its middle to the eye
+NEAREST = 1.2  # half diagonals of an object, from its center to the camera
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Engine:
     )
     seed: int = fields.key(0, "of the built-in models and of the backgrounds", fields.at_least(0))
     views_like: str = fields.key(
-        "", "a split, whose annotations' density viewpoints are drawn from; empty for the ranges"
+        "", "a split, from the density of whose viewpoints ours are sampled; empty for the ranges"
     )
     uniform_share: float = fields.key(
-        0.05, "share of the viewpoints that come from the ranges nevertheless", fields.between(0, 1)
+        0.05, "share of the viewpoints sampled from the ranges all the same", fields.between(0, 1)
     )
     azimuth_deg: tuple[float, ...] = fields.key(
         (0.0, 360.0), "range (low, high), or (low, high, mean, deviation) of a cut normal"
@@ -115,7 +115,7 @@ class Engine:
         "likewise, in half diagonals of the object's bounding box",
         fields.Range(
             lambda value: len(value) > 1 and value[0] >= NEAREST,
-            lambda: f"a range from {NEAREST} on: nearer, the eye is in the object",
+            lambda: f"a range from {NEAREST} on; nearer, the camera would be in the object",
         ),
     )
     backgrounds: str = fields.key("", "a folder of photographs; empty for random patterns")
@@ -205,8 +205,3 @@ def read(values: Any) -> Config:
 def to_dict(config: Config) -> dict[str, Any]:
     """The config as JSON has it: nested dicts and lists."""
     return json.loads(json.dumps(dataclasses.asdict(config)))
-
-
-def listing(config: Config | None = None) -> list[fields.Row]:
-    """Every key with its value (by default, the default), range and meaning, in order."""
-    return fields.rows(Config, config)

@@ -35,7 +35,7 @@ OWN_FEATURES = "category_network/own_features"
 
 
 class Outputs(NamedTuple):
-    """What a network makes of B images, for K categories.
+    """The outputs of a network for B images and K categories.
 
     features: the pooled features that the pose networks read.
     category_logits: unnormalized log-probabilities, at least float32.
@@ -54,17 +54,17 @@ class Network(NamedTuple):
     jax.ShapeDtypeStruct will do.
 
     apply_fn(variables, image, key=None, *, features=None, batch_norm_train=frozenset(),
-    pose_rows=None, tied=False, axis_name=None) -> (Outputs, new batch_stats):
+    pose_bn_weights=None, tied=False, axis_name=None) -> (Outputs, new batch_stats):
       image: (B, H, W, 3) in the network's own normalization; None where features are given.
       key: for dropout, which acts only where a key is given and batch_norm_train has
-        "category_network": one key, or (B,) keys, one for each image, which make the result
+        "category_network": one PRNG key, or (B,), one for each image, which make the result
         independent of how the batch is divided among devices.
       features: what feature_fn returned. The feature network is then not run, nothing flows back
         into its parameters, and its batch_stats come back as they are.
       batch_norm_train: static set of the groups whose batch normalization uses, and moves, batch
         statistics. All others use running statistics, which come back bit for bit.
-      pose_rows: (B, K) weight of each image in the batch statistics of each pose network, None
-        for equal ones.
+      pose_bn_weights: (B, K) weight of each image in the batch statistics of each pose network;
+        None for equal ones.
       tied: static; pose network 0 alone runs, on all images, and gives the outputs of all K. Of
         the pose networks' parameters, the first slices (leading axis 1) are enough.
       axis_name: the mapped axis (pmap) over which the batch is spread; None under jit.
@@ -78,7 +78,7 @@ class Network(NamedTuple):
 
     feature_settings: what, beside those parameters and the image, its result depends on.
 
-    backbone, net: an entry of `catpose.models.BACKBONES`, and what its `describe` made.
+    backbone, net: an entry of `catpose.models.BACKBONES`, and what its `describe` returned.
     """
 
     init_fn: Callable[..., dict]
@@ -106,25 +106,25 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
       InputError: a key or value that a network does not have.
       ValueError: values that do not fit each other or the backbone.
     """
-    made = fields.read(Settings, settings, "config.model")
-    composition = ARCHITECTURES[made.architecture]
-    category_head, pose_hidden = made.category_head, made.pose_hidden
-    dtype = jnp.dtype(made.dtype)
-    backbone, split = BACKBONES[made.trunk], made.split_stage
+    checked = fields.read(Settings, settings, "config.model")
+    composition = ARCHITECTURES[checked.architecture]
+    category_head, pose_hidden = checked.category_head, checked.pose_hidden
+    dtype = jnp.dtype(checked.dtype)
+    backbone, split = BACKBONES[checked.trunk], checked.split_stage
     if backbone.splits is None:
         if category_head != "pooled":
-            raise ValueError(f"'{made.trunk}' is never split: category_head can be pooled")
+            raise ValueError(f"'{checked.trunk}' is never split: category_head can be pooled")
     elif not backbone.splits[0] <= split <= backbone.splits[1]:
         low, high = backbone.splits
         raise ValueError(
-            f"split_stage is {split}; of '{made.trunk}' it can be from {low} to {high}"
+            f"split_stage is {split}; of '{checked.trunk}' it can be from {low} to {high}"
         )
     try:
-        net = backbone.describe(made, **made.trunk_settings)
+        net = backbone.describe(checked, **checked.trunk_settings)
     except TypeError as error:
-        raise ValueError(f"trunk_settings of '{made.trunk}': {error}") from error
+        raise ValueError(f"trunk_settings of '{checked.trunk}': {error}") from error
     feature_network = heads.FeatureNetwork(
-        backbone, net, split, made.pool_grid, made.pool_channels, dtype
+        backbone, net, split, checked.pool_grid, checked.pool_channels, dtype
     )
     own_features = None
     if composition.own_features:
@@ -138,8 +138,8 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
         split,
         category_head,
         num_categories,
-        made.head_hidden,
-        made.head_dropout,
+        checked.head_hidden,
+        checked.head_dropout,
         dtype,
     )
     pose_networks = pose_nets.PoseNetworks(
@@ -147,11 +147,10 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
     )
     kept_networks = pose_networks.clone(num_networks=1 if composition.agnostic else num_categories)
 
-    stored = jnp.promote_types(dtype, jnp.float32)
-
     def init_fn(key, image):
         modules = (feature_network, category_network, kept_networks)
-        return _start(key, modules, image.shape, image.dtype, stored)
+        param_dtype = jnp.promote_types(dtype, jnp.float32)
+        return _initial_variables(key, modules, image.shape, image.dtype, param_dtype)
 
     def apply_fn(
         variables,
@@ -160,7 +159,7 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
         *,
         features=None,
         batch_norm_train=frozenset(),
-        pose_rows=None,
+        pose_bn_weights=None,
         tied=False,
         axis_name=None,
     ):
@@ -177,13 +176,18 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
             batch_stats[group] = updated.get("batch_stats", {})
             return result
 
-        own_pooled = None
+        feature_map = own_pooled = None
         if features is None:
             feature_map, pooled = run("feature_network", feature_network, image)
         elif composition.own_features:
-            feature_map, (pooled, own_pooled) = None, divide(variables, features)
+            first = variables["params"]["pose_networks"]["linear1" if pose_hidden else "output"]
+            pooled, own_pooled = jnp.split(features, [first["kernel"].shape[1]], axis=1)
+        elif category_head == "pooled":
+            pooled = features
         else:
-            feature_map, pooled = pool_given(variables, features)
+            # Pooling may have parameters of its own, which are frozen too.
+            own = {"params": lax.stop_gradient(variables["params"].get("feature_network", {}))}
+            feature_map, pooled = feature_network.apply(own, None, features, use_running=True)
         if "category_network" not in batch_norm_train:
             key = None
         elif key is not None and key.ndim == 0:
@@ -204,22 +208,11 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
                 pooled,
                 use_running="pose_networks" not in batch_norm_train,
                 axis_name=axis_name,
-                rows=pose_rows,
+                weights=pose_bn_weights,
             )
         else:
-            pose_outputs = run("pose_networks", pose_networks, pooled, rows=pose_rows)
+            pose_outputs = run("pose_networks", pose_networks, pooled, weights=pose_bn_weights)
         return Outputs(pooled, category_logits, pose_outputs), batch_stats
-
-    def pool_given(variables, features):
-        if category_head == "pooled":
-            return None, features
-        # Pooling may have parameters of its own; they rest too.
-        own = {"params": lax.stop_gradient(variables["params"].get("feature_network", {}))}
-        return feature_network.apply(own, None, features, use_running=True)
-
-    def divide(variables, features):
-        first = variables["params"]["pose_networks"]["linear1" if pose_hidden else "output"]
-        return jnp.split(features, [first["kernel"].shape[1]], axis=1)
 
     def feature_fn(variables, image):
         own = {name: variables[name].get("feature_network", {}) for name in COLLECTIONS}
@@ -234,14 +227,14 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
         return lax.stop_gradient(pooled if category_head == "pooled" else feature_map)
 
     feature_paths = ("feature_network", *((OWN_FEATURES,) if composition.own_features else ()))
-    reads = (made.trunk, net, split, made.pool_grid, made.pool_channels, category_head)
+    reads = (checked.trunk, net, split, checked.pool_grid, checked.pool_channels, category_head)
     return Network(init_fn, apply_fn, feature_fn, feature_paths, repr(reads), backbone, net)
 
 
-# One program, in which the networks themselves are dead code. Modules are equal where their fields
-# are: what makes many networks of one structure traces it once.
+# One program, in which the networks themselves are dead code. Modules with equal fields are equal,
+# so initializing many networks of one structure traces it once.
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
-def _start(key, modules, shape, image_dtype, stored):
+def _initial_variables(key, modules, shape, image_dtype, param_dtype):
     feature_network, category_network, pose_networks = modules
     image = jnp.zeros(shape, image_dtype)
     (feature_map, pooled), feature_variables = feature_network.init_with_output(
@@ -257,7 +250,7 @@ def _start(key, modules, shape, image_dtype, stored):
         for collection in COLLECTIONS
     )
     drawn = {"params": init.draw(key, params), "batch_stats": batch_stats}
-    return jax.tree.map(lambda leaf: leaf.astype(stored), drawn)
+    return jax.tree.map(lambda leaf: leaf.astype(param_dtype), drawn)
 
 
 def param_counts(variables: dict) -> dict[str, int]:

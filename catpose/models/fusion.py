@@ -4,11 +4,11 @@ Reference: Mahendran, Ali and Vidal, section 3.3: the weighted and the top-1 fus
 that is given the true category.
 """
 
-from collections.abc import Callable, Mapping
-
 import jax
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Int
+
+FUSIONS = ("weighted", "top1", "oracle")
 
 
 def weights(
@@ -34,25 +34,9 @@ def weights(
         raise ValueError(f"unknown fusion {name!r}; there are {', '.join(FUSIONS)}")
     if name == "oracle" and category is None:
         raise ValueError("the fusion 'oracle' needs the category")
-    dtype = jnp.promote_types(category_logits.dtype, jnp.float32)
-    return FUSIONS[name](category_logits.astype(dtype), category)
-
-
-def _weighted(logits: Array, category: Array | None) -> Array:
-    return jax.nn.softmax(logits)
-
-
-def _top1(logits: Array, category: Array | None) -> Array:
-    logits = jax.lax.stop_gradient(logits)
-    return jax.nn.one_hot(logits.argmax(-1), logits.shape[-1], dtype=jnp.float32)
-
-
-def _oracle(logits: Array, category: Array | None) -> Array:
+    logits = category_logits.astype(jnp.promote_types(category_logits.dtype, jnp.float32))
+    if name == "weighted":
+        return jax.nn.softmax(logits)
+    if name == "top1":
+        category = jax.lax.stop_gradient(logits).argmax(-1)
     return jax.nn.one_hot(category, logits.shape[-1], dtype=jnp.float32)
-
-
-FUSIONS: Mapping[str, Callable[[Array, Array | None], Array]] = {
-    "weighted": _weighted,
-    "top1": _top1,
-    "oracle": _oracle,
-}

@@ -19,7 +19,7 @@ class FeatureNetwork(nn.Module):
 
     Attributes:
       backbone: an entry of `catpose.models.BACKBONES`.
-      net: what its `describe` made.
+      net: what its `describe` returned.
       split: where it ends, in the backbone's own count.
       pool_grid: see `average_cells`; of no effect, like `pool_channels`, where the backbone pools.
       pool_channels: of a 1x1 convolution before that average; 0 for none.
@@ -62,7 +62,7 @@ class CategoryNetwork(nn.Module):
       own_features: a second feature network, which reads the image; None for the shared one. Then
         the category network begins at its pooled features.
       backbone: whose layers after the split a shared map goes through (`kind` "stage5").
-      net: what its `describe` made.
+      net: what its `describe` returned.
       split: where the shared map ends.
       kind: "stage5" or "pooled"; the latter standardizes the pooled features that it reads.
       num_categories: K.
@@ -93,7 +93,7 @@ class CategoryNetwork(nn.Module):
         key: Key[Array, " batch"] | None = None,
         axis_name: str | None = None,
     ) -> Float[Array, "batch categories"]:
-        """Logits of images, of what the shared network made of them, or of its own features."""
+        """Logits, from the image, the shared feature map or the pooled features."""
         dtype = self.dtype
         if self.own_features is not None:
             x = own_pooled
@@ -147,6 +147,6 @@ def average_cells(x: Float[Array, "batch h w c"], grid: int) -> Float[Array, "ba
 def drop(
     key: Key[Array, " batch"], x: Float[Array, "batch units"], rate: float
 ) -> Float[Array, "batch units"]:
-    """Dropout, each row by its own key: zero with probability `rate`, else over 1 - rate."""
+    """Dropout, each image by its own PRNG key: zero with probability `rate`, else over 1 - rate."""
     keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, x.shape[1:]))(key)
     return jnp.where(keep, x / (1 - rate), jnp.zeros_like(x))

@@ -10,9 +10,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import flax.struct
 import jax
-from flax.core import meta
+from flax import linen as nn
 from jax import numpy as jnp
 from jax import tree_util
 from jaxtyping import PRNGKeyArray
@@ -20,26 +19,10 @@ from jaxtyping import PRNGKeyArray
 Initializer = Callable[..., Any]
 
 
-class Limit(flax.struct.PyTreeNode, meta.AxisMetadata):
+class Limit(nn.Partitioned):
     """A kernel that `draw` has not multiplied yet; flax hands layers its value."""
 
-    value: Any
-
-    def unbox(self) -> Any:
-        """The limits."""
-        return self.value
-
-    def replace_boxed(self, val: Any) -> "Limit":
-        """The same mark on another value."""
-        return Limit(val)
-
-    def add_axis(self, index: int, params: Any) -> "Limit":
-        """A limit has no named axes."""
-        return self
-
-    def remove_axis(self, index: int, params: Any) -> "Limit":
-        """A limit has no named axes."""
-        return self
+    names: tuple[str | None, ...] = ()
 
 
 def he(key: PRNGKeyArray, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Limit:
@@ -71,10 +54,10 @@ def draw(key: PRNGKeyArray, params: dict) -> dict[str, Any]:
     leaves, tree = tree_util.tree_flatten(params, is_leaf=is_limit)
     sizes = [leaf.value.size if is_limit(leaf) else 0 for leaf in leaves]
     noise = jax.random.uniform(key, (sum(sizes),), minval=-1.0)
-    drawn, begin = [], 0
+    filled, begin = [], 0
     for leaf, size in zip(leaves, sizes, strict=True):
         if size:
             leaf = leaf.value * noise[begin : begin + size].reshape(leaf.value.shape)
-        drawn.append(leaf)
+        filled.append(leaf)
         begin += size
-    return tree.unflatten(drawn)
+    return tree.unflatten(filled)

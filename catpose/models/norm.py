@@ -1,4 +1,4 @@
-"""Batch normalization with weighted rows, synchronized over devices, in one pass.
+"""Batch normalization with weighted batch rows, synchronized over devices, in one pass.
 
 Statistics are float32 (float64 for float64 inputs). The variance is the biased one, for the
 normalization and for the running statistics alike.
@@ -38,7 +38,7 @@ class BatchNorm(nn.Module):
         *,
         use_running: bool,
         axis_name: str | None = None,
-        rows: Float[Array, "batch networks"] | None = None,
+        weights: Float[Array, "batch networks"] | None = None,
     ) -> Float[Array, "..."]:
         """Normalize the last axis, per network where there are several.
 
@@ -48,9 +48,9 @@ class BatchNorm(nn.Module):
             with those of the batch, which also move the running ones.
           axis_name: the mapped axis (pmap, shard_map) over which the batch is spread. None where
             the whole batch is visible, as it is under jit with sharded arrays.
-          rows: (B, K) weights, at least 0, of each row in the batch statistics of each network;
-            only with num_networks. None weighs all rows alike. A network whose rows weigh 0
-            uses and keeps its running statistics. No gradient flows into the weights.
+          weights: (B, K), at least 0, of each batch row in the batch statistics of each network;
+            only with num_networks. None weighs all batch rows alike. A network whose weights are
+            all 0 uses and keeps its running statistics. No gradient flows into the weights.
 
         Returns:
           Array of the shape and type of x.
@@ -58,20 +58,20 @@ class BatchNorm(nn.Module):
         num_channels = x.shape[-1]
         if self.num_networks:
             shape, axes = (self.num_networks, num_channels), (1,)
-            view = (self.num_networks, 1, num_channels)
+            broadcast_shape = (self.num_networks, 1, num_channels)
         else:
             shape, axes = (num_channels,), tuple(range(x.ndim - 1))
-            view = (1,) * len(axes) + shape
+            broadcast_shape = (1,) * len(axes) + shape
         scale = self.param("scale", nn.initializers.ones, shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, shape, jnp.float32)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape, jnp.float32)
         scale, bias, mean, var = (
-            v.reshape(view) for v in (scale, bias, running_mean.value, running_var.value)
+            v.reshape(broadcast_shape) for v in (scale, bias, running_mean.value, running_var.value)
         )
         if use_running:
             return _affine(_wide(x), mean, scale * lax.rsqrt(var + self.eps), bias).astype(x.dtype)
-        weights = None if rows is None else rows.T[..., None]
+        weights = None if weights is None else weights.T[..., None]
         y, *new = _normalize(self.eps, axes, axis_name, x, scale, bias, (mean, var), weights)
         moving = ((running_mean, mean, new[0]), (running_var, var, new[1]))
         for running, old, now in moving:
@@ -101,7 +101,7 @@ def _normalize(eps, axes, axis_name, x, scale, bias, running, weights):
 
 def _forward(eps, axes, axis_name, x, scale, bias, running, weights):
     wide = _wide(x)
-    # Without rows the mean is the running one as it is; the variance is 0.
+    # Without any weight the mean is the running one as it is; the variance is 0.
     mean, var, weight = moments(wide, running[0], axes, weights, axis_name)
     var = jnp.where(weight > 0, var, running[1])
     inverse = lax.rsqrt(var + eps)
@@ -116,7 +116,7 @@ def _backward(eps, axes, axis_name, residuals, gradients):
     # That is (gradient * normal).sum(), for which XLA on CPU would write `normal` to memory first.
     # What cancels is no more than the rounding of x itself costs.
     along = ((gradient * _wide(x)).sum(axes, keepdims=True) - mean * total) * inverse
-    # Of the rows on this device, as every gradient of a parameter is until all are added.
+    # Of the batch rows on this device, as a parameter's gradient is until all devices' are added.
     sums = [total, along]
     first, second = _over_devices(sums, axis_name)
     share = (1 if weights is None else weights) / jnp.where(weight > 0, weight, 1)
@@ -159,7 +159,7 @@ def moments(
         weights = jnp.ones((1,) * x.ndim, x.dtype)
     weights = weights.astype(x.dtype)
     weighted = weights * centered
-    # Rows that share one weight count as often as they are.
+    # A weight on an axis of length 1 counts once for each value of x along it.
     repeats = math.prod(x.shape[a] // weights.shape[a] for a in axes)
     sums = [
         weighted.sum(axes, keepdims=True),

@@ -20,8 +20,8 @@ from jaxtyping import Array, Float
 
 from catpose.models import init, norm, ops
 
-# The last layer starts this much below Glorot. At 1, pi * tanh saturates in the first steps and
-# training stays at the error of a constant pose.
+# The initial last layer is this much smaller than Glorot's. At 1, pi * tanh saturates in the first
+# steps and training stays at the error of a constant pose.
 LAST_LAYER_SCALE = 0.05
 
 
@@ -49,7 +49,7 @@ class PoseNetworks(nn.Module):
         *,
         use_running: bool,
         axis_name: str | None = None,
-        rows: Float[Array, "batch networks"] | None = None,
+        weights: Float[Array, "batch networks"] | None = None,
     ) -> Float[Array, "batch networks outputs"]:
         """Poses of every image from every network.
 
@@ -57,8 +57,8 @@ class PoseNetworks(nn.Module):
           features: shared by all networks.
           use_running: batch normalization on running statistics, unchanged; else on the batch's.
           axis_name: mapped axis over which the batch is spread, or None.
-          rows: (B, K) weights of the images in each network's batch statistics; None for equal
-            ones. Of no effect with use_running.
+          weights: (B, K), of the images in each network's batch statistics; None for equal ones.
+            Of no effect with use_running.
 
         Returns:
           Activated outputs, at least float32.
@@ -67,7 +67,7 @@ class PoseNetworks(nn.Module):
         for i, units in enumerate(self.hidden, start=1):
             x = Linear(self.num_networks, units, dtype=self.dtype, name=f"linear{i}")(x)
             normalize = norm.BatchNorm(num_networks=self.num_networks, name=f"bn{i}")
-            x = normalize(x, use_running=use_running, axis_name=axis_name, rows=rows)
+            x = normalize(x, use_running=use_running, axis_name=axis_name, weights=weights)
             x = nn.relu(x)
         raw = Linear(
             self.num_networks,
@@ -87,9 +87,9 @@ def apply_tied(
     *,
     use_running: bool,
     axis_name: str | None = None,
-    rows: Float[Array, "batch networks"] | None = None,
+    weights: Float[Array, "batch networks"] | None = None,
 ) -> tuple[Float[Array, "batch networks outputs"], Any]:
-    """Network 0 alone, on all images, in the place of all K.
+    """Network 0 alone, on all images, instead of all K.
 
     Only the first slice of each leaf is read: the parameters may hold nothing but that (leading
     axis 1), which spares a step that trains it the copy of the others.
@@ -100,21 +100,21 @@ def apply_tied(
       features: see `PoseNetworks`.
       use_running: see `PoseNetworks`.
       axis_name: see `PoseNetworks`.
-      rows: weights of the images as for K networks; here their sum over the networks counts.
+      weights: of the images as for K networks; here their sum over the networks counts.
 
     Returns:
       Outputs, the same for all K, and the statistics: new for network 0, the others' as they were.
     """
     single = module.clone(num_networks=1)
     first = jax.tree.map(lambda leaf: leaf[:1], variables)
-    if rows is not None:
-        rows = rows.sum(1, keepdims=True)
+    if weights is not None:
+        weights = weights.sum(1, keepdims=True)
     outputs, updated = single.apply(
         first,
         features,
         use_running=use_running,
         axis_name=axis_name,
-        rows=rows,
+        weights=weights,
         mutable=["batch_stats"],
     )
     batch_stats = variables["batch_stats"]
@@ -127,7 +127,7 @@ def apply_tied(
 
 
 class Linear(nn.Module):
-    """K linear maps; Glorot-uniform start with each map's own fan, times `scale`."""
+    """K linear maps, initialized by Glorot with each map's own fan, times `scale`."""
 
     num_networks: int
     num_outputs: int

@@ -1,4 +1,4 @@
-"""Start from ImageNet weights, matched name by name; the names are the backbone's to say.
+"""Initial weights from a file, such as ImageNet's, matched by the names that the backbone knows.
 
 Classifiers are never loaded.
 """
@@ -16,10 +16,10 @@ from catpose.models.architectures import Network
 
 
 class Report(NamedTuple):
-    """What became of the names.
+    """Which arrays of a file are in the network, and which are not.
 
     loaded: names in the file whose arrays are now in the network.
-    missing: wanted by the network and not in the file, as the file would name them.
+    missing: names that the network needs and the file lacks.
     surplus: in the file and not used: classifiers, counters and stages that the network lacks.
     """
 
@@ -38,7 +38,7 @@ def load_pretrained(
       variables: of the network; its feature_network, and its category_network where that has
         layers of the backbone or a feature network of its own, are filled. Everything else comes
         back as it is.
-      network: says how the file names its backbone's parameters.
+      network: its backbone names the arrays of the file.
       allow_missing: keep the values of `variables` where the file lacks a name.
 
     Returns:
@@ -74,7 +74,7 @@ def load_pretrained(
             array = array.transpose(2, 3, 1, 0)
         if array.shape != leaf.shape:
             raise ValueError(
-                f"{file_name}: {wanted[i]} has shape {array.shape}, the network wants {leaf.shape}"
+                f"{file_name}: {wanted[i]} has shape {array.shape}, the network needs {leaf.shape}"
             )
         return jnp.asarray(np.asarray(array, np.float32), leaf.dtype)
 

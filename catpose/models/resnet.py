@@ -17,7 +17,7 @@ Reference: He et al., Deep Residual Learning for Image Recognition, 2016, table 
 
 import functools
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from flax import linen as nn
@@ -67,30 +67,9 @@ FIRST_STAGE, LAST_STAGE = 2, 5
 
 
 class Architecture(NamedTuple):
-    """A ResNet's shape; `architecture` checks and explains the values."""
+    """A ResNet's shape.
 
-    blocks: tuple[int, ...]
-    width: int
-    block: str
-    variant: str
-    stem: str
-    dtype: Any
-    remat: bool = False
-
-
-def architecture(
-    *,
-    blocks: Sequence[int],
-    width: int,
-    block: str,
-    variant: str,
-    stem: str,
-    dtype: Any,
-    remat: bool = False,
-) -> Architecture:
-    """Checked description of a ResNet.
-
-    Args:
+    Attributes:
       blocks: number of blocks of stages 2, 3, ..., each at least 1; up to four.
       width: channels of stage 2 inside its blocks; 64 in the published networks.
       block: "bottleneck" or "basic".
@@ -98,22 +77,15 @@ def architecture(
       stem: "imagenet" or "small".
       dtype: compute type; parameters are float32.
       remat: blocks keep only their input for the backward pass, and are computed again there.
-
-    Raises:
-      ValueError: a value is not one of these.
     """
-    for name, value, table in (
-        ("block", block, EXPANSION),
-        ("variant", variant, VARIANTS),
-        ("stem", stem, STEM_KERNEL),
-    ):
-        if value not in table:
-            raise ValueError(f"{name} is one of {tuple(table)}, not {value!r}")
-    if block == "basic" and variant != "v1.5":
-        raise ValueError(f"basic blocks exist in variant 'v1.5', not in {variant!r}")
-    if not 1 <= len(blocks) <= 4 or min(blocks) < 1 or width < 1:
-        raise ValueError(f"one to four positive blocks and a width, not {blocks} and {width}")
-    return Architecture(tuple(blocks), width, block, variant, stem, dtype, remat)
+
+    blocks: tuple[int, ...]
+    width: int
+    block: str
+    variant: str
+    stem: str
+    dtype: Any
+    remat: bool
 
 
 class Conv(nn.Module):
@@ -232,19 +204,27 @@ def max_pool(
 
 
 def describe(settings: Any) -> Architecture:
-    """The ResNet of `config.model`, see `catpose.models.backbone.Backbone`."""
+    """The ResNet of `config.model`, see `catpose.models.backbone.Backbone`.
+
+    Raises:
+      ValueError: a value is not one that `Architecture` names, or there are too few stages.
+    """
+    net = Architecture(*(getattr(settings, name) for name in Architecture._fields))
+    for name, value, table in (
+        ("block", net.block, EXPANSION),
+        ("variant", net.variant, VARIANTS),
+        ("stem", net.stem, STEM_KERNEL),
+    ):
+        if value not in table:
+            raise ValueError(f"{name} is one of {tuple(table)}, not {value!r}")
+    if net.block == "basic" and net.variant != "v1.5":
+        raise ValueError(f"basic blocks exist in variant 'v1.5', not in {net.variant!r}")
+    if not 1 <= len(net.blocks) <= 4 or min(net.blocks) < 1:
+        raise ValueError(f"blocks is one to four positive numbers, not {net.blocks}")
     last = LAST_STAGE if settings.category_head == "stage5" else settings.split_stage
-    if len(settings.blocks) < last - FIRST_STAGE + 1:
-        raise ValueError(f"blocks={settings.blocks} ends before stage {last}")
-    return architecture(
-        blocks=settings.blocks,
-        width=settings.width,
-        block=settings.block,
-        variant=settings.variant,
-        stem=settings.stem,
-        dtype=jnp.dtype(settings.dtype),
-        remat=settings.remat,
-    )
+    if len(net.blocks) < last - FIRST_STAGE + 1:
+        raise ValueError(f"blocks={net.blocks} ends before stage {last}")
+    return net._replace(dtype=jnp.dtype(net.dtype))
 
 
 def features(net: Architecture, split: int, image: Array, **how: Any) -> Array:

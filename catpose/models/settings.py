@@ -1,4 +1,4 @@
-"""What a config says of a network: `config.model`."""
+"""The settings of a network: `config.model`."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Settings:
         fields.one_of(BACKBONES),
     )
     trunk_settings: Mapping[str, Any] = fields.key(
-        {}, "settings of the backbone's own, such as {'depth': 3}; what it has, its file says"
+        {}, "further settings of the backbone, such as {'depth': 3}; its file describes them"
     )
     pose: str = fields.key("axis_angle", "the pose representation", fields.one_of(POSES))
     pose_settings: Mapping[str, Any] = fields.key(
@@ -95,7 +95,7 @@ class Settings:
     )
     normalization: str = fields.key(
         "keras",
-        "of the images, as the pretrained weights want it: keras, torchvision or none",
+        "of the images, as the pretrained weights expect it: keras, torchvision or none",
     )
     pretrained: str = fields.key(
         "none",

@@ -58,7 +58,7 @@ class Architecture(NamedTuple):
     Attributes:
       width: channels of conv1; those of the other convolutions keep the published proportion.
       dtype: compute type; parameters are float32.
-      fc6: units of FC6.
+      fc6: units of FC6, likewise in the published proportion where a config says the width.
     """
 
     width: int = 96
@@ -66,15 +66,11 @@ class Architecture(NamedTuple):
     fc6: int = 4096
 
 
-def units(width: int) -> int:
-    """FC6's units in the published proportion to the channels of conv1."""
-    return round(width * Architecture().fc6 / LAYERS[0].channels)
-
-
 def describe(settings: Any) -> Architecture:
     """The VGG-M of `config.model`, see `catpose.models.backbone.Backbone`."""
-    dtype = jnp.dtype(settings.dtype)
-    return Architecture(settings.width, dtype, units(settings.width))
+    published = Architecture()
+    fc6 = round(settings.width * published.fc6 / published.width)
+    return Architecture(settings.width, jnp.dtype(settings.dtype), fc6)
 
 
 def convolutions(

@@ -16,6 +16,7 @@ import pickle
 import zipfile
 
 import numpy as np
+import safetensors.numpy
 from jax import numpy as jnp
 
 BATCH_NORM_VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
@@ -59,12 +60,6 @@ def read(path: str | pathlib.Path) -> dict[str, np.ndarray]:
 def _read_npz(path):
     with np.load(path) as file:
         return dict(file)
-
-
-def _read_safetensors(path):
-    from safetensors import numpy as safetensors_numpy
-
-    return safetensors_numpy.load_file(path)
 
 
 def _read_h5(path):
@@ -179,7 +174,7 @@ def rebuild_tensor(
 READERS = {
     ".npz": _read_npz,
     ".h5": _read_h5,
-    ".safetensors": _read_safetensors,
+    ".safetensors": safetensors.numpy.load_file,
     ".pth": _read_torch,
     ".pt": _read_torch,
 }

@@ -24,28 +24,11 @@ def activate(raw: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
     return jnp.pi * jnp.tanh(jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32)))
 
 
-def geodesic(
-    omega: Float[Array, "*batch 3"], target_rotation: Float[Array, "*batch 3 3"]
-) -> Float[Array, "*batch"]:
-    """Geodesic distance of exp(omega) to the target.
-
-    Args:
-      omega: axis-angle vectors in radians.
-      target_rotation: true rotation matrices in the same frame.
-
-    Returns:
-      Angles in radians in [0, pi].
-
-    Reference: equation (3) of the paper.
-    """
-    return losses.geodesic(so3.exp(omega), target_rotation)
-
-
 AXIS_ANGLE = base.Pose(
     name="axis_angle",
     num_outputs=3,
     activate=activate,
     to_rotation=so3.exp,
-    losses={"geodesic": geodesic, "mse": losses.axis_angle_mse},
+    losses={"geodesic": base.decoded(so3.exp, losses.geodesic), "mse": losses.axis_angle_mse},
     fuse=base.weighted_sum,
 )

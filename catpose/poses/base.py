@@ -94,7 +94,7 @@ def decoded(
     to_rotation: Callable[[Outputs], Rotation],
     loss_fn: Callable[[Rotation, Rotation], PerExample],
 ) -> Callable[[Outputs, Rotation], PerExample]:
-    """Turns a loss of two rotations into a loss of outputs.
+    """A loss of outputs, from a loss of two rotations.
 
     Args:
       to_rotation: outputs -> rotation matrices.
@@ -103,11 +103,7 @@ def decoded(
     Returns:
       The function of outputs and true rotation matrices that `Pose.losses` holds.
     """
-
-    def of_outputs(outputs, target_rotation):
-        return loss_fn(to_rotation(outputs), target_rotation)
-
-    return of_outputs
+    return lambda outputs, target_rotation: loss_fn(to_rotation(outputs), target_rotation)
 
 
 def chordal(

@@ -14,16 +14,41 @@ Reference: Mahendran, Ali and Vidal, A mixed classification-regression framework
 estimation from 2D images, BMVC 2018, and its released code.
 """
 
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
 from catpose.poses import base, bins, dictionary
 
-COMPOSITIONS = ("riemannian", "geodesic")
+
+class DeltaRule(NamedTuple):
+    """How a key rotation and a delta make a rotation.
+
+    Attributes:
+      compose: key rotation, delta -> rotation.
+      between: key rotation, rotation -> the delta that leads to it; its norm is their distance.
+    """
+
+    compose: Callable[[Array, Array], Array]
+    between: Callable[[Array, Array], Array]
+
+
+COMPOSITIONS: Mapping[str, DeltaRule] = {
+    "riemannian": DeltaRule(
+        compose=lambda key, delta: so3.multiply(key, so3.exp(delta)),
+        between=lambda key, rotation: so3.log(so3.multiply(jnp.swapaxes(key, -1, -2), rotation)),
+    ),
+    "geodesic": DeltaRule(
+        compose=lambda key, delta: so3.exp(so3.log(key) + delta),
+        between=lambda key, rotation: so3.log(rotation) - so3.log(key),
+    ),
+}
 DELTAS = ("shared", "per_bin")
 
 
@@ -73,28 +98,12 @@ def make(
     num_bins = len(keys)
     shapes = [(num_bins,), (num_bins if delta == "per_bin" else 1, 3)]
 
-    def compose(key, omega):
-        if composition == "riemannian":
-            return so3.multiply(key, so3.exp(omega))
-        return so3.exp(so3.log(key) + omega)
-
-    def every_key(array):
-        """The dictionary with the leading axes of an array (..., bins or 1, 3)."""
-        return jnp.broadcast_to(keys, (*array.shape[:-2], num_bins, 3, 3))
+    compose, between = COMPOSITIONS[composition]
 
     def squared_distance(rotation):
         """To each key rotation, (..., bins)."""
-        if composition == "riemannian":
-            distance = so3.geodesic_distance(every_key(rotation), rotation[..., None, :, :])
-            return distance**2
-        omega = so3.log(rotation)[..., None, :]
-        return jnp.sum((omega - so3.log(every_key(omega))) ** 2, axis=-1)
-
-    def encode(rotation, key):
-        """The delta that leads from the key rotation to the rotation."""
-        if composition == "riemannian":
-            return so3.log(so3.multiply(jnp.swapaxes(key, -1, -2), rotation))
-        return so3.log(rotation) - so3.log(key)
+        each = jnp.broadcast_to(keys, (*rotation.shape[:-2], num_bins, 3, 3))
+        return jnp.sum(between(each, rotation[..., None, :, :]) ** 2, axis=-1)
 
     def pick(deltas, chosen):
         if delta == "shared":
@@ -119,7 +128,7 @@ def make(
     def mse(outputs, target_rotation):
         log_probability, deltas = bins.parts(outputs, *shapes)
         label = jnp.argmin(squared_distance(target_rotation), axis=-1)
-        wanted = encode(target_rotation, jnp.asarray(keys)[label])
+        wanted = between(jnp.asarray(keys)[label], target_rotation)
         error = jnp.mean((pick(deltas, label) - wanted) ** 2, axis=-1)
         return bins.cross_entropy(log_probability, label) + delta_weight * error
 
@@ -127,7 +136,7 @@ def make(
         log_probability, deltas = bins.parts(outputs, *shapes)
         wanted = jax.nn.log_softmax(-gamma * squared_distance(target_rotation))
         divergence = jnp.sum(jnp.exp(wanted) * (wanted - log_probability), axis=-1)
-        each = every_key(deltas)
+        each = jnp.broadcast_to(keys, (*deltas.shape[:-2], num_bins, 3, 3))
         each = compose(each, jnp.broadcast_to(deltas, each.shape[:-1]))
         target = jnp.broadcast_to(target_rotation[..., None, :, :], each.shape)
         distance = losses.geodesic(each, target)
@@ -141,16 +150,13 @@ def make(
             posterior = jnp.take_along_axis(posterior, chosen, axis=-1)
         return bins.flat(mixed, jnp.sum(posterior[..., None] * deltas, axis=1), axes=1)
 
-    def best(outputs):
-        return bins.parts(outputs, *shapes)[0].max(-1)
-
     return base.Pose(
         name=name,
         num_outputs=num_bins + 3 * shapes[1][0],
         activate=activate,
         to_rotation=to_rotation,
         losses={"geodesic": geodesic, "mse": mse, "probabilistic": probabilistic},
-        **bins.fusion(fusion, mix, best),
+        **bins.fusion(fusion, mix, best=lambda outputs: bins.parts(outputs, *shapes)[0].max(-1)),
         make=make,
     )
 

@@ -36,7 +36,7 @@ def log_probabilities(raw: Float[Array, "*batch bins"]) -> Float[Array, "*batch 
 def mixture(
     log_probability: Float[Array, "batch networks bins"], weights: Float[Array, "batch networks"]
 ) -> tuple[Float[Array, "batch bins"], Float[Array, "batch networks bins"]]:
-    """Bins marginalised over the networks.
+    """Bins marginalized over the networks.
 
     With one-hot weights it is exactly the log-probability of the selected network.
 

@@ -68,16 +68,17 @@ def make(
         ]
         return sum(losses[1:], losses[0])
 
-    def best(outputs):
-        return bins.parts(outputs, *shapes)[-1].max(-1).sum(-1)
-
     return base.Pose(
         name=name,
         num_outputs=ANGLES * sum(num_bins),
         activate=activate,
         to_rotation=to_rotation,
         losses={"cross_entropy": cross_entropy},
-        **bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
+        **bins.fusion(
+            fusion,
+            mix=lambda outputs, weights: bins.mixture(outputs, weights)[0],
+            best=lambda outputs: bins.parts(outputs, *shapes)[-1].max(-1).sum(-1),
+        ),
         make=make,
     )
 

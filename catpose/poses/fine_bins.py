@@ -82,16 +82,17 @@ def make(
         weight = spread(bins.index(target, DEGREES, FIRST), sigma, window)
         return -jnp.sum(weight * bins.parts(outputs, shape)[0], axis=(-2, -1))
 
-    def best(outputs):
-        return bins.parts(outputs, shape)[0].max(-1).sum(-1)
-
     return base.Pose(
         name=name,
         num_outputs=ANGLES * DEGREES,
         activate=activate,
         to_rotation=to_rotation,
         losses={"soft_cross_entropy": soft_cross_entropy},
-        **bins.fusion(fusion, lambda outputs, weights: bins.mixture(outputs, weights)[0], best),
+        **bins.fusion(
+            fusion,
+            mix=lambda outputs, weights: bins.mixture(outputs, weights)[0],
+            best=lambda outputs: bins.parts(outputs, shape)[0].max(-1).sum(-1),
+        ),
         make=make,
     )
 

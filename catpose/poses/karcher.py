@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import base
+from catpose.poses import base, svd
 from catpose.poses.base import Pose
 
 _NUM_STEPS = 12
@@ -40,44 +40,32 @@ def karcher(
     dtype = jnp.promote_types(jnp.result_type(rotations, weights), jnp.float32)
     rotations, weights = rotations.astype(dtype), weights.astype(dtype)[..., None]
     heaviest = jnp.argmax(weights, axis=1)[..., None, None]
-    start = jnp.take_along_axis(rotations, heaviest, axis=1)[:, 0]
+    guess = jnp.take_along_axis(rotations, heaviest, axis=1)[:, 0]
 
-    def step(_, mean):
+    def descend(_, mean):
         relative = so3.multiply(jnp.swapaxes(mean, -1, -2)[:, None], rotations)
         return so3.multiply(mean, so3.exp(jnp.sum(weights * so3.log(relative), axis=1)))
 
-    return jax.lax.fori_loop(0, _NUM_STEPS, step, start)
+    return jax.lax.fori_loop(0, _NUM_STEPS, descend, guess)
 
 
 def on_the_group(pose: Pose) -> Pose:
     """The same networks, fused by `karcher` instead of in the representation's own space.
 
-    What the networks put out is then a rotation each, nine numbers row by row, and the loss is the
-    geodesic one: losses of the representation's own say nothing about a mean of rotations.
+    Each network then puts out a rotation, nine numbers row by row, and the loss is the geodesic
+    one: the losses of the representation are not defined for a mean of rotations.
 
     Args:
       pose: any representation; as many numbers as before come out of its networks.
     """
 
-    def activate(raw):
-        return _flat(pose.to_rotation(pose.activate(raw)))
+    def flat(rotation):
+        return rotation.reshape(*rotation.shape[:-2], 9)
 
-    def fuse(outputs, weights):
-        return _flat(karcher(_matrices(outputs), weights))
-
-    geodesic = base.decoded(_matrices, losses.geodesic)
     return pose._replace(
-        activate=activate,
-        to_rotation=_matrices,
-        losses={"geodesic": geodesic},
-        fuse=fuse,
+        activate=lambda raw: flat(pose.to_rotation(pose.activate(raw))),
+        to_rotation=svd.as_matrix,
+        losses={"geodesic": base.decoded(svd.as_matrix, losses.geodesic)},
+        fuse=lambda outputs, weights: flat(karcher(svd.as_matrix(outputs), weights)),
         choose=None,
     )
-
-
-def _flat(rotation):
-    return rotation.reshape(*rotation.shape[:-2], 9)
-
-
-def _matrices(outputs):
-    return outputs.reshape(*outputs.shape[:-1], 3, 3)

@@ -47,7 +47,7 @@ def _integrals(values):
     that make its argument are equal.
     """
     shape = (*values.shape[:-1], _POINTS.shape[1])
-    v, rest, weight = (jnp.broadcast_to(row.astype(values.dtype), shape) for row in _POINTS)
+    v, rest, weight = (jnp.broadcast_to(x.astype(values.dtype), shape) for x in _POINTS)
     s1, s2, s3 = (values[..., i, None] for i in range(3))
     x, y = (s1 - s2) / 2 * v, (s1 + s2) / 2 * rest
     i0x, i0y = jax.scipy.special.i0e(x), jax.scipy.special.i0e(y)
@@ -82,25 +82,6 @@ def _relative_log_constant_jvp(primals, tangents):
     left, values, right = svd.proper(parameter)
     result, derivative = _integrals(values)
     return result, jnp.sum(_compose(left, derivative, right) * tangent, axis=(-2, -1))
-
-
-def _mode(parameter):
-    return svd.nearest_rotation(jax.lax.stop_gradient(parameter))
-
-
-@jax.jit
-def log_constant(parameter: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch"]:
-    """Logarithm of the normalizing constant c(F), the mean of exp(tr F'R) over all rotations.
-
-    Args:
-      parameter: F, in float32 or float64.
-
-    Returns:
-      log c(F), at least 0; its gradient is `mean(F)`, also where singular values are equal.
-    """
-    # The mode is a constant here: at the maximum over R the gradient through R is zero.
-    largest = jnp.sum(parameter * _mode(parameter), axis=(-2, -1))
-    return largest + _relative_log_constant(parameter)
 
 
 @jax.jit
@@ -138,8 +119,10 @@ def log_density(
     parameter, rotation = (
         jnp.broadcast_to(jnp.asarray(x, dtype), shape) for x in (parameter, rotation)
     )
+    # The mode is a constant here: at the maximum over R the gradient through R is zero.
+    mode = svd.nearest_rotation(jax.lax.stop_gradient(parameter))
     # Not tr F'R - log c(F): where F is large these are large and nearly equal.
-    fall = jnp.sum(parameter * (rotation - _mode(parameter)), axis=(-2, -1))
+    fall = jnp.sum(parameter * (rotation - mode), axis=(-2, -1))
     return fall - _relative_log_constant(parameter)
 
 
@@ -174,7 +157,7 @@ def sample(
     rejection from an angular central Gaussian one; exact, with about two trials per sample.
 
     Args:
-      key: a key of jax.random.
+      key: a PRNG key.
       parameter: F, (*batch, 3, 3).
       shape: leading axes of the samples from each F.
 
@@ -202,8 +185,8 @@ def sample(
     scales = jnp.broadcast_to(jax.lax.rsqrt(1 + 2 * rates / b[..., None]), (*leading, 4))
     rates, b = jnp.broadcast_to(rates, (*leading, 4)), jnp.broadcast_to(b, leading)
 
-    def propose(state):
-        index, quaternion, accepted = state
+    def propose(carry):
+        index, quaternion, accepted = carry
         normal_key, uniform_key = jax.random.split(jax.random.fold_in(key, index))
         candidate = scales * jax.random.normal(normal_key, scales.shape, scales.dtype)
         squared = candidate**2 / jnp.sum(candidate**2, axis=-1, keepdims=True)
@@ -213,18 +196,19 @@ def sample(
         quaternion = jnp.where(accepted[..., None], quaternion, candidate)
         return index + 1, quaternion, accepted | (jnp.log(uniform) < log_chance)
 
-    def unfinished(state):
-        return (state[0] < _MAX_ROUNDS) & ~jnp.all(state[2])
+    def is_unfinished(carry):
+        index, _, accepted = carry
+        return (index < _MAX_ROUNDS) & ~jnp.all(accepted)
 
-    start = (0, jnp.zeros_like(scales), jnp.zeros(leading, bool))
-    quaternion = jax.lax.while_loop(unfinished, propose, start)[1]
+    nothing = (0, jnp.zeros_like(scales), jnp.zeros(leading, bool))
+    _, quaternion, _ = jax.lax.while_loop(is_unfinished, propose, nothing)
     inner = so3.rotation_from_quaternion(quaternion)
     left, right = (jnp.broadcast_to(side, inner.shape) for side in (left, right))
     return so3.multiply(so3.multiply(left, inner), jnp.swapaxes(right, -1, -2))
 
 
 def activate(raw: Float[Array, "*batch 9"]) -> Float[Array, "*batch 9"]:
-    """The outputs as they are: a network whose last layer starts small starts near uniform.
+    """The outputs as they are: a small last layer makes the initial distribution near uniform.
 
     Args:
       raw: outputs of the last linear layer.

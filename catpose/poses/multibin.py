@@ -91,16 +91,15 @@ def make(
         posterior = bins.parts(posterior, *shapes[:1])[0][..., None]
         return bins.flat(mixed, jnp.sum(posterior * vector, axis=1), axes=1)
 
-    def best(outputs):
-        return bins.parts(outputs, *shapes)[0].max(-1).sum(-1)
-
     return base.Pose(
         name=name,
         num_outputs=ANGLES * num_bins * 3,
         activate=activate,
         to_rotation=to_rotation,
         losses={"multibin": multibin},
-        **bins.fusion(fusion, mix, best),
+        **bins.fusion(
+            fusion, mix, best=lambda outputs: bins.parts(outputs, *shapes)[0].max(-1).sum(-1)
+        ),
         make=make,
     )
 

@@ -35,8 +35,8 @@ def activate(raw: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
     """The unit quaternion along raw + (1, 0, 0, 0).
 
     The publication has no offset, which a bias of the last layer could undo. With it a network
-    whose last layer starts small starts at the identity: without, it would start beside the
-    singular point 0, where any direction is one small step away.
+    whose initial last layer is small begins at the identity; without it, beside the singular
+    point 0, where any direction is one small step away.
 
     Args:
       raw: outputs of the last linear layer.

@@ -21,7 +21,7 @@ def activate(raw: Float[Array, "*batch 6"]) -> Float[Array, "*batch 6"]:
     """raw + the first two columns of the identity.
 
     The publication has no offset, which a bias of the last layer could undo. With it a network
-    whose last layer starts small starts at the identity and away from the singular point 0.
+    whose initial last layer is small begins at the identity, away from the singular point 0.
 
     Args:
       raw: outputs of the last linear layer.

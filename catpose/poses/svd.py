@@ -24,7 +24,7 @@ def activate(raw: Float[Array, "*batch 9"]) -> Float[Array, "*batch 9"]:
     """raw + the identity matrix.
 
     The publication has no offset, which a bias of the last layer could undo. With it a network
-    whose last layer starts small starts at the identity and away from the singular point 0.
+    whose initial last layer is small begins at the identity, away from the singular point 0.
 
     Args:
       raw: outputs of the last linear layer.
@@ -116,24 +116,6 @@ def to_rotation(outputs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 3 3"]
     return nearest_rotation(as_matrix(outputs))
 
 
-def raw_chordal(
-    outputs: Float[Array, "*batch 9"], target_rotation: Float[Array, "*batch 3 3"]
-) -> Float[Array, "*batch"]:
-    """Squared Frobenius norm of the difference of the matrix itself and the target.
-
-    The rotation is then taken at inference alone (SVD-Inference in the publication, which found
-    training through it, the loss "chordal", to be better).
-
-    Args:
-      outputs: matrices, row by row.
-      target_rotation: true rotation matrices.
-
-    Returns:
-      The sum over the nine entries.
-    """
-    return base.chordal(as_matrix(outputs), target_rotation)
-
-
 SVD = base.Pose(
     name="svd",
     num_outputs=9,
@@ -142,7 +124,9 @@ SVD = base.Pose(
     losses={
         "geodesic": base.decoded(to_rotation, losses.geodesic),
         "chordal": base.decoded(to_rotation, base.chordal),
-        "raw": raw_chordal,
+        # Of the matrix itself. The rotation is then taken at inference alone (SVD-Inference in the
+        # publication, which found training through it, the loss "chordal", to be better).
+        "raw": base.decoded(as_matrix, base.chordal),
     },
     fuse=base.weighted_sum,
 )

@@ -75,7 +75,7 @@ def phase_forward(network_apply: Callable, phase: phases.Phase, num_categories: 
             jax.vmap(jax.random.fold_in, (None, 0))(key, batch.position),
             features=batch.features,
             batch_norm_train=frozenset(phase.batch_norm),
-            pose_rows=weights,
+            pose_bn_weights=weights,
             tied=phase.tied,
             axis_name=axis_name,
         )

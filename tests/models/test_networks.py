@@ -203,7 +203,7 @@ def test_tied_and_rows_reach_the_pose_networks():
     np.testing.assert_array_equal(stats["pose_networks"]["bn1"]["mean"][1:], old[1:])
     # All rows to network 0: the others keep their statistics.
     rows = jnp.zeros((8, K)).at[:, 0].set(1)
-    _, stats = apply_fn(variables, image, batch_norm_train=trains, pose_rows=rows)
+    _, stats = apply_fn(variables, image, batch_norm_train=trains, pose_bn_weights=rows)
     new = stats["pose_networks"]["bn1"]["mean"]
     np.testing.assert_array_equal(new[1:], old[1:])
     assert (new[0] != old[0]).all()
@@ -258,7 +258,7 @@ def test_eight_devices_are_one(parallel):
                 {**variables, "params": params},
                 image,
                 batch_norm_train=frozenset(architectures.GROUPS),
-                pose_rows=rows,
+                pose_bn_weights=rows,
                 axis_name=axis_name,
             )
             per_example = (rows * jax.nn.log_softmax(outputs.category_logits)).sum(-1)

@@ -68,7 +68,7 @@ def test_each_network_sees_its_own_weighted_rows():
         variables,
         jnp.asarray(x, jnp.float32),
         use_running=False,
-        rows=jnp.asarray(rows, jnp.float32),
+        weights=jnp.asarray(rows, jnp.float32),
     )
     old = jax.tree.map(np.asarray, variables)
     for k in range(num_networks):
@@ -101,7 +101,7 @@ def test_gradients_are_the_slopes(use_running, masked):
         def loss(params, x):
             replaced = {**variables, "params": params}
             given = rows if masked else None
-            y, _ = run(module, replaced, jnp.asarray(x), use_running=use_running, rows=given)
+            y, _ = run(module, replaced, jnp.asarray(x), use_running=use_running, weights=given)
             return (jnp.sin(y) * target).sum()
 
         check_grads(loss, (variables["params"], x), order=1, modes=["rev"], rtol=1e-5, atol=1e-5)
@@ -121,7 +121,7 @@ def test_no_rows_at_all_gives_finite_gradients():
     variables = variables_like((2, 4))
 
     def loss(x):
-        y, _ = run(module, variables, x, use_running=False, rows=jnp.zeros((3, 2)))
+        y, _ = run(module, variables, x, use_running=False, weights=jnp.zeros((3, 2)))
         return (y**3).sum()
 
     assert np.isfinite(jax.grad(loss)(x)).all()
@@ -193,7 +193,7 @@ def test_gradients_on_eight_devices_are_those_on_one(masked):
                 {**variables, "params": params},
                 x,
                 use_running=False,
-                rows=rows if masked else None,
+                weights=rows if masked else None,
                 axis_name=axis_name,
             )
             return (jnp.sin(y) * target).sum(), stats

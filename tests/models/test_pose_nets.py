@@ -64,7 +64,7 @@ def test_batch_statistics_over_the_rows_of_each_category(module, variables, feat
         variables,
         features,
         use_running=False,
-        rows=jnp.asarray(rows, jnp.float32),
+        weights=jnp.asarray(rows, jnp.float32),
         mutable=["batch_stats"],
     )
     for k in range(K):
@@ -91,7 +91,7 @@ def test_tied_statistics_are_over_the_rows_of_all_categories(module, variables, 
     weight = np.linspace(0, 2, BATCH)
     rows = np.eye(K)[np.arange(BATCH) % K] * weight[:, None]
     outputs, _ = pose_nets.apply_tied(
-        module, variables, features, use_running=False, rows=jnp.asarray(rows, jnp.float32)
+        module, variables, features, use_running=False, weights=jnp.asarray(rows, jnp.float32)
     )
     expected = one_network(variables, 0, features, weight)
     np.testing.assert_allclose(outputs[:, 2], expected, rtol=1e-3, atol=1e-3)

@@ -4,7 +4,7 @@ import pytest
 from jax import numpy as jnp
 from jax import tree_util
 
-from catpose.models import architectures, ops, pretrained, resnet
+from catpose.models import architectures, ops, pretrained, resnet, settings
 from catpose.poses import axis_angle
 from tests.support.paths import GOLDEN
 
@@ -155,16 +155,9 @@ def test_parameter_paths():
     ],
 )
 def test_wrong_shapes_are_explained(changes, message):
-    settings = {
-        "blocks": (1, 1, 1, 1),
-        "width": 8,
-        "block": "bottleneck",
-        "variant": "v1.5",
-        "stem": "small",
-        "dtype": jnp.float32,
-    }
+    shape = {"blocks": (1, 1, 1, 1), "width": 8, "variant": "v1.5", "stem": "small"}
     with pytest.raises(ValueError, match=message):
-        resnet.architecture(**settings | changes)
+        resnet.describe(settings.Settings(**shape | changes))
 
 
 def test_blocks_computed_twice_are_the_same_and_keep_less():

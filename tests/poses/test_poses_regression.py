@@ -214,6 +214,12 @@ def group():
     return every_rotation(36)
 
 
+def log_constant(parameter):
+    """log c(F), from the density of the mode."""
+    mode = svd.nearest_rotation(jax.lax.stop_gradient(parameter))
+    return (parameter * mode).sum((-2, -1)) - matrix_fisher.log_density(parameter, mode)
+
+
 @pytest.mark.parametrize("values", FISHER.values(), ids=FISHER)
 def test_matrix_fisher_integrals_over_the_group(values, group, float64):
     rotations, weights = group
@@ -223,7 +229,7 @@ def test_matrix_fisher_integrals_over_the_group(values, group, float64):
     constant = density.sum()
     mean = np.einsum("n,nij->ij", density, rotations) / constant
     given = jnp.array(parameter)
-    got, gradient = jax.value_and_grad(matrix_fisher.log_constant)(given)
+    got, gradient = jax.value_and_grad(log_constant)(given)
     np.testing.assert_allclose(got, np.log(constant), atol=1e-11)
     np.testing.assert_allclose(gradient, mean, atol=1e-11)
     np.testing.assert_allclose(matrix_fisher.mean(given), mean, atol=1e-11)
@@ -250,9 +256,7 @@ def isotropic(kappa):
 
 def test_matrix_fisher_constant_of_isotropic_distributions(float64):
     given = jnp.array(KAPPA[:, None, None] * TARGETS[0].as_matrix())
-    np.testing.assert_allclose(
-        matrix_fisher.log_constant(given), isotropic(KAPPA), rtol=1e-11, atol=1e-14
-    )
+    np.testing.assert_allclose(log_constant(given), isotropic(KAPPA), rtol=1e-11, atol=1e-14)
 
 
 def other_order(values):

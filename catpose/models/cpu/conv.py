@@ -1,7 +1,7 @@
 """Two-dimensional convolution, without the cases that XLA makes slow on CPU.
 
 Images are NHWC and kernels HWIO. On accelerators a convolution is `lax.conv_general_dilated`. XLA's
-CPU convolutions have eight weak spots, which this module goes round. (Measured on jax 0.10.2, two
+CPU convolutions have eight weak spots, which this module avoids. (Measured on jax 0.10.2, two
 cores, batch 32 unless said otherwise.) Seven become matrix products.
 
 1x1 kernels: the gradient with respect to the kernel takes 38 ms where one product over all
@@ -12,8 +12,8 @@ XLA falls back to plain loops, 1010 ms for 3x3 x 512 x 512 on 2 x 2 positions. A
 image patches (im2col) it takes 9 ms. Patches everywhere would cost two to four times XLA's time on
 the larger maps.
 
-Kernels at stride 2: the images' gradient, put together from that of patches, takes 13 ms in the
-place of 20 for 3x3 x 512 x 512 on 14 x 14 positions (batch 8), and less than XLA's at any number of
+Kernels at stride 2: the images' gradient, put together from that of patches, takes 13 ms instead
+of 20 for 3x3 x 512 x 512 on 14 x 14 positions (batch 8), and less than XLA's at any number of
 channels; from 256 on (in float32, to 9 taps) patches are as fast or faster in all directions.
 
 Images of three channels: 3x3 kernels to 24 channels take 26 ms at 64 pixels, as patches 4 ms (to 16
@@ -26,14 +26,14 @@ the stem at 224 pixels (batch 8), by elements 109 ms.
 
 Narrow maps of few channels, with kernels that keep the size: XLA divides width and outputs among
 the cores, neither images nor rows, and 3x3 x 64 x 64 on 56 x 56 positions take as long as on twice
-the width. With images abreast in one wide map, ResNet-50's inference takes 0.95 of the time, its
-step 0.94.
+the width. With images side by side in one wide map, ResNet-50's inference takes 0.95 of the time,
+its step 0.94.
 
 Kernels of 3x3 at stride 1, of 64 channels and more: Winograd's tiles (winograd.py) take less than
-half the products. For 3x3 x 256 x 256 on 14 x 14 positions (batch 8): 7 in the place of 11 ms
-forwards, 8 of 13 for the images' gradient and 8 of 12 for the kernel's. Few positions do not pay
-for the kernel's tiles; and of 64 channels, which XLA multiplies slowly, the blocks of
-kernel_gradient.py are sooner there.
+half the products. For 3x3 x 256 x 256 on 14 x 14 positions (batch 8): 7 instead of 11 ms
+forwards, 8 of 13 for the images' gradient and 8 of 12 for the kernel's. With few
+positions the kernel's tiles cost more than they save; and of 64 channels, which XLA multiplies
+slowly, the blocks of kernel_gradient.py are faster.
 
 Deep maps of bfloat16, of 128 channels and more: XLA's convolutions do not use the processor's
 bfloat16 instructions, its products do (see products.py). One for each element of the kernel,
@@ -77,7 +77,7 @@ def conv(
         on_cpu = functools.partial(_tap_products, stride, padding)
     elif _is_worth_tiles(stride, x, kernel):
         on_cpu = functools.partial(winograd.conv, padding)
-    elif _num_abreast(stride, padding, x, kernel) > 1:
+    elif _num_side_by_side(stride, padding, x, kernel) > 1:
         on_cpu = functools.partial(_slide, padding)
     else:
         return default(x, kernel)
@@ -132,7 +132,7 @@ def plain(
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=DIMENSIONS)
 
 
-def _num_abreast(stride, padding, x, kernel):
+def _num_side_by_side(stride, padding, x, kernel):
     """How many images make a map wide enough for XLA on CPU; 1 where it is, or none would help.
 
     Each device has whole maps, so that nothing is exchanged.
@@ -153,7 +153,7 @@ def _num_abreast(stride, padding, x, kernel):
 
 def _slide(padding, x, kernel):
     """`plain` at stride 1, with images side by side where that is faster on CPU."""
-    number = _num_abreast(1, padding, x, kernel)
+    number = _num_side_by_side(1, padding, x, kernel)
     if number == 1:
         return plain(1, padding, x, kernel)
     count, _, width, _ = x.shape
@@ -213,7 +213,7 @@ def _sliding_gradients(stride, padding, x, kernel, gradient):
 
 
 def _sliding_kernel_gradient(stride, padding, x, kernel, gradient):
-    # To 64 outputs blocks are sooner than 16 products of few columns.
+    # Up to 64 outputs blocks are faster than 16 products of few columns.
     if _is_worth_tiles(stride, gradient, kernel) and kernel.shape[3] > 64:
         return winograd.kernel_gradient(padding, x, gradient)
     taps = _taps(x, kernel.shape[:2], stride, padding)

@@ -4,7 +4,7 @@ One product over all positions for each tap, an element of the kernel: of the in
 transposed, with the gradient. (Measured on jax 0.10.2, two cores, batch 8.)
 
 Large maps of 64 channels and more share one transposed gradient, and of few outputs are multiplied
-block by block: 28 in the place of 45 ms for 3x3 x 64 x 64 on 56 x 56 positions.
+block by block: 28 instead of 45 ms for 3x3 x 64 x 64 on 56 x 56 positions.
 
 Of deep maps of bfloat16 (products.py) either factor is transposed once, in memory: XLA would do it,
 slowly, within each product. (In float32 that does not help.)

@@ -1,6 +1,6 @@
 """Matrix products of bfloat16 at the speed of the processor.
 
-An accelerator multiplies bfloat16 and sums in float32 of itself. XLA for CPU uses the processor's
+An accelerator multiplies bfloat16 and sums in float32 by itself. XLA for CPU uses the processor's
 bfloat16 instructions only for products whose own type is float32: 420 against 200 GFLOP/s (jax
 0.10.2, two Zen 4 cores, 2048 x 2048). And it fails ("Unsupported element type for DotThunk") where
 it takes a transposition that follows into such a product; a barrier between them keeps it out.

@@ -1,4 +1,4 @@
-"""3x3 convolutions at stride 1 with 16 products in the place of 36, for programs on a CPU.
+"""3x3 convolutions at stride 1 with 16 products instead of 36, for programs on a CPU.
 
 Winograd's minimal filtering F(2x2, 3x3): four outputs that are neighbors look at a tile of 4 x 4
 inputs. With d the tile and k the kernel they are A' [(G k G') * (B' d B)] A, where ' transposes and
@@ -71,7 +71,8 @@ def kernel_gradient(
 
 def _convolve(equation, padding, x, kernel):
     height, width = _output_size(padding, x)
-    pairs = zip(_tiles(padding, x), _kernels(kernel), strict=True)
+    kernels = [jnp.stack(_weights(column)) for column in _weights(kernel.swapaxes(0, 1))]  # G k G'
+    pairs = zip(_tiles(padding, x), kernels, strict=True)
     columns = _outputs([jnp.einsum(equation, *pair) for pair in pairs])
     shape = (len(x), _half(height), _half(width), columns[0].shape[-1])
     columns = [[row.reshape(shape) for row in _outputs(column)] for column in columns]
@@ -98,11 +99,6 @@ def _tiles(padding, x):
     rows = lax.optimization_barrier(jnp.stack(rows))
     columns = _inputs([rows[:, :, :, j : j + 2 * _half(width) : 2] for j in range(4)])
     return [column.reshape(4, -1, x.shape[-1]) for column in columns]
-
-
-def _kernels(kernel):
-    """G k G'."""
-    return [jnp.stack(_weights(column)) for column in _weights(kernel.swapaxes(0, 1))]
 
 
 def _gradient_tiles(gradient):
