@@ -2,10 +2,10 @@
 
     python -m launch.render --config=configs/cars3d_rendered.py --output_dir=renders/cars \\
         --per_category=400
-    CATPOSE_DATA=DIR python -m launch.train --config=configs/cars3d_rendered.py:START \\
+    CATPOSE_DATA=DIR python -m launch.train --config=configs/cars3d_rendered.py:RECIPE \\
         --config.data.rendered=renders/cars --config.data.num_train=100 --workdir=runs/cars-100
 
-START is `rendered` (one pose network is trained on rendered cars, then on photographs), `real` (on
+RECIPE is `rendered` (one pose network is trained on rendered cars, then on photographs), `real` (on
 photographs alone) or `renders_only` (on rendered cars alone: zero-shot). DIR as in cars3d.py, and
 backgrounds/, a folder of photographs.
 """
@@ -15,15 +15,12 @@ from ml_collections import ConfigDict
 from catpose.configs import base, cars3d
 
 BODIES = {"suv": "suv", "wagon": "estate"}  # what the built-in models call them
-STARTS = ("rendered", "real", "renders_only")
 
 
-def get_config(start: str = "rendered") -> ConfigDict:
+def get_config(recipe: str = "rendered") -> ConfigDict:
     """Poses alone, one network for all cars, as the cars share a frame."""
-    if start not in STARTS:
-        raise ValueError(f"configs/cars3d_rendered.py:{start}; it can be {', '.join(STARTS)}")
     config = cars3d.get_config()
-    config.name = f"cars3d_{start}"
+    config.name = f"cars3d_{recipe}"
     names = ("convertible", "coupe", "hatchback", "minivan", "pickup", "sedan", "suv", "van")
     config.engine.update(
         names={name: f"car/{BODIES.get(name, name)}" for name in (*names, "wagon")},
@@ -56,9 +53,12 @@ def get_config(start: str = "rendered") -> ConfigDict:
         )
 
     rendered = phase("rendered", "rendered", 600, 3e-3)
-    config.phases = {
+    recipes = {
         "rendered": [rendered, phase("real", "train", 300, 1e-3)],
         "real": [phase("real", "train", 600, 3e-3)],
         "renders_only": [rendered],
-    }[start]
+    }
+    if recipe not in recipes:
+        raise ValueError(f"configs/cars3d_rendered.py:{recipe}; it can be {', '.join(recipes)}")
+    config.phases = recipes[recipe]
     return config

@@ -112,15 +112,15 @@ def fit_homography(
 
     one, zero = jnp.ones_like(weight), jnp.zeros_like(weight)
     x, y, u, v = before[..., 0], before[..., 1], after[..., 0], after[..., 1]
-    rows = jnp.stack(
+    equations = jnp.stack(
         [
             jnp.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=-1),
             jnp.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=-1),
         ],
         axis=-2,
     )
-    weighted = rows * share[..., None]
-    normal = jnp.einsum("...vki,...vkj->...ij", weighted, rows, precision="highest")
+    weighted = equations * share[..., None]
+    normal = jnp.einsum("...vki,...vkj->...ij", weighted, equations, precision="highest")
     right = jnp.einsum("...vki,...vk->...i", weighted, after - before, precision="highest")
     # Ten units of rounding: too little to be seen where the points determine the solution.
     floor = 10 * jnp.finfo(normal.dtype).eps * jnp.eye(8, dtype=normal.dtype)
