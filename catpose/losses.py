@@ -28,7 +28,7 @@ def cross_entropy(
 
     Reference: section 3.2 of the paper.
     """
-    logits = jnp.asarray(logits, jnp.promote_types(logits.dtype, jnp.float32))
+    (logits,) = so3.at_least_float32(logits)
     log_probabilities = jax.nn.log_softmax(logits, axis=-1)
     return -jnp.take_along_axis(log_probabilities, category[:, None], axis=-1)[:, 0]
 
@@ -66,7 +66,7 @@ def axis_angle_mse(
     Returns:
       The mean over the three components, in squared radians.
     """
-    omega = jnp.asarray(omega, jnp.promote_types(omega.dtype, jnp.float32))
+    (omega,) = so3.at_least_float32(omega)
     return jnp.mean((omega - so3.log(target_rotation)) ** 2, axis=-1)
 
 

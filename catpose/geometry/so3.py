@@ -12,13 +12,16 @@ formula is 0/0 the unused branch of the `where` gets a harmless argument, since 
 would let its NaN through in the gradient.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 
-def _at_least_float32(*arrays):
+def at_least_float32(*arrays: Any) -> tuple[Float[Array, "..."], ...]:
+    """The arrays in one type, which is float32 or wider."""
     dtype = jnp.promote_types(jnp.result_type(*arrays), jnp.float32)
     return tuple(jnp.asarray(array, dtype) for array in arrays)
 
@@ -55,7 +58,7 @@ def hat(omega: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3 3"]:
 
     Reference: section 3.1 of the paper.
     """
-    (omega,) = _at_least_float32(omega)
+    (omega,) = at_least_float32(omega)
     x, y, z = (omega[..., i] for i in range(3))
     zero = jnp.zeros_like(x)
     return _matrix([[zero, -z, y], [z, zero, -x], [-y, x, zero]])
@@ -92,7 +95,7 @@ def multiply(
     Returns:
       The products `a @ b`.
     """
-    a, b = _broadcast_leading(*_at_least_float32(a, b), rank=2)
+    a, b = _broadcast_leading(*at_least_float32(a, b), rank=2)
     return _matrix(_product(_entries(a), _entries(b)))
 
 
@@ -143,7 +146,7 @@ def geodesic_distance(
 
     Reference: equations (3) and (4) of the paper.
     """
-    a, b = _broadcast_leading(*_at_least_float32(a, b), rank=2)
+    a, b = _broadcast_leading(*at_least_float32(a, b), rank=2)
     transposed = _entries(jnp.swapaxes(a, -1, -2))
     relative = _product(transposed, _entries(b))
     # a'a is symmetric, so a'(b - a) has the skew part of a'b, but without its cancellation: near
@@ -193,7 +196,7 @@ def quaternion_from_rotation(
       Quaternions (w, x, y, z) of length 1 with w >= 0; for w = 0 the largest component is
       positive.
     """
-    (rotation,) = _at_least_float32(rotation)
+    (rotation,) = at_least_float32(rotation)
     entries = _entries(rotation)
     scaled = jnp.stack(_scaled_quaternion(entries, _skew_part(entries)), axis=-1)
     scaled = jnp.where(scaled[..., :1] < 0, -scaled, scaled)
@@ -212,7 +215,7 @@ def rotation_from_quaternion(
     Returns:
       Rotation matrices; the identity for the zero quaternion.
     """
-    (quaternion_wxyz,) = _at_least_float32(quaternion_wxyz)
+    (quaternion_wxyz,) = at_least_float32(quaternion_wxyz)
     squared = _squared_norm(quaternion_wxyz)
     scale = 2 / jnp.where(squared > 0, squared, 1)
     w, x, y, z = (quaternion_wxyz[..., i] for i in range(4))
@@ -238,7 +241,7 @@ def quaternion_multiply(
     Returns:
       Quaternions (w, x, y, z); their length is the product of the lengths.
     """
-    a, b = _broadcast_leading(*_at_least_float32(a, b), rank=1)
+    a, b = _broadcast_leading(*at_least_float32(a, b), rank=1)
     aw, ax, ay, az = (a[..., i] for i in range(4))
     bw, bx, by, bz = (b[..., i] for i in range(4))
     return jnp.stack(
@@ -263,7 +266,7 @@ def quaternion_from_axis_angle(omega: Float[Array, "*batch 3"]) -> Float[Array, 
       Quaternions (w, x, y, z) of length 1; w is negative for angles between pi and 3 pi, so that
       the map is smooth.
     """
-    (omega,) = _at_least_float32(omega)
+    (omega,) = at_least_float32(omega)
     squared = _squared_norm(omega)
     small = squared < 1e-2  # four terms of the series below are then exact in float64
     half = jnp.sqrt(jnp.where(small, 1, squared)) / 2
@@ -287,7 +290,7 @@ def axis_angle_from_quaternion(
     Returns:
       Vectors in radians with norm in [0, pi]; at exactly pi (w = 0) pi times (x, y, z) normalized.
     """
-    (quaternion_wxyz,) = _at_least_float32(quaternion_wxyz)
+    (quaternion_wxyz,) = at_least_float32(quaternion_wxyz)
     positive = jnp.where(quaternion_wxyz[..., :1] < 0, -quaternion_wxyz, quaternion_wxyz)
     w, v = positive[..., 0], positive[..., 1:]
     squared = _squared_norm(v)

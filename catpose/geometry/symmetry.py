@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from catpose.errors import InputError
+from catpose.geometry import so3
 
 _ORDERS = {"none": 1, "z": 0}
 
@@ -94,11 +95,10 @@ def nearest(
       Rotation matrices T Rz(phi) with phi a constant for gradients: at the best angle the distance
       does not change with phi. For order 1 the target, bit for bit.
     """
-    dtype = jnp.promote_types(jnp.result_type(rotation, target_rotation), jnp.float32)
     leading = np.broadcast_shapes(rotation.shape[:-2], target_rotation.shape[:-2], order.shape)
     rotation, target = (
-        jax.lax.stop_gradient(jnp.broadcast_to(jnp.asarray(x, dtype), (*leading, 3, 3)))
-        for x in (rotation, target_rotation)
+        jax.lax.stop_gradient(jnp.broadcast_to(x, (*leading, 3, 3)))
+        for x in so3.at_least_float32(rotation, target_rotation)
     )
     order = jnp.broadcast_to(order, leading)
 
@@ -107,7 +107,7 @@ def nearest(
         return jnp.sum(rotation[..., i] * target[..., j], axis=-1)
 
     phi = jnp.arctan2(dot(0, 1) - dot(1, 0), dot(0, 0) + dot(1, 1))
-    step = 2 * jnp.pi / jnp.maximum(order, 1).astype(dtype)
+    step = 2 * jnp.pi / jnp.maximum(order, 1).astype(target.dtype)
     phi = jnp.where(order > 0, step * jnp.round(phi / step), phi)
     cosine, sine = jnp.cos(phi)[..., None], jnp.sin(phi)[..., None]
     x, y, z = (target[..., j] for j in range(3))

@@ -23,6 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from catpose.geometry import so3
+
 FRAMES = ("camera", "upright", "paper")
 
 
@@ -80,9 +82,7 @@ def rotation_from_angles(
       ValueError: for an unknown frame.
     """
     _check_frame(frame)
-    dtype = jnp.promote_types(jnp.result_type(azimuth, elevation, theta), jnp.float32)
-    shape = np.broadcast_shapes(jnp.shape(azimuth), jnp.shape(elevation), jnp.shape(theta))
-    a, e, t = (jnp.broadcast_to(jnp.asarray(x, dtype), shape) for x in (azimuth, elevation, theta))
+    a, e, t = jnp.broadcast_arrays(*so3.at_least_float32(azimuth, elevation, theta))
     if frame == "paper":
         return _zxz(t, jnp.cos(e), jnp.sin(e), a)
     # cos(e - 90 deg) = sin e and sin(e - 90 deg) = -cos e: no rounded pi/2 is subtracted.
@@ -113,7 +113,7 @@ def angles_from_rotation(
       ValueError: for an unknown frame.
     """
     _check_frame(frame)
-    rotation = jnp.asarray(rotation, jnp.promote_types(jnp.result_type(rotation), jnp.float32))
+    (rotation,) = so3.at_least_float32(rotation)
     if frame == "upright":
         rotation = _camera_from_upright(rotation)
     r = [[rotation[..., i, j] for j in range(3)] for i in range(3)]
@@ -176,7 +176,7 @@ def convert_frame(
     """
     _check_frame(source)
     _check_frame(target)
-    rotation = jnp.asarray(rotation, jnp.promote_types(jnp.result_type(rotation), jnp.float32))
+    (rotation,) = so3.at_least_float32(rotation)
     if source == target:
         return rotation
     if (source, target) == ("camera", "upright"):
@@ -199,5 +199,5 @@ def mirror(rotation: Float[Array, "*batch 3 3"]) -> Float[Array, "*batch 3 3"]:
       Rotation matrices in the same frame.
     """
     signs = np.array([[1, -1, -1], [-1, 1, 1], [-1, 1, 1]])
-    rotation = jnp.asarray(rotation, jnp.promote_types(jnp.result_type(rotation), jnp.float32))
+    (rotation,) = so3.at_least_float32(rotation)
     return rotation * jnp.broadcast_to(signs.astype(rotation.dtype), rotation.shape)

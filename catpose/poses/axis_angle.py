@@ -21,7 +21,8 @@ def activate(raw: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
     Returns:
       Axis-angle vectors in radians, each component in [-pi, pi].
     """
-    return jnp.pi * jnp.tanh(jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32)))
+    (raw,) = so3.at_least_float32(raw)
+    return jnp.pi * jnp.tanh(raw)
 
 
 AXIS_ANGLE = base.Pose(

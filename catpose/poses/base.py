@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
+
+from catpose.geometry import so3
 
 Outputs = Float[Array, "*batch outputs"]
 Rotation = Float[Array, "*batch 3 3"]
@@ -65,8 +68,8 @@ def weighted_sum(
     Reference: equations (1) and (2) of the paper.
     """
     # Not a matmul: the default precision of an accelerator would round the outputs.
-    dtype = jnp.promote_types(jnp.result_type(outputs, weights), jnp.float32)
-    return jnp.sum(outputs.astype(dtype) * weights.astype(dtype)[..., None], axis=1)
+    outputs, weights = so3.at_least_float32(outputs, weights)
+    return jnp.sum(outputs * weights[..., None], axis=1)
 
 
 def unit(
@@ -88,6 +91,27 @@ def unit(
     # Where there is no direction the root gets a harmless argument: `where` alone would let its
     # NaN through in the gradient.
     return jnp.where(usable, vector * jax.lax.rsqrt(jnp.where(usable, squared, 1)), fallback)
+
+
+def offset(identity: Float[np.ndarray, " outputs"]) -> Callable[[Outputs], Outputs]:
+    """The activation raw + identity, for representations with a singular point at 0.
+
+    The publications have no offset, which a bias of the last layer could undo. With it a network
+    whose initial last layer is small begins at the identity; without it, beside the singular point
+    0, where any direction is one small step away.
+
+    Args:
+      identity: the outputs that are the identity rotation.
+
+    Returns:
+      A function of the outputs of the last linear layer, in at least float32.
+    """
+
+    def activate(raw):
+        (raw,) = so3.at_least_float32(raw)
+        return raw + jnp.broadcast_to(identity.astype(raw.dtype), raw.shape)
+
+    return activate
 
 
 def decoded(
@@ -121,6 +145,5 @@ def chordal(
     Returns:
       The sum over the nine entries, in [0, 8] for rotations.
     """
-    dtype = jnp.promote_types(jnp.result_type(rotation, target_rotation), jnp.float32)
-    difference = rotation.astype(dtype) - target_rotation.astype(dtype)
-    return jnp.sum(difference**2, axis=(-2, -1))
+    rotation, target_rotation = so3.at_least_float32(rotation, target_rotation)
+    return jnp.sum((rotation - target_rotation) ** 2, axis=(-2, -1))

@@ -111,7 +111,7 @@ def make(
         return jnp.take_along_axis(deltas, chosen[..., None, None], axis=-2)[..., 0, :]
 
     def activate(raw):
-        logits, deltas = bins.parts(raw.astype(jnp.promote_types(raw.dtype, jnp.float32)), *shapes)
+        logits, deltas = bins.parts(*so3.at_least_float32(raw), *shapes)
         return bins.flat(bins.log_probabilities(logits), deltas, axes=raw.ndim - 1)
 
     def to_rotation(outputs):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from catpose.geometry import so3
 from catpose.poses import base
 
 # Networks of less weight have no say: 1 / weight stays in the range of float32 in the gradient.
@@ -30,7 +31,7 @@ def log_probabilities(raw: Float[Array, "*batch bins"]) -> Float[Array, "*batch 
     Returns:
       Log-probabilities in nats.
     """
-    return jax.nn.log_softmax(jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32)))
+    return jax.nn.log_softmax(*so3.at_least_float32(raw))
 
 
 def mixture(
@@ -47,8 +48,8 @@ def mixture(
     Returns:
       log P(bin), and P(c | bin), which sums to 1 over the networks.
     """
-    dtype = jnp.promote_types(jnp.result_type(log_probability, weights), jnp.float32)
-    joint = log_probability.astype(dtype) + _log(weights.astype(dtype))[..., None]
+    log_probability, weights = so3.at_least_float32(log_probability, weights)
+    joint = log_probability + _log(weights)[..., None]
     mixed = jax.nn.logsumexp(joint, axis=1)
     return mixed, jnp.exp(joint - mixed[:, None])
 
@@ -84,7 +85,7 @@ def fusion(
         return {"fuse": mix, "choose": None}
 
     def choose(outputs, weights):
-        weights = weights.astype(jnp.promote_types(weights.dtype, jnp.float32))
+        (weights,) = so3.at_least_float32(weights)
         return jnp.argmax(_log(weights) + best(outputs), axis=-1)
 
     def fuse(outputs, weights):

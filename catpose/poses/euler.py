@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from catpose import losses
-from catpose.geometry import viewpoint
+from catpose.geometry import so3, viewpoint
 from catpose.poses import base
 
 # Largest azimuth, elevation and theta. The angles of "paper" are those of another half of the
@@ -43,7 +43,7 @@ def activate(raw: Float[Array, "*batch 3"], *, frame: str) -> Float[Array, "*bat
       Azimuth in (-pi, pi), elevation in (-pi/2, pi/2) and theta in (-pi, pi), radians; for
       "paper" elevation in (-pi, pi) and theta in (-pi/2, pi/2).
     """
-    raw = jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32))
+    (raw,) = so3.at_least_float32(raw)
     largest = np.array(_LARGEST[frame], raw.dtype)
     return jnp.broadcast_to(largest, raw.shape) * jnp.tanh(raw)
 
@@ -90,7 +90,7 @@ def mse(
     Returns:
       The mean over the three angles, in squared radians.
     """
-    angles = jnp.asarray(angles, jnp.promote_types(angles.dtype, jnp.float32))
+    (angles,) = so3.at_least_float32(angles)
     return jnp.mean((angles - from_rotation(target_rotation, frame=frame)) ** 2, axis=-1)
 
 

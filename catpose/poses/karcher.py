@@ -37,8 +37,7 @@ def karcher(
     Reference: Karcher, Riemannian center of mass and mollifier smoothing, 1977; Manton, A globally
     convergent numerical algorithm for computing the center of mass on compact Lie groups, 2004.
     """
-    dtype = jnp.promote_types(jnp.result_type(rotations, weights), jnp.float32)
-    rotations, weights = rotations.astype(dtype), weights.astype(dtype)[..., None]
+    rotations, weights = so3.at_least_float32(rotations, weights[..., None])
     heaviest = jnp.argmax(weights, axis=1)[..., None, None]
     guess = jnp.take_along_axis(rotations, heaviest, axis=1)[:, 0]
 

@@ -114,11 +114,7 @@ def log_density(
 
     Reference: Mohlin et al. 2020.
     """
-    dtype = jnp.promote_types(jnp.result_type(parameter, rotation), jnp.float32)
-    shape = np.broadcast_shapes(parameter.shape, rotation.shape)
-    parameter, rotation = (
-        jnp.broadcast_to(jnp.asarray(x, dtype), shape) for x in (parameter, rotation)
-    )
+    parameter, rotation = jnp.broadcast_arrays(*so3.at_least_float32(parameter, rotation))
     # The mode is a constant here: at the maximum over R the gradient through R is zero.
     mode = svd.nearest_rotation(jax.lax.stop_gradient(parameter))
     # Not tr F'R - log c(F): where F is large these are large and nearly equal.
@@ -166,9 +162,7 @@ def sample(
 
     Reference: Kent, Ganeiber and Mardia 2018.
     """
-    left, values, right = svd.proper(
-        jnp.asarray(parameter, jnp.promote_types(parameter.dtype, jnp.float32))
-    )
+    left, values, right = svd.proper(*so3.at_least_float32(parameter))
     s1, s2, s3 = (values[..., i] for i in range(3))
     # tr F'R = s1 + s2 + s3 - sum of rates q^2 for the quaternion q.
     rates = 2 * jnp.stack([jnp.zeros_like(s1), s2 + s3, s1 + s3, s1 + s2], axis=-1)
@@ -216,7 +210,8 @@ def activate(raw: Float[Array, "*batch 9"]) -> Float[Array, "*batch 9"]:
     Returns:
       F, row by row.
     """
-    return jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32))
+    (raw,) = so3.at_least_float32(raw)
+    return raw
 
 
 def nll(

@@ -17,6 +17,7 @@ and geometry, CVPR 2017 ([3] of the paper), section 4.1, equations (2) and (3).
 import jax.numpy as jnp
 import numpy as np
 
+from catpose.geometry import so3
 from catpose.poses import base, bins, euler
 
 ANGLES = 3
@@ -57,7 +58,7 @@ def make(
     centers = np.arange(num_bins, dtype=np.float32) * np.float32(2 * np.pi / num_bins)
 
     def activate(raw):
-        logits, vector = bins.parts(raw.astype(jnp.promote_types(raw.dtype, jnp.float32)), *shapes)
+        logits, vector = bins.parts(*so3.at_least_float32(raw), *shapes)
         forward = jnp.broadcast_to(jnp.asarray([1, 0], vector.dtype), vector.shape)
         unit = base.unit(vector, forward)
         return bins.flat(bins.log_probabilities(logits), unit, axes=raw.ndim - 1)

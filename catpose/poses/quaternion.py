@@ -17,12 +17,9 @@ from catpose.poses import base
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0])
 
 
-def _identity(like):
-    return jnp.broadcast_to(IDENTITY.astype(like.dtype), like.shape)
-
-
 def _unit(quaternion):
-    return base.unit(quaternion, _identity(quaternion))
+    identity = jnp.broadcast_to(IDENTITY.astype(quaternion.dtype), quaternion.shape)
+    return base.unit(quaternion, identity)
 
 
 def _with_sign_of(quaternion, reference):
@@ -32,11 +29,7 @@ def _with_sign_of(quaternion, reference):
 
 
 def activate(raw: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
-    """The unit quaternion along raw + (1, 0, 0, 0).
-
-    The publication has no offset, which a bias of the last layer could undo. With it a network
-    whose initial last layer is small begins at the identity; without it, beside the singular
-    point 0, where any direction is one small step away.
+    """The unit quaternion along raw + (1, 0, 0, 0), see `base.offset`.
 
     Args:
       raw: outputs of the last linear layer.
@@ -45,8 +38,7 @@ def activate(raw: Float[Array, "*batch 4"]) -> Float[Array, "*batch 4"]:
       Quaternions (w, x, y, z) of length 1; the identity, with gradient 0, where there is no
       direction.
     """
-    raw = jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32))
-    return _unit(raw + _identity(raw))
+    return _unit(base.offset(IDENTITY)(raw))
 
 
 def to_rotation(quaternion_wxyz: Float[Array, "*batch 4"]) -> Float[Array, "*batch 3 3"]:

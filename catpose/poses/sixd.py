@@ -12,25 +12,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from catpose import losses
+from catpose.geometry import so3
 from catpose.poses import base
 
 IDENTITY = np.array([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
-
-
-def activate(raw: Float[Array, "*batch 6"]) -> Float[Array, "*batch 6"]:
-    """raw + the first two columns of the identity.
-
-    The publication has no offset, which a bias of the last layer could undo. With it a network
-    whose initial last layer is small begins at the identity, away from the singular point 0.
-
-    Args:
-      raw: outputs of the last linear layer.
-
-    Returns:
-      Two vectors, one after the other, any length.
-    """
-    raw = jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32))
-    return raw + jnp.broadcast_to(IDENTITY.astype(raw.dtype), raw.shape)
 
 
 def _without(vector, direction):
@@ -52,7 +37,7 @@ def to_rotation(outputs: Float[Array, "*batch 6"]) -> Float[Array, "*batch 3 3"]
 
     Reference: Zhou et al. 2019.
     """
-    outputs = jnp.asarray(outputs, jnp.promote_types(outputs.dtype, jnp.float32))
+    (outputs,) = so3.at_least_float32(outputs)
     x_axis = jnp.broadcast_to(IDENTITY[:3].astype(outputs.dtype), (*outputs.shape[:-1], 3))
     first = base.unit(outputs[..., :3], x_axis)
     farthest = jax.nn.one_hot(jnp.argmin(jnp.abs(first), axis=-1), 3, dtype=outputs.dtype)
@@ -68,7 +53,7 @@ def to_rotation(outputs: Float[Array, "*batch 6"]) -> Float[Array, "*batch 3 3"]
 SIXD = base.Pose(
     name="sixd",
     num_outputs=6,
-    activate=activate,
+    activate=base.offset(IDENTITY),
     to_rotation=to_rotation,
     losses={
         "geodesic": base.decoded(to_rotation, losses.geodesic),

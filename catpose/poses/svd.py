@@ -16,24 +16,8 @@ from catpose.poses import base
 
 def as_matrix(outputs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 3 3"]:
     """The outputs as matrices, in at least float32."""
-    dtype = jnp.promote_types(outputs.dtype, jnp.float32)
-    return jnp.asarray(outputs, dtype).reshape(*outputs.shape[:-1], 3, 3)
-
-
-def activate(raw: Float[Array, "*batch 9"]) -> Float[Array, "*batch 9"]:
-    """raw + the identity matrix.
-
-    The publication has no offset, which a bias of the last layer could undo. With it a network
-    whose initial last layer is small begins at the identity, away from the singular point 0.
-
-    Args:
-      raw: outputs of the last linear layer.
-
-    Returns:
-      Matrices, row by row, any size.
-    """
-    raw = jnp.asarray(raw, jnp.promote_types(raw.dtype, jnp.float32))
-    return raw + jnp.broadcast_to(np.eye(3, dtype=raw.dtype).reshape(9), raw.shape)
+    (outputs,) = so3.at_least_float32(outputs)
+    return outputs.reshape(*outputs.shape[:-1], 3, 3)
 
 
 def _times_third_column(matrix, sign):
@@ -119,7 +103,7 @@ def to_rotation(outputs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 3 3"]
 SVD = base.Pose(
     name="svd",
     num_outputs=9,
-    activate=activate,
+    activate=base.offset(np.eye(3).reshape(9)),
     to_rotation=to_rotation,
     losses={
         "geodesic": base.decoded(to_rotation, losses.geodesic),
