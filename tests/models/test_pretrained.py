@@ -136,7 +136,7 @@ def test_missing_arrays_are_an_error_unless_allowed(tmp_path):
 
 
 def test_other_shapes_are_an_error():
-    with pytest.raises(ValueError, match=r"has shape \(\d.*the network wants"):
+    with pytest.raises(ValueError, match=r"has shape \(\d.*the network needs"):
         load(GOLDEN / "torch_bottleneck.pth", start(**TORCH | {"width": 8}))
 
 
