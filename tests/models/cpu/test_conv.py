@@ -226,7 +226,7 @@ def abreast(monkeypatch):
 def test_images_abreast_change_nothing(case, abreast):
     with jax.enable_x64(True):
         x, kernel, stride, padding = arrays(case, np.float64, batch=16)
-        assert conv._num_abreast(stride, padding, x, kernel) == 2
+        assert conv._num_side_by_side(stride, padding, x, kernel) == 2
         ours = functools.partial(ops.conv, stride=stride, padding=padding)
         theirs = functools.partial(reference, stride=stride, padding=padding)
         shape = jax.eval_shape(theirs, x, kernel).shape
@@ -258,9 +258,9 @@ def test_images_abreast_stay_on_their_device(abreast):
 def test_wide_maps_and_single_images_stay_as_they_are():
     kernel, padding = jnp.zeros((3, 3, 8, 64)), ((1, 1), (1, 1))
     for shape in ((16, 4, 128, 8), (1, 4, 16, 8), (8, 4, 16, 8)):
-        assert conv._num_abreast(1, padding, jnp.zeros(shape), kernel) == 1
-    assert conv._num_abreast(2, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 1
-    assert conv._num_abreast(1, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 8
+        assert conv._num_side_by_side(1, padding, jnp.zeros(shape), kernel) == 1
+    assert conv._num_side_by_side(2, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 1
+    assert conv._num_side_by_side(1, padding, jnp.zeros((64, 4, 16, 8)), kernel) == 8
 
 
 def test_formulations_can_be_switched_off(monkeypatch):
