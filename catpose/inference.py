@@ -109,7 +109,7 @@ def compile_predict(model: build.Model, margin: int) -> Callable:
 def compile_crops(model: build.Model) -> Callable:
     """What predicts crops of photos, compiled for one device.
 
-    The crops are the network's input already: `images.crop` cuts them out of the photo in one
+    The crops are the network's input already: `photos.crop` cuts them out of the photo in one
     antialiased resampling. Those of `prepare` are cut out of a cached crop, whose margin allows for
     augmentation; the two agree to the bit only where the cached crop has the input's own pixels.
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from catpose import inference
 from catpose import plugins as plugin_modules
-from catpose.data import images
+from catpose.data import photos
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import build, workdir
@@ -96,7 +96,7 @@ class Predictor(NamedTuple):
         except (TypeError, ValueError) as error:
             raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
         spec = self.input_spec
-        return images.crop(picture, (x0, y0, x1, y1), spec.resolution, 0, context=spec.context)
+        return photos.crop(picture, (x0, y0, x1, y1), spec.resolution, 0, context=spec.context)
 
     def from_crops(self, crops: Sequence[UInt8[np.ndarray, "S S 3"]]) -> list[Prediction]:
         """Category and pose of what `crop` made, in its order."""
@@ -193,13 +193,13 @@ def from_variables(model: build.Model, variables: Any) -> Predictor:
 
 
 def open_image(image: Photo) -> Image.Image:
-    """Any form of a photo as a PIL image in RGB; see `catpose.data.images.open_image`.
+    """Any form of a photo as a PIL image in RGB; see `catpose.data.photos.open_image`.
 
     Raises:
       InputError: no such file, not an image, or an array of another form.
     """
     if not isinstance(image, np.ndarray):
-        return images.open_image(image)
+        return photos.open_image(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
         raise InputError(
             f"an image array is (H, W, 3) uint8 in RGB, not {image.shape} {image.dtype}"

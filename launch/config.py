@@ -15,15 +15,15 @@ GREP = OPTIONS.string("grep", "", "only keys whose name or meaning contains this
 
 def main(name: str = "base") -> None:
     """Prints each key with its default, its value in the config where that differs, and more."""
-    from catpose import fields
+    from catpose import config_keys
     from catpose.experiment import config as config_lib
     from catpose.experiment import config_files, phases
 
     config = config_lib.read(config_files.load(name))
-    values = {key.name: [key.value] for key in fields.keys(config_lib.Config, config)}
-    in_phases = [fields.keys(phases.Phase, phase, "phases[].") for phase in config.phases]
+    values = {key.name: [key.value] for key in config_keys.keys(config_lib.Config, config)}
+    in_phases = [config_keys.keys(phases.Phase, phase, "phases[].") for phase in config.phases]
     values |= {keys[0].name: [key.value for key in keys] for keys in zip(*in_phases, strict=True)}
-    for key in fields.keys(config_lib.Config):
+    for key in config_keys.keys(config_lib.Config):
         if GREP.value.lower() not in f"{key.name} {key.meaning}".lower():
             continue
         own = "" if set(map(repr, values[key.name])) == {repr(key.value)} else (

@@ -85,7 +85,7 @@ def _listed() -> list[Any]:
     if BOXES.value and BOX.value:
         raise InputError("--box goes with --image; a table of --boxes has its own boxes")
     box = _box(BOX.value)
-    from catpose.data import images, pose_table  # imports jax, which takes seconds
+    from catpose.data import photos, pose_table  # imports jax, which takes seconds
 
     if BOXES.value:
         path, rows = pathlib.Path(BOXES.value), []
@@ -101,7 +101,7 @@ def _listed() -> list[Any]:
         if pathlib.Path(given).is_dir():
             within = sorted(
                 path for path in pathlib.Path(given).iterdir()
-                if path.suffix.lower() in images.SUFFIXES
+                if path.suffix.lower() in photos.SUFFIXES
             )  # fmt: skip
             if not within:
                 raise InputError(f"the folder {given} has no photos")

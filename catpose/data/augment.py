@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from catpose import fields
+from catpose import config_keys
 from catpose.data import pose_jitter
 from catpose.geometry import so3, viewpoint
 
@@ -24,45 +24,47 @@ from catpose.geometry import so3, viewpoint
 class Augment:
     """How strongly training images are changed at random."""
 
-    mirror: float = fields.key(0.0, "probability of a mirrored image", fields.between(0, 1))
-    zoom: float = fields.key(
+    mirror: float = config_keys.key(
+        0.0, "probability of a mirrored image", config_keys.between(0, 1)
+    )
+    zoom: float = config_keys.key(
         0.0,
         "the crop's side is scaled by a factor uniform in [1 - zoom, 1 + zoom]",
-        fields.between(0, 1),
+        config_keys.between(0, 1),
     )
-    shift: float = fields.key(
+    shift: float = config_keys.key(
         0.0,
         "the crop's center moves by at most this share of its side, each way",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    rotate_deg: float = fields.key(
+    rotate_deg: float = config_keys.key(
         0.0,
         "the picture turns by an angle uniform in [-rotate_deg, rotate_deg]",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    brightness: float = fields.key(
-        0.0, "added to all channels, uniform in +-brightness (1 = white)", fields.at_least(0)
+    brightness: float = config_keys.key(
+        0.0, "added to all channels, uniform in +-brightness (1 = white)", config_keys.at_least(0)
     )
-    contrast: float = fields.key(
+    contrast: float = config_keys.key(
         0.0,
         "factor on the distance from the image's mean, uniform in 1 +- contrast",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    saturation: float = fields.key(
-        0.0, "factor on the distance from gray, uniform in 1 +- saturation", fields.at_least(0)
+    saturation: float = config_keys.key(
+        0.0, "factor on the distance from gray, uniform in 1 +- saturation", config_keys.at_least(0)
     )
-    jitter_iou: float = fields.key(
+    jitter_iou: float = config_keys.key(
         1.0,
         "the box's sides move at random, so that the new box overlaps the old one by an "
         "intersection over union uniform in [jitter_iou, 1]; 1 leaves the box. On top of zoom and "
         "shift: the bound is the whole crop's where those are 0",
-        fields.Range(lambda value: 0 < value <= 1, lambda: "above 0, up to 1"),
+        config_keys.Range(lambda value: 0 < value <= 1, lambda: "above 0, up to 1"),
     )
-    pose_jitter_deg: tuple[float, float, float] = fields.key(
+    pose_jitter_deg: tuple[float, float, float] = config_keys.key(
         (0.0, 0.0, 0.0),
         "the camera moves about the object by angles uniform in +-(azimuth, elevation, theta), "
         "where it is known (pascal3d, objectnet3d); the paper's are (1, 1, 4), in steps",
-        fields.Range(
+        config_keys.Range(
             lambda value: len(value) == 3,
             lambda: "three angles in degrees: azimuth, elevation, theta",
         ),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from catpose import progress
-from catpose.data import disk_cache, examples, images
+from catpose.data import disk_cache, examples, photos
 from catpose.data.examples import Examples
 from catpose.errors import InputError
 
@@ -25,7 +25,7 @@ def load(
     Args:
       encoded: encoded examples.
       resolution: side of the crops in pixels.
-      margin: further pixels on each side, see `images.crop`.
+      margin: further pixels on each side, see `photos.crop`.
       max_broken_share: images that cannot be decoded are left out and counted, up to this share
         of the examples.
       cache_dir: see `disk_cache.cache_dir`.
@@ -37,7 +37,7 @@ def load(
     splits, broken = {}, []
     for name in examples.splits(encoded):
         index = np.flatnonzero(encoded.split == name)
-        digest = disk_cache.digest(encoded.digest, index, resolution, margin, images.CROP_VERSION)
+        digest = disk_cache.digest(encoded.digest, index, resolution, margin, photos.CROP_VERSION)
         arrays = disk_cache.stored(
             disk_cache.cache_dir(cache_dir),
             f"photos-{name}",
@@ -87,7 +87,7 @@ def _decode(
     def decode(row: int) -> None:
         i = index[row]
         try:
-            pixels = images.open_image(encoded.read_fn(i))
+            pixels = photos.open_image(encoded.read_fn(i))
         except (InputError, OSError):
             whole[row] = False
             return
@@ -95,7 +95,7 @@ def _decode(
         box = (0, 0, *pixels.size) if np.isnan(box[0]) else tuple(box.tolist())
         aspect[row] = (box[2] - box[0]) / (box[3] - box[1])
         try:
-            image[row] = images.crop(pixels, box, resolution, margin)
+            image[row] = photos.crop(pixels, box, resolution, margin)
         except InputError as error:
             raise InputError(f"{encoded.id[i]}: {error}") from error
 

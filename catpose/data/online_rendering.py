@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 from PIL import Image
 
-from catpose.data import disk_cache, examples, images, shapes_dataset
+from catpose.data import disk_cache, examples, photos, shapes_dataset
 from catpose.data.categories import SYNSETS
 from catpose.errors import InputError
 from catpose.synthetic import (
@@ -150,7 +150,7 @@ def photo_backgrounds(
       InputError: no such folder, no photograph in it, or one that cannot be read.
     """
     folder = pathlib.Path(folder).expanduser()
-    files = sorted(f for f in folder.glob("**/*") if f.suffix.lower() in images.SUFFIXES)
+    files = sorted(f for f in folder.glob("**/*") if f.suffix.lower() in photos.SUFFIXES)
     if not files:
         raise InputError(
             f"no photographs in {folder}; give a folder with some, or leave "
@@ -160,7 +160,7 @@ def photo_backgrounds(
     table = np.empty((count, size, size, 3), np.uint8)
     # Each photo is opened once, and few at a time are in memory.
     for number, rows in enumerate(np.array_split(np.arange(count), min(len(files), count))):
-        photo = images.open_image(files[number * len(files) // min(len(files), count)])
+        photo = photos.open_image(files[number * len(files) // min(len(files), count)])
         for i in rows:
             side = min(photo.size) * generator.uniform(0.25, 1)
             x, y = (generator.uniform(0, edge - side) for edge in photo.size)

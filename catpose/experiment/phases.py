@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 
-from catpose import fields, losses
+from catpose import config_keys, losses
 from catpose.data import augment as augment_lib
 from catpose.errors import InputError
 from catpose.models import architectures
@@ -29,94 +29,100 @@ _STORED = (
 class LearningRate:
     """A schedule over the steps of one phase."""
 
-    peak: float = fields.key(1e-4, "the highest learning rate", fields.at_least(0))
-    schedule: str = fields.key(
+    peak: float = config_keys.key(1e-4, "the highest learning rate", config_keys.at_least(0))
+    schedule: str = config_keys.key(
         "constant",
         "cosine: to zero at the phase's end; inverse: peak / (1 + epoch); exponential: "
         "peak * rate**epoch",
-        fields.one_of(("constant", "cosine", "inverse", "exponential")),
+        config_keys.one_of(("constant", "cosine", "inverse", "exponential")),
     )
-    warmup_steps: int = fields.key(0, "linear rise from zero to the peak", fields.at_least(0))
-    epoch_steps: int = fields.key(
-        1, "steps of one epoch, for inverse and exponential", fields.at_least(1)
+    warmup_steps: int = config_keys.key(
+        0, "linear rise from zero to the peak", config_keys.at_least(0)
     )
-    rate: float = fields.key(1.0, "factor per epoch, for exponential", fields.at_least(0))
+    epoch_steps: int = config_keys.key(
+        1, "steps of one epoch, for inverse and exponential", config_keys.at_least(1)
+    )
+    rate: float = config_keys.key(1.0, "factor per epoch, for exponential", config_keys.at_least(0))
 
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
     """One stage of training; by default the paper's joint phase (Table 1, step 5)."""
 
-    name: str = fields.key(dataclasses.MISSING, "for logs and reports")
-    steps: int = fields.key(dataclasses.MISSING, "number of updates", fields.at_least(1))
-    start: str = fields.key(
+    name: str = config_keys.key(dataclasses.MISSING, "for logs and reports")
+    steps: int = config_keys.key(dataclasses.MISSING, "number of updates", config_keys.at_least(1))
+    start: str = config_keys.key(
         "any",
         "only in runs whose initial weights are pretrained or random; any: in all",
-        fields.one_of(("any", "pretrained", "random")),
+        config_keys.one_of(("any", "pretrained", "random")),
     )
-    train: tuple[str, ...] = fields.key(
+    train: tuple[str, ...] = config_keys.key(
         architectures.GROUPS,
         "regular expressions over parameter paths (pose_networks, feature_network/stage4); a "
         "pattern covers every parameter whose path begins with it, at a / or at its end",
     )
-    batch_norm: tuple[str, ...] = fields.key(
+    batch_norm: tuple[str, ...] = config_keys.key(
         architectures.GROUPS,
         "groups, trained as a whole, whose BatchNorm uses and updates batch statistics; the others "
         "run on their running statistics",
     )
-    pose_loss: str = fields.key(
+    pose_loss: str = config_keys.key(
         "geodesic", "a loss of the pose representation, such as geodesic or mse"
     )
-    pose_weight: float = fields.key(
-        1.0, "factor on the pose loss; 0 leaves it out", fields.at_least(0)
+    pose_weight: float = config_keys.key(
+        1.0, "factor on the pose loss; 0 leaves it out", config_keys.at_least(0)
     )
-    category_weight: float = fields.key(
-        0.1, "the paper's lambda, factor on the category loss; 0 leaves it out", fields.at_least(0)
+    category_weight: float = config_keys.key(
+        0.1,
+        "the paper's lambda, factor on the category loss; 0 leaves it out",
+        config_keys.at_least(0),
     )
-    category_loss: str = fields.key(
+    category_loss: str = config_keys.key(
         "cross_entropy",
         "the loss of the category network",
-        fields.one_of(losses.CATEGORY_LOSSES),
+        config_keys.one_of(losses.CATEGORY_LOSSES),
     )
-    auxiliary_losses: Mapping[str, float] = fields.key(
+    auxiliary_losses: Mapping[str, float] = config_keys.key(
         {},
         "further losses by name, each with its factor; a plugin adds them",
-        fields.each(fields.one_of(losses.AUXILIARY_LOSSES)),
+        config_keys.each(config_keys.one_of(losses.AUXILIARY_LOSSES)),
     )
-    fusion: str = fields.key(
+    fusion: str = config_keys.key(
         "weighted",
         "how the pose networks' outputs become one; oracle: by the true category",
-        fields.one_of(fusions.FUSIONS),
+        config_keys.one_of(fusions.FUSIONS),
     )
-    tied: bool = fields.key(
+    tied: bool = config_keys.key(
         False, "one pose network, number 0, serves all categories and learns from all images"
     )
-    pose_bn: str = fields.key(
+    pose_bn: str = config_keys.key(
         "own",
         "images that form the batch statistics of pose network k under the oracle: those of "
         "category k (own), or all",
-        fields.one_of(("own", "all")),
+        config_keys.one_of(("own", "all")),
     )
-    on_enter: str = fields.key(
+    on_enter: str = config_keys.key(
         "",
         "broadcast_pose: pose network 0's weights become those of all",
-        fields.one_of(("", "broadcast_pose")),
+        config_keys.one_of(("", "broadcast_pose")),
     )
-    sources: Mapping[str, int] = fields.key(
+    sources: Mapping[str, int] = config_keys.key(
         {"train": 48}, "examples in a batch from each split, by the split's name; 0 leaves it out"
     )
     # Rendered images teach poses: on their backgrounds the category is too easy to see.
-    pose_only: tuple[str, ...] = fields.key(
+    pose_only: tuple[str, ...] = config_keys.key(
         ("rendered",), "splits whose images do not count for the category loss"
     )
-    learning_rate: LearningRate = fields.group(LearningRate, "the schedule")
-    augment: augment_lib.Augment = fields.group(
+    learning_rate: LearningRate = config_keys.group(LearningRate, "the schedule")
+    augment: augment_lib.Augment = config_keys.group(
         augment_lib.Augment(mirror=0.5), "strengths of random changes"
     )
-    views: tuple[str, ...] = fields.key(
+    views: tuple[str, ...] = config_keys.key(
         (), "with cached_features: the augmented views whose features are cached"
     )
-    cached_features: bool = fields.key(False, "run on cached outputs of the frozen feature network")
+    cached_features: bool = config_keys.key(
+        False, "run on cached outputs of the frozen feature network"
+    )
 
     def __post_init__(self) -> None:
         # A config that switches a source off sets its share to 0.

@@ -23,8 +23,8 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose import fields
-from catpose.models import BACKBONES, heads, init, pose_nets
+from catpose import config_keys
+from catpose.models import BACKBONES, heads, initializers, pose_nets
 from catpose.models.backbone import Backbone
 from catpose.models.settings import ARCHITECTURES, Settings
 
@@ -106,7 +106,7 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
       InputError: a key or value that a network does not have.
       ValueError: values that do not fit each other or the backbone.
     """
-    checked = fields.read(Settings, settings, "config.model")
+    checked = config_keys.read(Settings, settings, "config.model")
     composition = ARCHITECTURES[checked.architecture]
     category_head, pose_hidden = checked.category_head, checked.pose_hidden
     dtype = jnp.dtype(checked.dtype)
@@ -249,7 +249,7 @@ def _initial_variables(key, modules, shape, image_dtype, param_dtype):
         {group: v.get(collection, {}) for group, v in zip(GROUPS, variables, strict=True)}
         for collection in COLLECTIONS
     )
-    drawn = {"params": init.draw(key, params), "batch_stats": batch_stats}
+    drawn = {"params": initializers.draw(key, params), "batch_stats": batch_stats}
     return jax.tree.map(lambda leaf: leaf.astype(param_dtype), drawn)
 
 

@@ -10,7 +10,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from catpose.models import init, norm, resnet
+from catpose.models import initializers, norm, resnet
 from catpose.models.backbone import Backbone
 
 
@@ -114,7 +114,7 @@ class CategoryNetwork(nn.Module):
                 units,
                 use_bias=False,
                 dtype=dtype,
-                kernel_init=init.glorot(),
+                kernel_init=initializers.glorot(),
                 name=f"linear{i}",
             )(x)
             normalize = norm.BatchNorm(name=f"bn{i}")
@@ -124,7 +124,7 @@ class CategoryNetwork(nn.Module):
         return nn.Dense(
             self.num_categories,
             dtype=jnp.promote_types(dtype, jnp.float32),
-            kernel_init=init.glorot(),
+            kernel_init=initializers.glorot(),
             name="logits",
         )(x)
 

@@ -18,7 +18,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import init, norm, ops
+from catpose.models import initializers, norm, ops
 
 # The initial last layer is this much smaller than Glorot's. At 1, pi * tanh saturates in the first
 # steps and training stays at the error of a constant pose.
@@ -141,7 +141,7 @@ class Linear(nn.Module):
     ) -> Float[Array, "networks batch outputs"]:
         """Each map on its own inputs."""
         shape = (self.num_networks, x.shape[-1], self.num_outputs)
-        kernel = self.param("kernel", init.glorot(self.scale), shape, jnp.float32)
+        kernel = self.param("kernel", initializers.glorot(self.scale), shape, jnp.float32)
         y = ops.batched_matmul(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias_shape = (self.num_networks, self.num_outputs)

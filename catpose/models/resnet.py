@@ -24,7 +24,7 @@ from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import backbone, init, norm, ops
+from catpose.models import backbone, initializers, norm, ops
 
 
 class Variant(NamedTuple):
@@ -102,7 +102,7 @@ class Conv(nn.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 d"]:
         """Convolve in the compute type."""
         shape = (self.size, self.size, x.shape[-1], self.num_outputs)
-        kernel = self.param("kernel", init.he, shape, jnp.float32)
+        kernel = self.param("kernel", initializers.he, shape, jnp.float32)
         side = (self.size // 2 if self.padding is None else self.padding,) * 2
         y = ops.conv(
             x.astype(self.dtype),

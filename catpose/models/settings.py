@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from catpose import fields
+from catpose import config_keys
 from catpose.models import BACKBONES
 from catpose.poses import POSES
 
@@ -30,76 +30,78 @@ ARCHITECTURES: Mapping[str, Composition] = {
 class Settings:
     """A network; by default the paper's: ResNet-50 up to stage 4, stage 5 as category network."""
 
-    architecture: str = fields.key(
+    architecture: str = config_keys.key(
         "integrated",
         "how features, category and pose networks are connected (figure 2 of the paper)",
-        fields.one_of(ARCHITECTURES),
+        config_keys.one_of(ARCHITECTURES),
     )
-    trunk: str = fields.key(
+    trunk: str = config_keys.key(
         "resnet",
         "the backbone of the feature network; vgg_m as published has width 96",
-        fields.one_of(BACKBONES),
+        config_keys.one_of(BACKBONES),
     )
-    trunk_settings: Mapping[str, Any] = fields.key(
+    trunk_settings: Mapping[str, Any] = config_keys.key(
         {}, "further settings of the backbone, such as {'depth': 3}; its file describes them"
     )
-    pose: str = fields.key("axis_angle", "the pose representation", fields.one_of(POSES))
-    pose_settings: Mapping[str, Any] = fields.key(
+    pose: str = config_keys.key("axis_angle", "the pose representation", config_keys.one_of(POSES))
+    pose_settings: Mapping[str, Any] = config_keys.key(
         {},
         "what differs from the defaults of the representation's `make` function, on the command "
         "line as --config.model.pose_settings=\"{'num_bins': 8}\"",
     )
-    pose_fusion: str = fields.key(
+    pose_fusion: str = config_keys.key(
         "outputs",
         "what is averaged over the pose networks: their outputs (eq. 1), or with karcher their "
         "rotations",
-        fields.one_of(("outputs", "karcher")),
+        config_keys.one_of(("outputs", "karcher")),
     )
-    pose_keys: int = fields.key(
+    pose_keys: int = config_keys.key(
         0,
         "of bin_delta: how many key rotations are fitted to the split train; 0 for those of the "
         "cube",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    blocks: tuple[int, ...] = fields.key(
+    blocks: tuple[int, ...] = config_keys.key(
         (3, 4, 6, 3), "of a ResNet: residual blocks of stages 2, 3, 4 and 5"
     )
-    width: int = fields.key(64, "channels of the first stage", fields.at_least(1))
-    block: str = fields.key("bottleneck", "of a ResNet: bottleneck or basic")
-    variant: str = fields.key(
+    width: int = config_keys.key(64, "channels of the first stage", config_keys.at_least(1))
+    block: str = config_keys.key("bottleneck", "of a ResNet: bottleneck or basic")
+    variant: str = config_keys.key(
         "v1", "of a ResNet and its pretrained weights: v1 (Keras) or v1.5 (torchvision)"
     )
-    stem: str = fields.key(
+    stem: str = config_keys.key(
         "imagenet", "of a ResNet: imagenet (7x7 convolution) or small (3x3), each with a pool"
     )
-    split_stage: int = fields.key(4, "the last stage of the feature network")
-    pool_grid: int = fields.key(
+    split_stage: int = config_keys.key(4, "the last stage of the feature network")
+    pool_grid: int = config_keys.key(
         1,
         "features are averages over pool_grid x pool_grid cells; 0 keeps every position",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    pool_channels: int = fields.key(
-        0, "channels of a 1x1 convolution before that average; 0 for none", fields.at_least(0)
+    pool_channels: int = config_keys.key(
+        0, "channels of a 1x1 convolution before that average; 0 for none", config_keys.at_least(0)
     )
-    category_head: str = fields.key(
+    category_head: str = config_keys.key(
         "stage5",
         "the category network: the remaining stages, or a perceptron on the pooled features",
-        fields.one_of(CATEGORY_HEADS),
+        config_keys.one_of(CATEGORY_HEADS),
     )
-    head_hidden: tuple[int, ...] = fields.key((), "hidden layers of the category network")
-    head_dropout: float = fields.key(0.0, "probability of dropping one of their units")
-    pose_hidden: tuple[int, ...] = fields.key((1000, 500), "hidden layers of each pose network")
-    dtype: str = fields.key("float32", "compute type; parameters are float32")
-    remat: bool = fields.key(
+    head_hidden: tuple[int, ...] = config_keys.key((), "hidden layers of the category network")
+    head_dropout: float = config_keys.key(0.0, "probability of dropping one of their units")
+    pose_hidden: tuple[int, ...] = config_keys.key(
+        (1000, 500), "hidden layers of each pose network"
+    )
+    dtype: str = config_keys.key("float32", "compute type; parameters are float32")
+    remat: bool = config_keys.key(
         False, "compute residual blocks again in the backward pass, which saves memory"
     )
-    normalization: str = fields.key(
+    normalization: str = config_keys.key(
         "keras",
         "of the images, as the pretrained weights expect it: keras, torchvision or none",
     )
-    pretrained: str = fields.key(
+    pretrained: str = config_keys.key(
         "none",
         "initial weights: none, a file of ImageNet weights, the folder of a run (its backbone), or "
         "the name of a shipped network such as mini",
     )
-    allow_missing: bool = fields.key(False, "whether layers that the file lacks stay random")
+    allow_missing: bool = config_keys.key(False, "whether layers that the file lacks stay random")

@@ -26,7 +26,7 @@ from jax import lax
 from jax import numpy as jnp
 from jaxtyping import Array, Float
 
-from catpose.models import backbone, init, resnet
+from catpose.models import backbone, initializers, resnet
 
 
 class Layer(NamedTuple):
@@ -110,7 +110,7 @@ def fully_connected(
     net: Architecture, feature_map: Float[Array, "b h w c"]
 ) -> Float[Array, "b units"]:
     """FC6 and its ReLU. Its kernel (h * w * c, units) fits maps of one size only."""
-    layer = nn.Dense(net.fc6, dtype=net.dtype, kernel_init=init.he, name="fc6")
+    layer = nn.Dense(net.fc6, dtype=net.dtype, kernel_init=initializers.he, name="fc6")
     return nn.relu(layer(feature_map.reshape(len(feature_map), -1)))
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from catpose import fields
+from catpose import config_keys
 from catpose.synthetic import mesh_batch, renderer, scene, textures, view_density
 
 _ROOM = 1.25  # side of a background over that of a picture: it is cut out anywhere
@@ -27,71 +27,77 @@ _LIGHTS = 4  # a key light and three others, some of which may be off
 class Look:
     """How pictures differ, in shares of the object's box unless another unit is given."""
 
-    squeeze: float = fields.key(
+    squeeze: float = config_keys.key(
         0.5,
         "probability that the crop is squeezed to a square, as the box of a photo is; the others "
         "keep the object's proportions, as the dataset shapes does",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    loosen: tuple[float, float] = fields.key(
-        (0.0, 0.12), "range of the margin around the object, on all sides alike", fields.spread()
+    loosen: tuple[float, float] = config_keys.key(
+        (0.0, 0.12),
+        "range of the margin around the object, on all sides alike",
+        config_keys.spread(),
     )
-    box_jitter: float = fields.key(
-        0.03, "each side of the crop moves by up to this, on its own", fields.at_least(0)
+    box_jitter: float = config_keys.key(
+        0.03, "each side of the crop moves by up to this, on its own", config_keys.at_least(0)
     )
-    truncation: float = fields.key(
-        0.0, "probability that the crop cuts off a part of the object", fields.at_least(0)
+    truncation: float = config_keys.key(
+        0.0, "probability that the crop cuts off a part of the object", config_keys.at_least(0)
     )
-    truncation_most: float = fields.key(
-        0.3, "the largest part that it cuts off, on one side", fields.at_least(0)
+    truncation_most: float = config_keys.key(
+        0.3, "the largest part that it cuts off, on one side", config_keys.at_least(0)
     )
-    occlusion: float = fields.key(
-        0.0, "probability that something covers a part of the object", fields.at_least(0)
+    occlusion: float = config_keys.key(
+        0.0, "probability that something covers a part of the object", config_keys.at_least(0)
     )
-    occlusion_most: float = fields.key(
-        0.5, "its largest width and height, in shares of the picture", fields.at_least(0)
+    occlusion_most: float = config_keys.key(
+        0.5, "its largest width and height, in shares of the picture", config_keys.at_least(0)
     )
-    key_light: tuple[float, float] = fields.key(
-        (0.45, 0.85), "range of the intensity of the light from above and in front", fields.spread()
+    key_light: tuple[float, float] = config_keys.key(
+        (0.45, 0.85),
+        "range of the intensity of the light from above and in front",
+        config_keys.spread(),
     )
-    ambient: tuple[float, float] = fields.key(
-        (0.3, 0.65), "range of the light from everywhere", fields.spread()
+    ambient: tuple[float, float] = config_keys.key(
+        (0.3, 0.65), "range of the light from everywhere", config_keys.spread()
     )
-    more_lights: float = fields.key(
+    more_lights: float = config_keys.key(
         0.3,
         "the other three lights' intensities are uniform up to this, each on or off",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    sky: float = fields.key(
+    sky: float = config_keys.key(
         0.3,
         "the light from everywhere is up to this share stronger from above, and weaker from below",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    point_lights: int = fields.key(
-        0, "number of lights two to five half diagonals away, each on or off", fields.at_least(0)
+    point_lights: int = config_keys.key(
+        0,
+        "number of lights two to five half diagonals away, each on or off",
+        config_keys.at_least(0),
     )
-    point_power: float = fields.key(
+    point_power: float = config_keys.key(
         0.3,
         "what each of them gives at the object's center, uniform up to this",
-        fields.at_least(0),
+        config_keys.at_least(0),
     )
-    texture: float = fields.key(
+    texture: float = config_keys.key(
         0.0,
         "how strongly a pattern may change the object's colors, see `textures.sample`",
-        fields.between(0, 1),
+        config_keys.between(0, 1),
     )
-    grey: float = fields.key(0.2, "probability of a plain background", fields.at_least(0))
-    contrast: float = fields.key(
-        0.15, "the picture's contrast is uniform in 1 +- this", fields.at_least(0)
+    grey: float = config_keys.key(0.2, "probability of a plain background", config_keys.at_least(0))
+    contrast: float = config_keys.key(
+        0.15, "the picture's contrast is uniform in 1 +- this", config_keys.at_least(0)
     )
-    brightness: float = fields.key(
-        0.06, "added, uniform in +- this (1 = white)", fields.at_least(0)
+    brightness: float = config_keys.key(
+        0.06, "added, uniform in +- this (1 = white)", config_keys.at_least(0)
     )
-    saturation: float = fields.key(
-        0.2, "factor on the distance from gray, uniform in 1 +- this", fields.at_least(0)
+    saturation: float = config_keys.key(
+        0.2, "factor on the distance from gray, uniform in 1 +- this", config_keys.at_least(0)
     )
-    noise: float = fields.key(
-        0.04, "the largest deviation of the noise's range (1 = white)", fields.at_least(0)
+    noise: float = config_keys.key(
+        0.04, "the largest deviation of the noise's range (1 = white)", config_keys.at_least(0)
     )
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from catpose.data import images, pose_table
+from catpose.data import photos, pose_table
 from catpose.errors import InputError
 
 _GAP = 2  # white pixels between pictures
@@ -50,7 +50,7 @@ def of_manifest(
         files.setdefault(row.values["category"], []).append(row.values["file"])
     paths = []
     for category, own in files.items():
-        pictures = [np.asarray(images.open_image(folder / n)) for n in own[: rows * columns]]
+        pictures = [np.asarray(photos.open_image(folder / n)) for n in own[: rows * columns]]
         paths.append(folder / f"contact_{category.replace('/', '-')}.jpg")
         try:
             Image.fromarray(sheet(pictures, columns=columns)).save(paths[-1], quality=88)

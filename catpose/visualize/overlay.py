@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import ArrayLike, Float, Num, UInt8
 from PIL import Image, ImageFilter
 
-from catpose.data import images
+from catpose.data import photos
 from catpose.synthetic import renderer, scene
 from catpose.visualize import axes
 
@@ -46,7 +46,7 @@ def draw_model(
       width of the outline keep their values.
 
     Raises:
-      InputError: an invalid box, see `images.check_box`.
+      InputError: an invalid box, see `photos.check_box`.
     """
     canvas, enlarge = axes.enlarged(image)
     if box is None:
@@ -54,7 +54,7 @@ def draw_model(
         bounds = np.array([rim, rim, 1 - rim, 1 - rim]) * np.tile(canvas.size, 2)
     else:
         edges = np.asarray(box, np.float64)
-        images.check_box(edges.tolist(), image.shape[1::-1])
+        photos.check_box(edges.tolist(), image.shape[1::-1])
         bounds = edges * enlarge
     pen = max(2, round(0.006 * min(canvas.size)))
     # What is rendered: a square around the box and its outline, at whole pixels.

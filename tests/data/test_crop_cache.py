@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catpose.data import crop_cache, images, manifest
+from catpose.data import crop_cache, manifest, photos
 from catpose.errors import InputError
 
 HEADER = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1"
@@ -97,13 +97,13 @@ def test_a_box_outside_its_image_names_the_file(tmp_path):
 def test_photos_are_decoded_once(tmp_path, monkeypatch):
     root = folder_of_photos(tmp_path, 8)
     decoded = []
-    open_image = images.open_image
+    open_image = photos.open_image
 
     def counted(source):
         decoded.append(source)
         return open_image(source)
 
-    monkeypatch.setattr(images, "open_image", counted)
+    monkeypatch.setattr(photos, "open_image", counted)
     first = load(root, tmp_path)
     assert len(decoded) == 8
     again = load(root, tmp_path)

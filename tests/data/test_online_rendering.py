@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catpose import fields
+from catpose import config_keys
 from catpose.data import examples, manifest, online_rendering, shapes_dataset
 from catpose.data.render_for_cnn import read as rendered
 from catpose.data.render_for_cnn import write as render_files
@@ -256,9 +256,9 @@ def test_what_cannot_be_drawn_is_told_before_training(tmp_path, made):
     with pytest.raises(InputError, match="no photographs in"):
         online_rendering.photo_backgrounds(tmp_path, 4, 8, seed=0)
     with pytest.raises(InputError, match=r"look has the unknown key .grain"):
-        fields.read(domain_randomization.Look, {"grain": 1.0}, "config.engine.look")
+        config_keys.read(domain_randomization.Look, {"grain": 1.0}, "config.engine.look")
     with pytest.raises(InputError, match=r"look.ambient is \(0.5, 0.1\)"):
-        fields.read(domain_randomization.Look, {"ambient": (0.5, 0.1)}, "look")
+        config_keys.read(domain_randomization.Look, {"ambient": (0.5, 0.1)}, "look")
 
 
 def test_backgrounds_are_parts_of_the_photographs(tmp_path):

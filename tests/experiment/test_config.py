@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from catpose import fields
+from catpose import config_keys
 from catpose.configs import base
 from catpose.errors import InputError
 from catpose.experiment import config as config_lib
@@ -69,11 +69,11 @@ def test_a_run_of_another_version(tmp_path):
 
 
 def test_every_key_is_listed_with_its_meaning():
-    keys = {key.name: key for key in fields.keys(config_lib.Config)}
+    keys = {key.name: key for key in config_keys.keys(config_lib.Config)}
     assert keys["data.resolution"].value == 224
     assert keys["phases[].fusion"].range == "weighted, top1, oracle"
     assert keys["engine.look.texture"].range == "from 0 to 1"
     assert keys["phases[].augment.mirror"].value == 0.5
     assert all(key.meaning for key in keys.values())
-    named = fields.keys(config_lib.Config, config_lib.Config(seed=3))
+    named = config_keys.keys(config_lib.Config, config_lib.Config(seed=3))
     assert next(key.value for key in named if key.name == "seed") == 3

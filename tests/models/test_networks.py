@@ -9,7 +9,7 @@ from jax import lax
 from jax import numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
-from catpose.models import architectures, fusion, heads, init
+from catpose.models import architectures, fusion, heads, initializers
 from catpose.poses import axis_angle
 
 K = 3
@@ -355,11 +355,13 @@ def test_layers_with_initializers_of_their_own_keep_what_those_drew():
     class Mixed(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return nn.Dense(4, kernel_init=init.glorot(), name="ours")(nn.Dense(6, name="flax")(x))
+            return nn.Dense(4, kernel_init=initializers.glorot(), name="ours")(
+                nn.Dense(6, name="flax")(x)
+            )
 
     key, x = jax.random.key(3), jnp.ones((2, 5))
     started = Mixed().init(key, x)["params"]
-    drawn = init.draw(jax.random.key(4), started)
+    drawn = initializers.draw(jax.random.key(4), started)
     np.testing.assert_array_equal(drawn["flax"]["kernel"], started["flax"]["kernel"])
     limit = np.sqrt(6 / 10)
     assert (started["ours"]["kernel"].value == np.float32(limit)).all()

@@ -6,7 +6,7 @@ import pytest
 from flax import linen as nn
 from jax import numpy as jnp
 
-from catpose.models import init, pose_nets
+from catpose.models import initializers, pose_nets
 
 K, P, F, BATCH = 4, 3, 6, 8
 HIDDEN = (10, 5)
@@ -113,7 +113,7 @@ def test_start_is_glorot_per_network_and_small_at_the_end():
     @jax.jit
     def start():
         limits = module.init(jax.random.key(0), jnp.ones((2, 200)), use_running=True)
-        return init.draw(jax.random.key(1), limits["params"])
+        return initializers.draw(jax.random.key(1), limits["params"])
 
     params = start()
     for name, scale in (("linear1", 1.0), ("linear2", 1.0), ("output", 0.05)):

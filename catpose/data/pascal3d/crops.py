@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from catpose.data import images
-from catpose.data.images import Box
+from catpose.data import photos
 from catpose.data.pascal3d.annotations import AnnotatedObject
+from catpose.data.photos import Box
 from catpose.errors import InputError
 
 MARGIN = 0.25
@@ -76,7 +76,7 @@ def load(path: pathlib.Path) -> tuple[Image.Image, tuple[str, ...]]:
             quirks = ["grayscale"] if image.mode in ("L", "1") else []
             if image.mode not in ("L", "1", "RGB"):
                 quirks.append("other_colors")
-            if images.is_turned(image):
+            if photos.is_turned(image):
                 quirks.append("exif_turned")
             return image.convert("RGB"), tuple(quirks)
     except FileNotFoundError as error:
@@ -108,7 +108,7 @@ def place(
             sx, sy = size[0] / stated[0], size[1] / stated[1]
             target = (sx * box[0], sy * box[1], sx * box[2], sy * box[3])
         quirk = "box_far_outside" if target == box else "other_scale"
-    clipped = images.clip(target, size)
+    clipped = photos.clip(target, size)
     if clipped[2] - clipped[0] < 1 or clipped[3] - clipped[1] < 1:
         return None
     if clipped != target and not quirk:

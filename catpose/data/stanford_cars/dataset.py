@@ -19,7 +19,7 @@ from typing import Any
 from PIL import Image
 
 from catpose import errors, progress
-from catpose.data import disk_cache, images, pose_table
+from catpose.data import disk_cache, photos, pose_table
 from catpose.data.stanford_cars import annotations as car_labels
 from catpose.errors import InputError
 
@@ -56,18 +56,18 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
         header = manifest.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
         if header.strip() != ",".join(COLUMNS):
             raise InputError(f"{manifest} is of another dataset; give another --output_dir")
-    photos, notes = car_labels.read(pathlib.Path(manual_dir).expanduser())
-    splits = assign_splits([(p.part, p.category, p.path.name) for p in photos])
+    cars, notes = car_labels.read(pathlib.Path(manual_dir).expanduser())
+    splits = assign_splits([(p.part, p.category, p.path.name) for p in cars])
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
-        boxes = _take(photos, output / "images", show_progress)
+        boxes = _take(cars, output / "images", show_progress)
         rows = [
             [
                 *(photo.file, photo.category, photo.fine_category, split),
                 *(f"{angle:.4f}" for angle in photo.angles),
                 *(f"{value:g}" for value in box),
             ]
-            for photo, split, box in zip(photos, splits, boxes, strict=True)
+            for photo, split, box in zip(cars, splits, boxes, strict=True)
             if not isinstance(box, str)
         ]
         disk_cache.write_whole(manifest, pose_table.csv_text([COLUMNS, *rows]).encode())
@@ -77,7 +77,7 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
         ) from error
     reasons = collections.Counter(box for box in boxes if isinstance(box, str))
     notes += tuple(f"{number} photos left out: {reason}" for reason, number in reasons.items())
-    cut = sum(b != p.box for p, b in zip(photos, boxes, strict=True) if not isinstance(b, str))
+    cut = sum(b != p.box for p, b in zip(cars, boxes, strict=True) if not isinstance(b, str))
     if cut:
         notes += (f"{cut} boxes cut at the edge of their photo",)
     return notes
@@ -120,9 +120,7 @@ def quotas(sizes: Mapping[str, int], total: int) -> dict[str, int]:
     return result
 
 
-def _take(
-    photos: Sequence[car_labels.Photo], folder: pathlib.Path, show_progress: bool
-) -> list[Any]:
+def _take(cars: Sequence[car_labels.Photo], folder: pathlib.Path, show_progress: bool) -> list[Any]:
     """Puts the photos into `folder`; the box of each within its photo, or why it is left out."""
     damaged = []
 
@@ -131,7 +129,7 @@ def _take(
         taken = target.is_file() and target.stat().st_size == photo.path.stat().st_size
         try:
             with Image.open(photo.path) as image:
-                size, turned = image.size, images.is_turned(image)
+                size, turned = image.size, photos.is_turned(image)
                 if not taken:
                     # An eighth of the size costs less and reads every byte all the same.
                     image.draft("RGB", (size[0] // 8, size[1] // 8))
@@ -139,7 +137,7 @@ def _take(
         except Exception as error:  # damaged files can make PIL raise anything
             damaged.append((photo.path, error))
             return "damaged"
-        x0, y0, x1, y1 = images.clip(photo.box, size)
+        x0, y0, x1, y1 = photos.clip(photo.box, size)
         if x1 - x0 < 1 or y1 - y0 < 1:
             return "their box lies outside the photo"
         if turned:
@@ -148,12 +146,12 @@ def _take(
             _link_or_copy(photo.path, target)
         return (x0, y0, x1, y1)
 
-    options = {"total": len(photos), "desc": "photos", "unit": "img"}
-    results = progress.thread_map(take, photos, show=show_progress, **options)
+    options = {"total": len(cars), "desc": "photos", "unit": "img"}
+    results = progress.thread_map(take, cars, show=show_progress, **options)
     if damaged:
         path, error = min(damaged, key=lambda pair: pair[0])
         raise InputError(
-            f"{len(damaged)} of {len(photos)} photos cannot be read, the first: {path} "
+            f"{len(damaged)} of {len(cars)} photos cannot be read, the first: {path} "
             f"({errors.reason(error)}); unpack {path.parent.name}.tgz again"
         )
     return results

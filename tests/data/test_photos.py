@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catpose.data import images, warp
+from catpose.data import photos, warp
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 
@@ -44,7 +44,7 @@ def test_a_crop_is_cut_and_resized(box, size):
     for picture, edge, tolerance in ((noise(150, 90), 2, 0), (smooth(150, 90), 0, 16)):
         cut = picture if box is None else picture.crop(box)
         expected = np.asarray(cut.resize((size, size), Image.Resampling.BILINEAR))
-        result = images.crop(picture, box, size, 0)
+        result = photos.crop(picture, box, size, 0)
         assert result.shape == (size, size, 3)
         assert result.dtype == np.uint8
         inner = slice(edge, size - edge)
@@ -56,15 +56,15 @@ def test_a_crop_is_cut_and_resized(box, size):
 def test_a_box_of_the_results_size_is_taken_as_it_is():
     picture = noise(80, 60)
     pixels = np.asarray(picture)
-    np.testing.assert_array_equal(images.crop(picture, (11, 7, 43, 39), 32, 0), pixels[7:39, 11:43])
-    with_margin = images.crop(picture, (11, 7, 43, 39), 32, 5)
+    np.testing.assert_array_equal(photos.crop(picture, (11, 7, 43, 39), 32, 0), pixels[7:39, 11:43])
+    with_margin = photos.crop(picture, (11, 7, 43, 39), 32, 5)
     np.testing.assert_array_equal(with_margin, pixels[2:44, 6:48])
 
 
 def test_boxes_may_have_fractions():
     # A ramp along x: the value at the center of each output pixel is known.
     ramp = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (50, 1, 3)))
-    row = images.crop(ramp, (20.5, 10, 84.5, 40), 32, 0)[16, :, 0]
+    row = photos.crop(ramp, (20.5, 10, 84.5, 40), 32, 0)[16, :, 0]
     centers = 20.5 + (np.arange(32) + 0.5) * 2 - 0.5
     np.testing.assert_allclose(row, centers, atol=0.51)
 
@@ -72,14 +72,14 @@ def test_boxes_may_have_fractions():
 @pytest.mark.parametrize("box", [(40, 30, 104, 78), (41.3, 29.6, 97.2, 83.1)])
 def test_the_margin_shows_what_lies_around_the_box(box):
     for picture in (noise(150, 120), smooth(150, 120)):
-        plain = images.crop(picture, box, 32, 0)
-        wide = images.crop(picture, box, 32, 6)
+        plain = photos.crop(picture, box, 32, 0)
+        wide = photos.crop(picture, box, 32, 6)
         assert wide.shape == (44, 44, 3)
         # The same centers and the same filter: equal, up to how rounding falls.
         assert levels(warp.without_margin(wide[None], 6)[0], plain) <= 1
         x0, y0, x1, y1 = box
         dx, dy = (x1 - x0) * 6 / 32, (y1 - y0) * 6 / 32
-        larger = images.crop(picture, (x0 - dx, y0 - dy, x1 + dx, y1 + dy), 44, 0)
+        larger = photos.crop(picture, (x0 - dx, y0 - dy, x1 + dx, y1 + dy), 44, 0)
         assert levels(wide, larger) == 0
 
 
@@ -88,13 +88,13 @@ def test_outside_the_image_its_edge_repeats():
     pixels = np.pad(np.asarray(picture), ((16, 16), (16, 16), (0, 0)), mode="edge")
     # Boxes at the image's own scale, so that every pixel is known.
     for x0, y0, margin in ((-10, -6, 0), (20, 30, 0), (0, 4, 7), (-9, 20, 3)):
-        result = images.crop(picture, (x0, y0, x0 + 32, y0 + 32), 32, margin)
+        result = photos.crop(picture, (x0, y0, x0 + 32, y0 + 32), 32, margin)
         side = 32 + 2 * margin
         top, left = y0 - margin + 16, x0 - margin + 16
         expected = pixels[top : top + side, left : left + side]
         np.testing.assert_array_equal(result[: len(expected), : expected.shape[1]], expected)
     # The whole image: the margin is nothing but repeated edge.
-    whole = images.crop(picture, None, 40, 4)
+    whole = photos.crop(picture, None, 40, 4)
     np.testing.assert_array_equal(whole, np.pad(pixels[16:56, 16:56], ((4,), (4,), (0,)), "edge"))
 
 
@@ -117,15 +117,15 @@ def test_outside_the_image_its_edge_repeats():
 @pytest.mark.parametrize("margin", [0, 4])
 def test_boxes_that_mean_nothing(box, message, margin):
     with pytest.raises(InputError, match=message) as caught:
-        images.crop(noise(60, 40), box, 32, margin)
+        photos.crop(noise(60, 40), box, 32, margin)
     assert "\n" not in str(caught.value)
 
 
 def test_the_preprocessing_of_the_pretrained_weights(data_dir):
     golden = np.load(data_dir / "weights" / "golden_stage3_stage4.npz")
     for name, expected in zip(golden["files"], golden["inputs"], strict=True):
-        picture = images.open_image(data_dir / "cars3d" / "images" / str(name))
-        image = images.crop(picture, None, 224, 0)
+        picture = photos.open_image(data_dir / "cars3d" / "images" / str(name))
+        image = photos.crop(picture, None, 224, 0)
         spec = InputSpec(224, 1.0, "keras", "camera")
         ours = np.asarray(spec.normalize(jnp.asarray(image[None]))[0])
         assert np.abs(ours - expected).max() <= 1 + 1e-4
@@ -150,17 +150,17 @@ def halves(mode):
 )  # fmt: skip
 def test_every_kind_of_image_looks_as_it_does_in_a_viewer(mode, form):
     picture = halves(mode)
-    opened = images.open_image(encoded(picture, form))
+    opened = photos.open_image(encoded(picture, form))
     assert opened.mode == "RGB"
     expected = picture.convert("RGB")  # "1" dithers, so the expectation passes through the mode too
     assert levels(opened, expected) <= (6 if form in ("JPEG", "WEBP") else 0)
-    assert images.crop(opened, None, 32, 0).shape == (32, 32, 3)
+    assert photos.crop(opened, None, 32, 0).shape == (32, 32, 3)
 
 
 def test_sixteen_bits_of_grey_keep_their_shades():
     deep = (np.asarray(halves("L")).astype(np.uint16) << 8) + 77
     for form in ("PNG", "TIFF"):
-        opened = images.open_image(encoded(Image.fromarray(deep), form))
+        opened = photos.open_image(encoded(Image.fromarray(deep), form))
         assert levels(opened, halves("RGB")) == 0
 
 
@@ -169,9 +169,9 @@ def test_transparency_is_dropped_without_a_warning():
     colors[:4] = (200, 10, 30, 255)
     colors[4:] = (20, 150, 60, 0)
     picture = Image.fromarray(colors)
-    assert levels(images.open_image(encoded(picture, "PNG")), colors[..., :3]) == 0
+    assert levels(photos.open_image(encoded(picture, "PNG")), colors[..., :3]) == 0
     # A palette with a transparency for each of its colors makes Pillow warn.
-    palette = images.open_image(encoded(picture.quantize(4), "PNG"))
+    palette = photos.open_image(encoded(picture.quantize(4), "PNG"))
     assert levels(np.asarray(palette)[:4], colors[:4, :, :3]) == 0
 
 
@@ -200,7 +200,7 @@ def test_orientation_is_applied(tmp_path, value, sides, form):
     path = tmp_path / "photo"
     path.write_bytes(data)
     for source in (data, path, str(path), Image.open(io.BytesIO(data))):
-        opened = images.open_image(source)
+        opened = photos.open_image(source)
         assert opened.size == (60, 40)
         assert levels(opened, upright) <= 6
 
@@ -225,12 +225,12 @@ def test_what_is_no_image_is_told_in_one_line(tmp_path, name):
     path.write_bytes(broken_files()[name])
     for source, called in ((path, str(path)), (path.read_bytes(), "the image")):
         with pytest.raises(InputError, match=f"^cannot read {called} as an image: ") as caught:
-            images.open_image(source)
+            photos.open_image(source)
         assert "\n" not in str(caught.value)
 
 
 def test_no_file_and_a_folder(tmp_path):
     with pytest.raises(InputError, match=r"^no image .*missing\.jpg$"):
-        images.open_image(tmp_path / "missing.jpg")
+        photos.open_image(tmp_path / "missing.jpg")
     with pytest.raises(InputError, match=f"^cannot read {tmp_path} as an image: "):
-        images.open_image(tmp_path)
+        photos.open_image(tmp_path)
