@@ -34,9 +34,7 @@ class Look:
         config_keys.at_least(0),
     )
     loosen: tuple[float, float] = config_keys.key(
-        (0.0, 0.12),
-        "range of the margin around the object, on all sides alike",
-        config_keys.spread(),
+        (0.0, 0.12), "range of the margin around the object, all sides alike", config_keys.spread()
     )
     box_jitter: float = config_keys.key(
         0.03, "each side of the crop moves by up to this, on its own", config_keys.at_least(0)
@@ -54,9 +52,7 @@ class Look:
         0.5, "its largest width and height, in shares of the picture", config_keys.at_least(0)
     )
     key_light: tuple[float, float] = config_keys.key(
-        (0.45, 0.85),
-        "range of the intensity of the light from above and in front",
-        config_keys.spread(),
+        (0.45, 0.85), "intensity of the light from above and in front", config_keys.spread()
     )
     ambient: tuple[float, float] = config_keys.key(
         (0.3, 0.65), "range of the light from everywhere", config_keys.spread()
@@ -72,9 +68,7 @@ class Look:
         config_keys.at_least(0),
     )
     point_lights: int = config_keys.key(
-        0,
-        "number of lights two to five half diagonals away, each on or off",
-        config_keys.at_least(0),
+        0, "lights two to five half diagonals away, each on or off", config_keys.at_least(0)
     )
     point_power: float = config_keys.key(
         0.3,

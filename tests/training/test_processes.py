@@ -40,7 +40,7 @@ def gradients(folder, count, devices):
     def start(*told):
         values = [flag.partition("=")[2] for flag in told]
         command = [sys.executable, "tests/support/gradients.py", str(output), str(devices), *values]
-        path = f"{jobs.ROOT}{os.pathsep}{jobs.ROOT / 'tests' / 'train'}"
+        path = f"{jobs.ROOT}{os.pathsep}{jobs.ROOT / 'tests' / 'training'}"
         return subprocess.Popen(
             command, cwd=jobs.ROOT, env=jobs.environment(PYTHONPATH=path), stderr=subprocess.PIPE
         )
