@@ -165,7 +165,8 @@ def generate(
         size = domain_randomization.background_size(resolution)
         table = backgrounds.table(generator, _BATCH // num_views or 1, size, family)
         batch = (padded, which.reshape(-1), category[here], limits, table)
-        return _draw(root, here, *batch, size=resolution)
+        with jax.enable_x64(False):  # the same images in every mode
+            return _draw(root, here, *batch, size=resolution)
 
     bar = progress.bar(
         total=num_images, desc=f"rendering {split} shapes", unit="image", show=show_progress
