@@ -142,7 +142,7 @@ def test_a_signal_to_one_stops_all(alone, cache_dir, tmp_path, told):
 def test_wrong_input_ends_all(cache_dir, tmp_path):
     started = job(tmp_path, cache_dir, 2, 1, "--config.eval.batch_size=95")
     for process in started:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=180)
         assert process.returncode != 0
         assert "95 examples of config.eval.batch_size do not divide among 2 devices" in err or (
             "another" in err
