@@ -147,16 +147,14 @@ def generate(
       in the frame "camera".
     """
     num_views = _VIEWS_PER_OBJECT.get(split, 4) if views_per_object is None else views_per_object
-    images = np.empty((num_images, resolution, resolution, 3), np.uint8)
-    rotation = np.empty((num_images, 3, 3), np.float32)
-    category = (np.arange(num_images) % len(CATEGORIES)).astype(np.int32)
     limits = view_density.stack([view_density.ranges()] * len(CATEGORIES))
     root = np.random.SeedSequence([seed, _STREAMS.index(split)]).generate_state(1)[0]
 
-    def draw(first: int):
-        """The images from `first` on; on a device, while the next ones' objects are made."""
-        here = np.minimum(np.arange(first, first + _BATCH), num_images - 1)
-        named = np.stack([category[here], here // len(CATEGORIES) // num_views], axis=1)
+    def draw(first: int) -> tuple[np.ndarray, np.ndarray]:
+        """The images and rotations from `first` on."""
+        here = np.minimum(np.arange(first, first + _BATCH), max(num_images - 1, 0))
+        own = (here % len(CATEGORIES)).astype(np.int32)
+        named = np.stack([own, here // len(CATEGORIES) // num_views], axis=1)
         objects, which = np.unique(named, axis=0, return_inverse=True)
         meshes = [catalogue.make(stream(seed, split, *one), one[0]) for one in objects.tolist()]
         padded = mesh_batch.pad(meshes, **_PADDING)
@@ -164,24 +162,24 @@ def generate(
         generator = np.random.default_rng([seed, _STREAMS.index(split), first])
         size = domain_randomization.background_size(resolution)
         table = backgrounds.table(generator, _BATCH // num_views or 1, size, family)
-        batch = (padded, which.reshape(-1), category[here], limits, table)
+        batch = (padded, which.reshape(-1), own, limits, table)
         with jax.enable_x64(False):  # the same images in every mode
-            return _draw(root, here, *batch, size=resolution)
+            return jax.device_get(_draw(root, here, *batch, size=resolution))
 
-    bar = progress.bar(
-        total=num_images, desc=f"rendering {split} shapes", unit="image", show=show_progress
+    # The first batch compiles the program. It renders one image after another, so each core runs
+    # one of its own.
+    drawn = [draw(0)] + progress.thread_map(
+        draw,
+        range(_BATCH, num_images, _BATCH),
+        total=(num_images - 1) // _BATCH,
+        desc=f"rendering {split} shapes",
+        unit="image",
+        unit_scale=_BATCH,
+        show=show_progress,
     )
-    with bar:
-        drawn = None
-        for first in range(0, num_images + _BATCH, _BATCH):
-            following = draw(first) if first < num_images else None
-            if drawn is not None:
-                here = slice(first - _BATCH, min(first, num_images))
-                count = here.stop - here.start
-                images[here], rotation[here] = (np.asarray(leaf)[:count] for leaf in drawn)
-                bar.update(count)
-            drawn = following
-    return {"image": images, "category": category, "rotation": rotation}
+    category = (np.arange(num_images) % len(CATEGORIES)).astype(np.int32)
+    image, rotation = (np.concatenate(leaves)[:num_images] for leaves in zip(*drawn, strict=True))
+    return {"image": image, "category": category, "rotation": rotation}
 
 
 @functools.partial(jax.jit, static_argnames="size")
