@@ -109,10 +109,14 @@ def _show(listed: Any, output: pathlib.Path) -> None:
     cameras = listed.camera is not None
     changes = augment.Augment(
         mirror=0.5,
-        jitter_iou=0.7,
-        rotate_deg=0.0 if cameras else 10.0,
-        pose_jitter_deg=(1.0, 1.0, 4.0) if cameras else (0.0, 0.0, 0.0),
+        zoom=0.1,
+        shift=0.05,
+        rotate_deg=10.0,
+        brightness=0.1,
         contrast=0.2,
+        saturation=0.5,
+        jitter_iou=0.7,
+        pose_jitter_deg=(1.0, 1.0, 4.0) if cameras else (0.0, 0.0, 0.0),
     )
     for path in dataset_sheet.of_examples(listed, output, augment=changes):
         print(f"sheet: {path}")

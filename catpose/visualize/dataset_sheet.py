@@ -1,9 +1,10 @@
 """A dataset's own examples with their labels, so that a wrong convention is seen at once."""
 
+import dataclasses
 import functools
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import numpy as np
@@ -24,22 +25,23 @@ def dataset_sheet(
     categories: Sequence[str],
     path: pathlib.Path,
     *,
-    augment: augmentation.Augment,
+    changes: Mapping[str, augmentation.Augment],
     resolution: int,
     num: int = 4,
     seed: int = 0,
 ) -> None:
     """Draws examples of each category as they are cached and as training changes them.
 
-    A line for each category: pairs of the cached crop with its box, axes and angles, and one random
-    change of it with the axes of the changed label. If the axes lie right on the left and wrong on
-    the right, the augmentation is at fault; if wrong on both, the dataset's convention is.
+    A line for each category: the cached crop with its box, axes and angles, and to its right one
+    random sample of each augmentation with the axes of the changed label. If the axes lie right on
+    the left and wrong on the right, the augmentation is at fault; if wrong on both, the dataset's
+    convention is.
 
     Args:
       split: examples; the first `num` of each category are shown.
       categories: names in the order of the indices.
       path: the PNG to write.
-      augment: the random changes to show.
+      changes: the augmentations to show, by title.
       resolution: side of the changed images.
       num: examples of each category.
       seed: of the random changes.
@@ -48,7 +50,10 @@ def dataset_sheet(
     index = np.concatenate(rows)
     if not len(index):
         return
-    after, turned = changed(split, index, augment, resolution, seed)
+    samples = {
+        title: changed(split, index, augment, resolution, seed)
+        for title, augment in changes.items()
+    }
     place = {example: i for i, example in enumerate(index)}
     margin, side = split.margin, split.image.shape[1]
     box = (margin, margin, side - margin, side - margin) if margin else None
@@ -58,10 +63,12 @@ def dataset_sheet(
         for i in row:
             before = axes.draw_axes(np.asarray(split.image[i]), split.rotation[i], box=box)
             cells.append(_cell(before, f"{name} {split.id[i]}", split.rotation[i]))
-            image, rotation = after[place[i]], turned[place[i]]
-            cells.append(_cell(axes.draw_axes(image, rotation), "changed", rotation))
+            for title, (images, rotations) in samples.items():
+                image, rotation = images[place[i]], rotations[place[i]]
+                cells.append(_cell(axes.draw_axes(image, rotation), title, rotation))
         if cells:
-            cells += [Image.new("RGB", cells[0].size, "white")] * (2 * num - len(cells))
+            blank = Image.new("RGB", cells[0].size, "white")
+            cells += [blank] * (num * (1 + len(samples)) - len(cells))
             lines.append(np.concatenate(cells, axis=1))
     Image.fromarray(np.concatenate(lines)).save(path)
 
@@ -87,12 +94,16 @@ def of_examples(
     num: int = 4,
     resolution: int = 160,
 ) -> list[pathlib.Path]:
-    """A sheet for each split, `sheet_<split>.png`, of images decoded for it alone.
+    """Sheets of images decoded for them alone.
+
+    `sheet_<split>.png` shows examples of each split before and after `augment`;
+    `augmentations.png` one of each category of the first split, before and after each of its
+    changes alone.
 
     Args:
       encoded: encoded examples; those shown are spread over each category's.
       folder: where the sheets go.
-      augment: see `dataset_sheet`.
+      augment: the random changes to show.
       num: see `dataset_sheet`.
       resolution: see `dataset_sheet`.
     """
@@ -111,17 +122,26 @@ def of_examples(
             cache_dir=decoded,
             show_progress=False,
         )
-        for name, split in data.splits.items():
-            paths.append(folder / f"sheet_{name}.png")
+        sheets = [(f"sheet_{name}", name, {"changed": augment}, num) for name in data.splits]
+        sheets.append(("augmentations", next(iter(data.splits)), alone(augment), 1))
+        for title, name, changes, count in sheets:
+            paths.append(folder / f"{title}.png")
             dataset_sheet(
-                split,
+                data.splits[name],
                 data.categories,
                 paths[-1],
-                augment=augment,
+                changes=changes,
                 resolution=resolution,
-                num=num,
+                num=count,
             )
     return paths
+
+
+def alone(augment: augmentation.Augment) -> dict[str, augmentation.Augment]:
+    """Each change of `augment` by itself, by the name of its config key; mirrored for certain."""
+    strengths = dataclasses.asdict(augment) | {"mirror": float(augment.mirror > 0)}
+    single = {name: augmentation.Augment(**{name: value}) for name, value in strengths.items()}
+    return {name: one for name, one in single.items() if one != augmentation.Augment()}
 
 
 def changed(

@@ -50,6 +50,7 @@ QUIRKS = {
 # Other readings of "images of un-occluded and un-truncated objects", to explain a difference.
 READINGS = {
     "coarse": "with images of which only the coarse viewpoint is known",
+    "script": "without photographs not in RGB and boxes of another scale, as the authors' script",
     "whole": "without images that also show a truncated or occluded object of the category",
     "easy": "without difficult objects",
     "objects": "counting objects instead of images",
@@ -67,10 +68,11 @@ class Tally:
         self.quirks: defaultdict[str, list[str]] = defaultdict(list)  # name: places
 
     def add(
-        self, entry: releases.Entry, rows: Iterable[staging.Row], quirks: Iterable[Iterable[str]]
+        self, entry: releases.Entry, rows: Iterable[staging.Row], quirks: Sequence[Sequence[str]]
     ) -> None:
         """Counts one image of a list."""
         groups = defaultdict(list)
+        skipped = any(name in ("grayscale", "other_colors", "other_scale") for name, _ in quirks)
         for row in rows:
             groups[row["category"]].append(row)
             self.objects[entry.split, row["dropped"]] += 1
@@ -82,6 +84,7 @@ class Tally:
             counts = {
                 "built": any(kept),
                 "coarse": any(kept) or any(coarse),
+                "script": any(kept) and not skipped,
                 "whole": any(kept) and all(clean),
                 "easy": any(easy),
                 "objects": sum(kept),
@@ -262,6 +265,10 @@ def _table_2(summary: Mapping[str, Any]) -> list[str]:
             for c in (*cells.values(), total)
         ]
         rows.append([split, *texts])
+        whys = {cell["why"] for cell in cells.values()}
+        if len(whys) == 1:
+            reasons += [f"- {split}, every category: {why}" for why in whys if why]
+            continue
         reasons += [
             f"- {split}, {name}: {cell['built']} instead of {cell['paper']}: {cell['why']}"
             for name, cell in cells.items()

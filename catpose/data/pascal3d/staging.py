@@ -153,7 +153,9 @@ def read_entry(
     name = "other_category" if entry.category else "unknown_category"
     quirks = [(name, f"{where} #{item.number} {item.category}") for item in others]
     rows = [
-        _row(entry, item, release, variant) for item in record.objects if item.category in wanted
+        describe(entry, item, release, variant)
+        for item in record.objects
+        if item.category in wanted
     ]
     quirks += [
         (name, f"{where} #{number}" if number else where)
@@ -165,12 +167,13 @@ def read_entry(
     return rows, quirks, images
 
 
-def _row(
+def describe(
     entry: releases.Entry,
     item: annotations.AnnotatedObject,
     release: releases.Release,
     variant: releases.Variant,
 ) -> Row:
+    """What an annotation says of an object, and by which rule `variant` leaves it out, if any."""
     *fine, theta = item.angles_deg
     distance = item.distance if item.distance > 0 else math.nan
     if release.hand_aligned and math.isnan(sum(fine)):

@@ -89,6 +89,11 @@ def row_of(**changes):
         (1, "equal without images that also show a truncated or occluded object of the category"),
         (4, "equal counting objects instead of images"),
         (
+            0,
+            "equal without photographs not in RGB and boxes of another scale, as the "
+            "authors' script",
+        ),
+        (
             5,
             "of 6 listed images; the paper's own list is not published, and no other reading of "
             "its rule gives its count",
@@ -99,9 +104,9 @@ def row_of(**changes):
 def test_why_a_count_differs(monkeypatch, paper, why):
     tally = build_report.Tally()
     entry = releases.Entry("a", "car", "pascal", "test", pathlib.Path(), pathlib.Path())
-    tally.add(entry, [row_of(), row_of()], [])
+    tally.add(entry, [row_of(), row_of()], [("grayscale", "a")])
     occluded = row_of(occluded=True, dropped="occluded")
-    tally.add(entry._replace(id="b"), [row_of(), row_of(), occluded], [])
+    tally.add(entry._replace(id="b"), [row_of(), row_of(), occluded], [("other_scale", "b #1")])
     tally.add(entry._replace(id="c"), [row_of(dropped="coarse")], [])
     listed = releases.Listed((entry,) * 6, CATEGORIES, (), ())
     column = CATEGORIES.index("car")
