@@ -152,7 +152,7 @@ def generate(
 
     def draw(first: int) -> tuple[np.ndarray, np.ndarray]:
         """The images and rotations from `first` on."""
-        here = np.minimum(np.arange(first, first + _BATCH), max(num_images - 1, 0))
+        here = np.arange(first, first + _BATCH)  # some too many at the end: one program for all
         own = (here % len(CATEGORIES)).astype(np.int32)
         named = np.stack([own, here // len(CATEGORIES) // num_views], axis=1)
         objects, which = np.unique(named, axis=0, return_inverse=True)
@@ -168,10 +168,11 @@ def generate(
 
     # The first batch compiles the program. It renders one image after another, so each core runs
     # one of its own.
+    others = range(_BATCH, num_images, _BATCH)
     drawn = [draw(0)] + progress.thread_map(
         draw,
-        range(_BATCH, num_images, _BATCH),
-        total=(num_images - 1) // _BATCH,
+        others,
+        total=len(others),
         desc=f"rendering {split} shapes",
         unit="image",
         unit_scale=_BATCH,
