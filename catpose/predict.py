@@ -19,6 +19,7 @@ from catpose.data import photos
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import build, workdir
+from catpose.images import decode
 from catpose.visualize import axes, category_models, overlay
 
 Photo = str | pathlib.Path | bytes | Image.Image | np.ndarray
@@ -87,16 +88,10 @@ class Predictor(NamedTuple):
             raise InputError(f"there are {len(image)} photos and {len(boxes)} boxes")
         return self.from_crops([self.crop(*each) for each in zip(image, boxes, strict=True)])
 
-    def crop(self, image: Photo, box: Box = None) -> UInt8[np.ndarray, "S S 3"]:
+    def crop(self, image: Photo | decode.Picture, box: Box = None) -> UInt8[np.ndarray, "S S 3"]:
         """What the network sees of a photo; arguments and errors as of a call."""
-        picture = open_image(image)
-        box = (0, 0, *picture.size) if box is None else box
-        try:
-            x0, y0, x1, y1 = (float(edge) for edge in box)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
-        spec = self.input_spec
-        return photos.crop(picture, (x0, y0, x1, y1), spec.resolution, 0, context=spec.context)
+        spec, box = self.input_spec, _edges(box)
+        return photos.crop(_open(image), box, spec.resolution, 0, context=spec.context)
 
     def from_crops(self, crops: Sequence[UInt8[np.ndarray, "S S 3"]]) -> list[Prediction]:
         """Category and pose of what `crop` made, in its order."""
@@ -148,9 +143,10 @@ class Predictor(NamedTuple):
           models: where the model is from, see `catpose.visualize.category_models`; a category
             without one gets its axes.
         """
-        picture = open_image(image)
-        found = prediction or self(picture, box)
-        pixels = np.asarray(picture.convert("RGB"))
+        picture, box = _open(image), _edges(box)
+        found = prediction or self.from_crops([self.crop(picture, box)])[0]
+        pixels = np.asarray(picture.image)
+        box = None if box is None else photos.scaled(box, picture.size, picture.image.size)
         mesh = None if show == "axes" else models(found.category)
         if mesh is not None:
             drawn = overlay.draw_model(pixels, found.rotation, mesh, box=box)
@@ -198,10 +194,27 @@ def open_image(image: Photo) -> Image.Image:
     Raises:
       InputError: no such file, not an image, or an array of another form.
     """
+    return _open(image).image
+
+
+def _open(image: Photo | decode.Picture) -> decode.Picture:
+    if isinstance(image, decode.Picture):
+        return image
     if not isinstance(image, np.ndarray):
-        return photos.open_image(image)
+        return decode.open_picture(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
         raise InputError(
             f"an image array is (H, W, 3) uint8 in RGB, not {image.shape} {image.dtype}"
         )
-    return Image.fromarray(image)
+    picture = Image.fromarray(image)
+    return decode.Picture(picture, picture.size)
+
+
+def _edges(box: Box) -> photos.Box | None:
+    if box is None:
+        return None
+    try:
+        x0, y0, x1, y1 = (float(edge) for edge in box)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a box is four numbers x0, y0, x1, y1, not {box}") from error
+    return x0, y0, x1, y1

@@ -42,6 +42,7 @@ def main() -> None:
     import catpose
     from catpose import devices, predict
     from catpose.data import pose_table
+    from catpose.images import files
 
     devices.keep_compilations()
     show, models = _drawing()
@@ -75,7 +76,10 @@ def main() -> None:
         names = ", ".join(sorted(without_model))
         print(f"no 3D model of {names}: axes are drawn instead; see --models", file=sys.stderr)
     if failed:
-        raise InputError(f"{failed} of {len(listed)} photos have no prediction")
+        message = f"{failed} of {len(listed)} photos have no prediction"
+        if failed > files.MAX_BROKEN_SHARE * len(listed):
+            raise InputError(message)
+        print(message, file=sys.stderr)
 
 
 def _listed() -> list[Any]:
@@ -85,7 +89,8 @@ def _listed() -> list[Any]:
     if BOXES.value and BOX.value:
         raise InputError("--box goes with --image; a table of --boxes has its own boxes")
     box = _box(BOX.value)
-    from catpose.data import photos, pose_table  # imports jax, which takes seconds
+    from catpose.data import pose_table  # imports jax, which takes seconds
+    from catpose.images import files as image_files
 
     if BOXES.value:
         path, rows = pathlib.Path(BOXES.value), []
@@ -99,10 +104,7 @@ def _listed() -> list[Any]:
     files = []
     for given in IMAGE.value:
         if pathlib.Path(given).is_dir():
-            within = sorted(
-                path for path in pathlib.Path(given).iterdir()
-                if path.suffix.lower() in photos.SUFFIXES
-            )  # fmt: skip
+            within = image_files.find(given)
             if not within:
                 raise InputError(f"the folder {given} has no photos")
             files += map(str, within)

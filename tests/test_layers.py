@@ -13,6 +13,7 @@ MAX_LINES = 350  # "about 300"
 # From the lowest to the highest; a module imports only from lower layers and its own package.
 LAYERS = (
     ("catpose", "catpose.progress", "catpose.errors"),
+    ("catpose.images",),
     ("catpose.config_keys", "catpose.plugins"),
     ("catpose.geometry",),
     ("catpose.losses", "catpose.metrics"),

@@ -6,6 +6,10 @@ from catpose import progress
 from catpose.data import disk_cache, examples, photos
 from catpose.data.examples import Examples
 from catpose.errors import InputError
+from catpose.images import decode as decoding
+from catpose.images import files
+
+_NAMED = 20  # broken images at most
 
 
 def load(
@@ -13,7 +17,7 @@ def load(
     *,
     resolution: int,
     margin: int = 0,
-    max_broken_share: float = 0.01,
+    max_broken_share: float = files.MAX_BROKEN_SHARE,
     cache_dir: str = "",
     show_progress: bool = True,
 ) -> examples.Dataset:
@@ -26,8 +30,8 @@ def load(
       encoded: encoded examples.
       resolution: side of the crops in pixels.
       margin: further pixels on each side, see `photos.crop`.
-      max_broken_share: images that cannot be decoded are left out and counted, up to this share
-        of the examples.
+      max_broken_share: images that cannot be decoded are left out and named in the notes, up to
+        this share of the examples.
       cache_dir: see `disk_cache.cache_dir`.
       show_progress: show a bar on a terminal.
 
@@ -46,8 +50,9 @@ def load(
                 encoded, index, resolution, margin, new_fn, name, show_progress
             ),
         )
-        whole = np.asarray(arrays["whole"])
-        broken += encoded.id[index[~whole]].tolist()
+        problem = np.asarray(arrays["problem"])
+        whole = problem == ""
+        broken += problem[~whole].tolist()
         if whole.any():
             splits[name] = examples.take(encoded, index[whole])._replace(
                 # Whole splits stay memory-mapped; only a broken image makes a copy necessary.
@@ -60,7 +65,8 @@ def load(
             )
     notes, total = encoded.notes, len(encoded.split)
     if broken:
-        notes += (f"{len(broken)} broken images left out of {total}",)
+        more = [f"and {len(broken) - _NAMED} more"] if len(broken) > _NAMED else []
+        notes += (f"{len(broken)} broken images left out of {total}:", *broken[:_NAMED], *more)
     if len(broken) > max_broken_share * total:
         raise InputError(
             f"{len(broken)} of {total} images cannot be read, more than the allowed share "
@@ -80,25 +86,25 @@ def _decode(
 ) -> dict[str, np.ndarray]:
     side = resolution + 2 * margin
     image = new_fn("image", (len(index), side, side, 3), np.uint8)
-    whole = np.ones(len(index), bool)
+    problem = [""] * len(index)
     aspect = np.ones(len(index), np.float32)
 
     # PIL decodes and resizes outside the interpreter lock, so threads use every core.
     def decode(row: int) -> None:
         i = index[row]
         try:
-            pixels = photos.open_image(encoded.read_fn(i))
-        except (InputError, OSError):
-            whole[row] = False
+            picture = decoding.open_picture(encoded.read_fn(i), str(encoded.id[i]))
+        except (InputError, OSError) as error:
+            problem[row] = str(error)
             return
         box = encoded.box[i]
-        box = (0, 0, *pixels.size) if np.isnan(box[0]) else tuple(box.tolist())
+        box = (0, 0, *picture.size) if np.isnan(box[0]) else tuple(box.tolist())
         aspect[row] = (box[2] - box[0]) / (box[3] - box[1])
         try:
-            image[row] = photos.crop(pixels, box, resolution, margin)
+            image[row] = photos.crop(picture, box, resolution, margin)
         except InputError as error:
             raise InputError(f"{encoded.id[i]}: {error}") from error
 
     options = {"total": len(index), "desc": f"decode {split}", "unit": "img"}
     progress.thread_map(decode, range(len(index)), show=show_progress, **options)
-    return {"whole": whole, "aspect": aspect}
+    return {"problem": np.array(problem, np.str_), "aspect": aspect}

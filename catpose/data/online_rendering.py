@@ -8,6 +8,7 @@ step is compiled, and a bottle is not drawn at the price of a locomotive.
 import dataclasses
 import pathlib
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from PIL import Image
 from catpose.data import disk_cache, examples, photos, shapes_dataset
 from catpose.data.categories import SYNSETS
 from catpose.errors import InputError
+from catpose.images import files as image_files
 from catpose.synthetic import (
     domain_randomization,
     mesh_batch,
@@ -147,10 +149,9 @@ def photo_backgrounds(
     """Random square parts of the photographs in a folder, from a quarter of their side up.
 
     Raises:
-      InputError: no such folder, no photograph in it, or one that cannot be read.
+      InputError: no such folder, no photograph in it, or too many that cannot be read.
     """
-    folder = pathlib.Path(folder).expanduser()
-    files = sorted(f for f in folder.glob("**/*") if f.suffix.lower() in photos.SUFFIXES)
+    files = image_files.find(folder, recursive=True)
     if not files:
         raise InputError(
             f"no photographs in {folder}; give a folder with some, or leave "
@@ -158,16 +159,31 @@ def photo_backgrounds(
         )
     generator = np.random.default_rng([seed, count, size])
     table = np.empty((count, size, size, 3), np.uint8)
+    num, waiting, broken = min(len(files), count), [], []
     # Each photo is opened once, and few at a time are in memory.
-    for number, rows in enumerate(np.array_split(np.arange(count), min(len(files), count))):
-        photo = photos.open_image(files[number * len(files) // min(len(files), count)])
-        for i in rows:
+    for number, rows in enumerate(np.array_split(np.arange(count), num)):
+        waiting += rows.tolist()
+        try:
+            photo = photos.open_image(files[number * len(files) // num])
+        except InputError as error:  # the next one has more parts
+            broken.append(str(error))
+            continue
+        while waiting:
+            i = waiting.pop(0)
             side = min(photo.size) * generator.uniform(0.25, 1)
             x, y = (generator.uniform(0, edge - side) for edge in photo.size)
             part = photo.resize(
                 (size, size), Image.Resampling.BILINEAR, (x, y, x + side, y + side), 4
             )
             table[i] = np.asarray(part)
+    if len(broken) > image_files.MAX_BROKEN_SHARE * num:
+        raise InputError(
+            f"{len(broken)} of {num} photographs in {folder} cannot be read, more than the allowed "
+            f"share {image_files.MAX_BROKEN_SHARE:g}; the first: {broken[0]}"
+        )
+    for line in broken:
+        print(f"left out: {line}", file=sys.stderr)
+    table[waiting] = table[: len(waiting)]
     return table
 
 

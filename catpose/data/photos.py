@@ -1,56 +1,26 @@
 """Photographs: opened as people see them, and cut to square uint8 crops."""
 
-import io
 import os
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from catpose.errors import InputError
+from catpose.images import colors, decode
 
 Box = tuple[float, float, float, float]
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")  # of photos in a folder
-_ORIENTATION = 0x0112  # of EXIF
 
 
 def open_image(source: str | os.PathLike | bytes | Image.Image) -> Image.Image:
-    """A photo in RGB, upright, as viewers and annotation tools in a browser show it.
+    """A photo in RGB, upright, as viewers show it; see `decode.open_picture`.
 
-    The orientation in its EXIF data is applied, so boxes and angles refer to the turned picture.
-    Gray of 16 bits keeps its upper 8; of an animation the first frame counts; transparency is
-    dropped.
-
-    Args:
-      source: a file's path, its bytes, or what PIL has opened.
+    One of more than `decode.MAX_KEPT` pixels is reduced.
 
     Raises:
-      InputError: no such file, or not an image.
+      InputError: no such file, or not a whole image.
     """
-    name = str(source) if isinstance(source, str | os.PathLike) else "the image"
-    try:
-        if isinstance(source, Image.Image):
-            return _upright_rgb(source)
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
-            return _upright_rgb(opened)
-    except FileNotFoundError as error:
-        raise InputError(f"no image {name}") from error
-    except Exception as error:  # a damaged file can make PIL raise anything
-        raise InputError(f"cannot read {name} as an image: {error}") from error
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):  # PIL would turn everything above 255 white
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if "transparency" in image.info:  # PIL warns on the direct way
-        image = image.convert("RGBA")
-    return image.convert("RGB")
-
-
-def is_turned(image: Image.Image) -> bool:
-    """Whether the EXIF data of a photo that PIL has opened say that it is to be turned."""
-    return image.getexif().get(_ORIENTATION, 1) not in (0, 1)  # 1 means upright
+    return decode.open_picture(source).image
 
 
 def clip(box: Box, size: tuple[int, int]) -> Box:
@@ -81,12 +51,18 @@ def check_box(box: Sequence[float | int], size: tuple[int, int]) -> None:
         raise InputError(f"{described} is far larger than the image ({width} x {height} pixels)")
 
 
+def scaled(box: Sequence[float | int], size: tuple[int, int], other: tuple[int, int]) -> Box:
+    """A box in an image of one size as the box in the same image of another size."""
+    (x0, y0, x1, y1), sx, sy = box, other[0] / size[0], other[1] / size[1]
+    return sx * x0, sy * y0, sx * x1, sy * y1
+
+
 # To be raised when the same file would give another crop: cached crops are then made anew.
-CROP_VERSION = 1
+CROP_VERSION = 2
 
 
 def crop(
-    image: Image.Image,
+    image: Image.Image | decode.Picture,
     box: Sequence[float | int] | None,
     size: int,
     margin: int,
@@ -99,8 +75,8 @@ def crop(
     image's edge.
 
     Args:
-      image: any mode; converted to RGB.
-      box: x0, y0, x1, y1 in pixels, x1 and y1 exclusive; None for the whole image.
+      image: of any mode, or as `decode.open_picture` gives it.
+      box: x0, y0, x1, y1 in pixels of the image's file, x1 and y1 exclusive; None for all of it.
       size: side of the box's content in the result, in pixels.
       margin: further pixels on each side.
       context: the box is widened by this factor, about its center, before all else.
@@ -108,9 +84,10 @@ def crop(
     Raises:
       InputError: an invalid box, see `check_box`.
     """
-    image = image.convert("RGB")
-    x0, y0, x1, y1 = box = (0, 0, *image.size) if box is None else box
-    check_box(box, image.size)
+    image, whole = image if isinstance(image, decode.Picture) else (colors.rgb(image), image.size)
+    box = (0, 0, *whole) if box is None else box
+    check_box(box, whole)
+    x0, y0, x1, y1 = scaled(box, whole, image.size)
     extra = (context * (size + 2 * margin) - size) / 2
     dx, dy = (x1 - x0) * extra / size, (y1 - y0) * extra / size
     window = (x0 - dx, y0 - dy, x1 + dx, y1 + dy)

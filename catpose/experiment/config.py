@@ -15,6 +15,7 @@ from typing import Any
 from catpose import config_keys, devices, plugins
 from catpose.experiment.phases import Phase
 from catpose.geometry import viewpoint
+from catpose.images import files
 from catpose.models import settings
 from catpose.synthetic import domain_randomization
 
@@ -60,7 +61,9 @@ class Data:
         0, "training images at most, evenly from all categories; 0 for all", config_keys.at_least(0)
     )
     max_broken_share: float = config_keys.key(
-        0.01, "share of the images that may be unreadable", config_keys.between(0, 1)
+        files.MAX_BROKEN_SHARE,
+        "share of the images that may be unreadable",
+        config_keys.between(0, 1),
     )
     device_cache_mb: int = config_keys.key(
         -1, "splits larger than this stay on the host; -1 for what the device can take"

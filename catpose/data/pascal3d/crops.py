@@ -20,7 +20,7 @@ from PIL import Image
 from catpose.data import photos
 from catpose.data.pascal3d.annotations import AnnotatedObject
 from catpose.data.photos import Box
-from catpose.errors import InputError
+from catpose.images import decode, files
 
 MARGIN = 0.25
 LONGEST = 320
@@ -71,18 +71,14 @@ def load(path: pathlib.Path) -> tuple[Image.Image, tuple[str, ...]]:
     Raises:
       InputError: it is missing, truncated or no image.
     """
-    try:
-        with Image.open(path) as image:
-            quirks = ["grayscale"] if image.mode in ("L", "1") else []
-            if image.mode not in ("L", "1", "RGB"):
-                quirks.append("other_colors")
-            if photos.is_turned(image):
-                quirks.append("exif_turned")
-            return image.convert("RGB"), tuple(quirks)
-    except FileNotFoundError as error:
-        raise InputError(f"no image {path}") from error
-    except Exception as error:  # a damaged file can make PIL raise anything
-        raise InputError(f"cannot read {path} as an image: {error}") from error
+    data = files.read_bytes(path)
+    with decode.named(path):
+        opened = decode.identify(data)
+        is_gray = opened.mode in ("1", "L", "I", "F") or opened.mode.startswith("I;16")
+        quirks = () if opened.mode == "RGB" else ("grayscale" if is_gray else "other_colors",)
+        if decode.is_turned(opened):
+            quirks += ("exif_turned",)
+        return decode.load(opened), quirks
 
 
 def place(

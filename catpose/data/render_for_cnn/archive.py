@@ -107,9 +107,9 @@ def find(root: str, wanted_fn: Callable[[str], bool], show_progress: bool = True
 def _walk(root: str, folder: str, depth: int) -> Iterator[tuple[str]]:
     with os.scandir(f"{root}/{folder}") as entries:
         for entry in entries:
-            if not entry.is_dir():
+            if entry.is_file():  # a named pipe would be waited for
                 yield (folder + entry.name,)
-            elif depth < MAX_DEPTH:
+            elif entry.is_dir() and depth < MAX_DEPTH:
                 yield from _walk(root, f"{folder}{entry.name}/", depth + 1)
 
 

@@ -16,12 +16,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from catpose import errors, progress
 from catpose.data import disk_cache, photos, pose_table
 from catpose.data.stanford_cars import annotations as car_labels
 from catpose.errors import InputError
+from catpose.images import decode, files
 
 COLUMNS = (
     "file", "category", "fine_category", "split", "azimuth_deg", "elevation_deg", "theta_deg",
@@ -128,13 +127,15 @@ def _take(cars: Sequence[car_labels.Photo], folder: pathlib.Path, show_progress:
         target = folder / photo.file
         taken = target.is_file() and target.stat().st_size == photo.path.stat().st_size
         try:
-            with Image.open(photo.path) as image:
-                size, turned = image.size, photos.is_turned(image)
+            data = files.read_bytes(photo.path)
+            with decode.named(photo.path):
+                image = decode.identify(data)
+                size, turned = image.size, decode.is_turned(image)
                 if not taken:
                     # An eighth of the size costs less and reads every byte all the same.
                     image.draft("RGB", (size[0] // 8, size[1] // 8))
-                    image.load()
-        except Exception as error:  # damaged files can make PIL raise anything
+                    decode.load(image)
+        except InputError as error:
             damaged.append((photo.path, error))
             return "damaged"
         x0, y0, x1, y1 = photos.clip(photo.box, size)
@@ -151,8 +152,8 @@ def _take(cars: Sequence[car_labels.Photo], folder: pathlib.Path, show_progress:
     if damaged:
         path, error = min(damaged, key=lambda pair: pair[0])
         raise InputError(
-            f"{len(damaged)} of {len(cars)} photos cannot be read, the first: {path} "
-            f"({errors.reason(error)}); unpack {path.parent.name}.tgz again"
+            f"{len(damaged)} of {len(cars)} photos cannot be read, unpack {path.parent.name}.tgz "
+            f"again; the first: {error}"
         )
     return results
 
