@@ -5,7 +5,6 @@ memory, and turns those wrongly.
 """
 
 import contextlib
-import math
 import os
 import struct
 import threading
@@ -146,23 +145,23 @@ def _loaded(image: Image.Image) -> Image.Image:
 
 def _whole(opened: ImageFile.ImageFile) -> Image.Image:
     """The decoded image in RGB, once no part of it is missing."""
-    data, size = opened.fp.getvalue(), opened.size
-    tiles = [tile[1] for tile in opened.tile] if opened.format == "TIFF" else []
-    if tiles and sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in tiles) < math.prod(size):
+    data, (width, height), kind = opened.fp.getvalue(), opened.size, opened.format
+    tiles = [tile[1] for tile in opened.tile] if kind == "TIFF" else []
+    if tiles and sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in tiles) < width * height:
         raise ValueError("parts of it are missing")
     opened.load()
-    # PIL leaves rows that do not come black in a PNG, gray in a JPEG.
-    end = np.asarray(opened.crop((0, max(0, size[1] - 2), *size)))
-    is_black = not end.reshape(len(end), -1).any(axis=1).all()
-    if (opened.format == "PNG" and is_black and _is_png_short(data)) or (
-        opened.format == "JPEG" and (end == 128).all() and _is_jpeg_short(opened, data)
+    if (kind == "PNG" and _is_png_short(opened, data)) or (
+        kind == "JPEG" and _is_jpeg_short(opened, data)
     ):
         raise ValueError("rows are missing at its end")
     return colors.rgb(opened)
 
 
-def _is_png_short(data: bytes) -> bool:
+def _is_png_short(opened: ImageFile.ImageFile, data: bytes) -> bool:
     """Whether a PNG holds less than its rows; PIL goes by the end of the compressed data alone."""
+    end = np.asarray(opened.crop((0, max(0, opened.height - 2), *opened.size)))
+    if end.reshape(len(end), -1).any(axis=1).all():
+        return False  # missing rows are zero
     width, height, depth, kind, *_, interlaced = struct.unpack(">IIBBBBB", data[16:29])
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[kind]
     left = 0
@@ -182,6 +181,8 @@ def _is_png_short(data: bytes) -> bool:
 
 def _is_jpeg_short(opened: ImageFile.ImageFile, data: bytes) -> bool:
     """Whether a JPEG's last rows wait for data: what is put before its end then changes them."""
+    if opened.getpixel((opened.width - 1, opened.height - 1)) not in (128, (128, 128, 128)):
+        return False  # missing rows are gray
     end = data.rfind(b"\xff\xd9")
     again = formats.identify(data[:end] + b"\x55" * 4096 + data[end:])
     return again.size == opened.size and again.tobytes() != opened.tobytes()

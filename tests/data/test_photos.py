@@ -1,6 +1,4 @@
-"""Crops against Pillow's own crop and resize; orientation, kinds of images, broken files."""
-
-import io
+"""Crops against Pillow's own crop and resize."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,29 +8,8 @@ from PIL import Image
 from catpose.data import photos, warp
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
-
-
-def smooth(width, height, seed=0):
-    """A picture without hard edges: resampling differs little from one right way to another."""
-    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
-
-
-def noise(width, height, seed=0):
-    return Image.fromarray(
-        np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    )
-
-
-def encoded(image, form, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def levels(a, b):
-    """The largest difference of two pictures."""
-    return np.abs(np.asarray(a, np.int32) - np.asarray(b, np.int32)).max()
+from catpose.images import decode
+from tests.support.encoded import encode, levels, noise, smooth
 
 
 @pytest.mark.parametrize("box", [None, (0, 0, 150, 90), (20, 30, 100, 50), (3, 5, 35, 37)])
@@ -132,105 +109,14 @@ def test_the_preprocessing_of_the_pretrained_weights(data_dir):
         assert np.abs(ours - expected).mean() < 0.01
 
 
-def halves(mode):
-    """Left dark, right light; upper half of each a little lighter; in a mode of Pillow."""
-    gray = np.empty((40, 60), np.uint8)
-    gray[:, :30], gray[:, 30:] = 40, 200
-    gray[:20] += 20
-    return Image.fromarray(gray).convert(mode)
-
-
-@pytest.mark.parametrize(
-    ("mode", "form"),
-    [
-        ("L", "JPEG"), ("RGB", "JPEG"), ("CMYK", "JPEG"), ("L", "PNG"), ("LA", "PNG"),
-        ("RGB", "PNG"), ("RGBA", "PNG"), ("P", "PNG"), ("1", "PNG"), ("P", "GIF"), ("RGB", "WEBP"),
-        ("RGBA", "WEBP"), ("RGB", "BMP"), ("CMYK", "TIFF"), ("L", "TIFF"),
-    ],
-)  # fmt: skip
-def test_every_kind_of_image_looks_as_it_does_in_a_viewer(mode, form):
-    picture = halves(mode)
-    opened = photos.open_image(encoded(picture, form))
-    assert opened.mode == "RGB"
-    expected = picture.convert("RGB")  # "1" dithers, so the expectation passes through the mode too
-    assert levels(opened, expected) <= (6 if form in ("JPEG", "WEBP") else 0)
-    assert photos.crop(opened, None, 32, 0).shape == (32, 32, 3)
-
-
-def test_sixteen_bits_of_grey_keep_their_shades():
-    deep = (np.asarray(halves("L")).astype(np.uint16) << 8) + 77
-    for form in ("PNG", "TIFF"):
-        opened = photos.open_image(encoded(Image.fromarray(deep), form))
-        assert levels(opened, halves("RGB")) == 0
-
-
-def test_transparency_is_dropped_without_a_warning():
-    colors = np.zeros((8, 8, 4), np.uint8)
-    colors[:4] = (200, 10, 30, 255)
-    colors[4:] = (20, 150, 60, 0)
-    picture = Image.fromarray(colors)
-    assert levels(photos.open_image(encoded(picture, "PNG")), colors[..., :3]) == 0
-    # A palette with a transparency for each of its colors makes Pillow warn.
-    palette = photos.open_image(encoded(picture.quantize(4), "PNG"))
-    assert levels(np.asarray(palette)[:4], colors[:4, :, :3]) == 0
-
-
-# What the values of EXIF's Orientation mean: where the stored row 0 and column 0 belong on view.
-ORIENTATIONS = {
-    1: ("top", "left"), 2: ("top", "right"), 3: ("bottom", "right"), 4: ("bottom", "left"),
-    5: ("left", "top"), 6: ("right", "top"), 7: ("right", "bottom"), 8: ("left", "bottom"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("value", "sides"), ORIENTATIONS.items())
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_orientation_is_applied(tmp_path, value, sides, form):
-    upright = np.asarray(halves("RGB"))
-    stored = upright
-    first_row, first_column = sides
-    if first_row in ("left", "right"):
-        stored = stored.transpose(1, 0, 2)
-    if "bottom" == first_row or "right" == first_row:
-        stored = stored[::-1]
-    if "right" == first_column or "bottom" == first_column:
-        stored = stored[:, ::-1]
-    exif = Image.Exif()
-    exif[0x0112] = value
-    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), form, exif=exif, quality=95)
-    path = tmp_path / "photo"
-    path.write_bytes(data)
-    for source in (data, path, str(path), Image.open(io.BytesIO(data))):
-        opened = photos.open_image(source)
-        assert opened.size == (60, 40)
-        assert levels(opened, upright) <= 6
-
-
-def broken_files():
-    picture = noise(50, 40)
-    jpeg, png = encoded(picture, "JPEG"), encoded(picture, "PNG")
-    return {
-        "empty": b"",
-        "text": b"<html>404 not found</html>",
-        "half a jpeg": jpeg[: len(jpeg) // 2],
-        "half a png": png[: len(png) // 2],
-        "head of a jpeg": jpeg[:20],
-        "changed png": png[:60] + b"x" + png[61:],
-        "orientation of no type": encoded(picture, "WEBP", exif=b"Exif\0\0broken"),
-    }
-
-
-@pytest.mark.parametrize("name", broken_files())
-def test_what_is_no_image_is_told_in_one_line(tmp_path, name):
-    path = tmp_path / "photo.jpg"
-    path.write_bytes(broken_files()[name])
-    for source, called in ((path, str(path)), (path.read_bytes(), "the image")):
-        with pytest.raises(InputError, match=f"^cannot read {called} as an image: ") as caught:
-            photos.open_image(source)
-        assert "\n" not in str(caught.value)
-
-
-def test_no_file_and_a_folder(tmp_path):
-    with pytest.raises(InputError, match=r"^no image .*missing\.jpg$"):
-        photos.open_image(tmp_path / "missing.jpg")
-    with pytest.raises(InputError, match=f"^cannot read {tmp_path} as an image: "):
-        photos.open_image(tmp_path)
+def test_boxes_of_a_reduced_photo_are_in_the_pixels_of_its_file(monkeypatch):
+    photo = smooth(400, 300)
+    data, box = encode(photo, "PNG"), (101, 51, 341, 251)
+    expected = photos.crop(photo, box, 40, 4)
+    monkeypatch.setattr(decode, "MAX_KEPT", 50_000)
+    reduced = decode.open_picture(data)
+    assert (reduced.image.size, reduced.size) == ((200, 150), (400, 300))
+    assert levels(photos.crop(reduced, box, 40, 4), expected) <= 4
+    assert levels(photos.crop(reduced, None, 40, 0), photos.crop(photo, None, 40, 0)) <= 4
+    with pytest.raises(InputError, match=r"lies outside the image \(400 x 300 pixels\)"):
+        photos.crop(reduced, (400, 0, 500, 100), 40, 0)
