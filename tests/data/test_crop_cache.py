@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catpose.data import crop_cache, manifest, photos
+from catpose.data import crop_cache, manifest
 from catpose.errors import InputError
+from catpose.images import decode, files
 
 HEADER = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1"
 
@@ -70,12 +71,32 @@ def test_broken_photos_are_left_out_and_counted(tmp_path):
     for _ in range(2):
         for share in (2 / 24, 0.5):
             data = load(root, tmp_path, max_broken_share=share)
-            assert data.notes == ("2 broken images left out of 24",)
+            first, *others = data.notes
+            assert first == "2 broken images left out of 24:"
+            kind = "it is a file of another kind; JPEG, "
+            for name, note in zip(("3.png", "8.png"), others, strict=True):
+                assert note.startswith(f"cannot read {name} as an image: {kind}")
             assert shades(data.splits["train"]) == [i for i in range(24) if i % 3 != 2 and i != 3]
             assert shades(data.splits["validation"]) == [2, 5, 11, 14, 17, 20, 23]
-        message = r"^2 of 24 images cannot be read, .* share 0\.08 .*; the first: 3\.png$"
+        message = r"^2 of 24 images cannot be read, .* share 0\.08 .*; first: cannot read 3\.png as"
         with pytest.raises(InputError, match=message):
             load(root, tmp_path, max_broken_share=0.08)
+
+
+def test_few_broken_photos_among_many_are_left_out_unasked(tmp_path):
+    assert files.MAX_BROKEN_SHARE == 1 / 20
+    root = folder_of_photos(tmp_path, 40, broken=(3, 8))
+    assert load(root, tmp_path).notes[0] == "2 broken images left out of 40:"
+    (root / "images" / "9.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match="^3 of 40 images cannot be read, .* share 0.05 "):
+        load(root, tmp_path)
+
+
+def test_many_broken_photos_are_not_all_named(tmp_path):
+    root = folder_of_photos(tmp_path, 30, broken=range(1, 30))
+    notes = load(root, tmp_path, max_broken_share=1.0).notes
+    assert len(notes) == 22
+    assert notes[-1] == "and 9 more"
 
 
 def test_a_split_without_whole_photos_is_absent(tmp_path):
@@ -97,13 +118,13 @@ def test_a_box_outside_its_image_names_the_file(tmp_path):
 def test_photos_are_decoded_once(tmp_path, monkeypatch):
     root = folder_of_photos(tmp_path, 8)
     decoded = []
-    open_image = photos.open_image
+    open_picture = decode.open_picture
 
-    def counted(source):
+    def counted(source, name):
         decoded.append(source)
-        return open_image(source)
+        return open_picture(source, name)
 
-    monkeypatch.setattr(photos, "open_image", counted)
+    monkeypatch.setattr(decode, "open_picture", counted)
     first = load(root, tmp_path)
     assert len(decoded) == 8
     again = load(root, tmp_path)

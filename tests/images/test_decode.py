@@ -177,7 +177,7 @@ def broken_files():
         "half a bmp": encode(picture, "BMP")[:3000],
         "half a tiff": tiff[: len(tiff) // 2],
         "half a compressed tiff": lzw[: len(lzw) // 2],
-        "tiff without its last strips": with_tag(
+        "tiff without its last strip": with_tag(
             tiff, 278, 20
         ),  # rows in each, of which there is one
         "half a ppm": encode(picture, "PPM")[:3000],

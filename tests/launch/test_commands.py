@@ -195,7 +195,7 @@ def test_broken_photographs_beyond_the_share(error, tmp_path):
     (root / "images" / "3.jpg").write_bytes((root / "images" / "3.jpg").read_bytes()[:200])
     config = write_config(tmp_path, root)
     line = error("launch.train", f"--config={config}", f"--workdir={tmp_path / 'run'}")
-    assert "1 of 12 images cannot be read, more than the allowed share 0.01" in line
+    assert "1 of 12 images cannot be read, more than the allowed share 0.05" in line
     assert "3.jpg" in line
 
 

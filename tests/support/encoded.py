@@ -1,6 +1,7 @@
 """Encoded images in memory."""
 
 import io
+import re
 import struct
 import zlib
 
@@ -39,9 +40,10 @@ def png(width, height, depth, kind, rows, *, interlaced=0):
 
 
 def with_tag(data, number, value):
-    """A little-endian TIFF of PIL with a short tag changed."""
-    at = data.index(number.to_bytes(2, "little") + b"\3\0\1\0\0\0")
-    return data[: at + 8] + value.to_bytes(2, "little") + data[at + 10 :]
+    """A little-endian TIFF of PIL with another number in one of its tags."""
+    tag = re.escape(number.to_bytes(2, "little"))
+    at = re.search(tag + rb"[\x03\x04]\x00\x01\x00\x00\x00", data).end()
+    return data[:at] + value.to_bytes(2, "little") + data[at + 2 :]
 
 
 def levels(a, b):

@@ -129,6 +129,14 @@ def test_load(tmp_path, mode, quirks):
     assert (image.mode, image.size, found) == ("RGB", (30, 20), quirks)
 
 
+def test_deep_gray_keeps_its_shades(tmp_path):
+    gray = gradient(30, 20).convert("L")
+    Image.fromarray(np.asarray(gray, np.uint16) * 257).save(tmp_path / "a.png")
+    image, found = crops.load(tmp_path / "a.png")
+    assert found == ("grayscale",)
+    np.testing.assert_array_equal(np.asarray(image), np.asarray(gray.convert("RGB")))
+
+
 def test_exif_turns_nothing(tmp_path):
     path = tmp_path / "a.jpg"
     exif = Image.Exif()
