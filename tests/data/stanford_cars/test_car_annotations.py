@@ -156,7 +156,7 @@ WRONG = {
     "no boxes": (remove("cars_train_annos.mat"), "no cars_train_annos.mat below "),
     "no poses": (remove("train_anno_v2.pkl"), r"no train_anno_v2.pkl below .*the poses \(github"),
     "a photo missing": (remove("00003.jpg"), "lacks 1 of 24 photos, the first: 00003.jpg; unpack"),
-    "truncated photos": (truncate, r"2 of 24 .* unpack cars_train.tgz .* first: cannot read .*00005.jpg "),
+    "truncated photos": (truncate, r"2 of 24 .* unpack cars_train.tgz .* first: .*00005.jpg as"),
     "no photo": (change_file("00002.jpg", b"<html>"), "1 of 24 photos cannot be read, .*00002.jpg"),
     "empty photo": (change_file("00002.jpg", b""), "1 of 24 photos cannot be read, .*00002.jpg"),
     "a page": (change_file("cars_train_annos.mat", b"<html>404" * 99), "annos.mat as a MATLAB"),
