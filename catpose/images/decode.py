@@ -68,7 +68,7 @@ def open_picture(source: str | os.PathLike | bytes | Image.Image, name: str = ""
             image = ImageOps.exif_transpose(colors.rgb(_loaded(source)))
             return Picture(image, image.size)
         opened = identify(source)
-        size, image = opened.size, load(opened)
+        size, image = opened.size, load(opened, source)
         if opened.getexif().get(_ORIENTATION) in (5, 6, 7, 8):  # PIL has turned TIFF's size already
             size = size[::-1]
         ImageOps.exif_transpose(image, in_place=True)
@@ -106,8 +106,10 @@ def identify(data: bytes) -> ImageFile.ImageFile:
     return opened
 
 
-def load(opened: ImageFile.ImageFile) -> Image.Image:
-    """Decodes what `identify` has opened, into RGB as it lies in the file, not yet turned.
+def load(opened: ImageFile.ImageFile, data: bytes) -> Image.Image:
+    """Decodes what `identify` has opened of `data`, into RGB as it lies there, not yet turned.
+
+    PIL turns TIFFs as it decodes them.
 
     Raises:
       ValueError: rows are missing.
@@ -115,12 +117,12 @@ def load(opened: ImageFile.ImageFile) -> Image.Image:
     """
     factor = _reduction(opened.size)
     if factor == 1:
-        return _whole(opened)
+        return _whole(opened, data)
     opened.draft(None, tuple(max(1, edge // factor) for edge in opened.size))  # of JPEG alone
     with _HUGE:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # `identify` has checked ours
         try:
-            image = _whole(opened)
+            image = _whole(opened, data)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     return image if image.width * image.height <= MAX_KEPT else image.reduce(factor)
@@ -143,9 +145,9 @@ def _loaded(image: Image.Image) -> Image.Image:
     return image
 
 
-def _whole(opened: ImageFile.ImageFile) -> Image.Image:
+def _whole(opened: ImageFile.ImageFile, data: bytes) -> Image.Image:
     """The decoded image in RGB, once no part of it is missing."""
-    data, (width, height), kind = opened.fp.getvalue(), opened.size, opened.format
+    (width, height), kind = opened.size, opened.format
     tiles = [tile[1] for tile in opened.tile] if kind == "TIFF" else []
     if tiles and sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in tiles) < width * height:
         raise ValueError("parts of it are missing")

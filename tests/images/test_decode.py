@@ -300,10 +300,10 @@ def test_pils_own_limit_neither_stops_us_nor_stays_changed(small_limits, monkeyp
 def test_one_huge_image_at_a_time(small_limits, monkeypatch):
     inside, most, whole = [], [], decode._whole
 
-    def counted(source):
+    def counted(source, data):
         inside.append(1)
         most.append(len(inside))
-        result = whole(source)
+        result = whole(source, data)
         inside.pop()
         return result
 

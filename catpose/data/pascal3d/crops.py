@@ -78,7 +78,7 @@ def load(path: pathlib.Path) -> tuple[Image.Image, tuple[str, ...]]:
         quirks = () if opened.mode == "RGB" else ("grayscale" if is_gray else "other_colors",)
         if decode.is_turned(opened):
             quirks += ("exif_turned",)
-        return decode.load(opened), quirks
+        return decode.load(opened, data), quirks
 
 
 def place(

@@ -134,7 +134,7 @@ def _take(cars: Sequence[car_labels.Photo], folder: pathlib.Path, show_progress:
                 if not taken:
                     # An eighth of the size costs less and reads every byte all the same.
                     image.draft("RGB", (size[0] // 8, size[1] // 8))
-                    decode.load(image)
+                    decode.load(image, data)
         except InputError as error:
             damaged.append((photo.path, error))
             return "damaged"
