@@ -5,6 +5,7 @@ import sys
 
 import catpose
 from catpose import errors
+from catpose.launch import command
 
 COMMANDS = {
     "train": "train the network that a config describes: catpose train --config=quickstart",
@@ -22,6 +23,11 @@ ABOUT = "catpose: object category and 3D pose from one image. catpose COMMAND --
 
 def main() -> None:
     """Runs the command that the first argument names."""
+    with command.quiet_pipe():
+        _run()
+
+
+def _run() -> None:
     name, arguments = (sys.argv[1:2] or ["--help"])[0], sys.argv[2:]
     if name in ("--help", "-h", "help", "--helpshort"):
         print("\n".join([ABOUT, *(f"  {each:10} {COMMANDS[each]}" for each in COMMANDS)]))
@@ -30,7 +36,7 @@ def main() -> None:
     elif name in COMMANDS:
         module = importlib.import_module(f"catpose.launch.{name}")
         sys.argv = [f"catpose {name}", *arguments]
-        importlib.import_module("catpose.launch.command").run(module.main, module.OPTIONS)
+        command.run(module.main, module.OPTIONS)
     else:
         hint = errors.near(name, COMMANDS) or f"; there are {', '.join(COMMANDS)}"
         print(f"error: unknown command '{name}'{hint}", file=sys.stderr)

@@ -49,9 +49,9 @@ def train(
         plugin_modules.load(plugins)
     values = dict(config_files.load(config))
     config = config_lib.read({**values, "plugins": tuple(plugins) or values["plugins"]})
-    folder = pathlib.Path(folder or f"runs/{config.name}")
+    folder = pathlib.Path(folder or f"runs/{config.name}").expanduser()
     with opened(config, folder) as clock:
-        if not devices.from_first(np.array(workdir.is_finished(folder))):
+        if not devices.from_first(np.array(workdir.read_report(folder) is not None)):
             show_progress = show_progress and devices.is_first()
             run = run_setup.prepare(config, folder, show_progress=show_progress)
             run_report.write(run, loop.train(run), clock)

@@ -6,6 +6,7 @@ what a run's folder keeps) and checks every value; `keys` lists them for people.
 
 import collections.abc
 import dataclasses
+import os
 import typing
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple, TypeVar
@@ -146,7 +147,7 @@ def _value(expected: Any, value: Any, where: str) -> Any:
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise InputError(f"{where} is {value!r}; it can be {_KINDS[kind]}")
-    return value
+    return os.path.expanduser(value) if kind is str else value
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 300  # characters of a message
+
 
 class InputError(ValueError):
     """Invalid input: one line that says what is wrong, where, and what to do.
@@ -10,6 +12,18 @@ class InputError(ValueError):
     The commands print it without a traceback and exit with status 1; any other exception is a
     defect of catpose and keeps its traceback.
     """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
+
+
+def printable(text: str) -> str:
+    """At most 300 characters of a text that may repeat what a file holds, all of them printable.
+
+    The middle is left out: the thing is named at the beginning, the remedy at the end.
+    """
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return shown if len(shown) <= _LONGEST else f"{shown[:190]} ... {shown[-105:]}"
 
 
 def reason(error: BaseException) -> str:

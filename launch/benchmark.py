@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping
 
 import catpose
-from catpose import progress
+from catpose import outputs, progress
 from catpose.errors import InputError
 from catpose.launch import command
 
@@ -57,6 +57,10 @@ def main() -> None:
         if name not in chosen:
             raise InputError(f"--only={name}; it can be {', '.join(chosen)}")
     chosen = ONLY.value or chosen
+    path = pathlib.Path(JSON.value)
+    picture = path.with_suffix(".png") if JSON.value else path
+    if JSON.value:
+        outputs.check_own((path, picture))
     roof = limits.measure(DTYPE.value)
     made = _programs(config, chosen)
     with contextlib.ExitStack() as stack:
@@ -78,6 +82,7 @@ def main() -> None:
         )
     records = {name: summary.record(program, times[name], roof) for name, program in made.items()}
     found = {
+        **outputs.MARK,
         "network": NETWORK.value,
         "resolution": RESOLUTION.value,
         "batch": BATCH.value,
@@ -116,10 +121,8 @@ def main() -> None:
                 f"{found[f'{key}_img_s_torch']:.1f}, ratio {found[f'{key}_ratio_to_torch']:.2f}"
             )
     if JSON.value:
-        path = pathlib.Path(JSON.value)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(found, indent=1) + "\n")
-        picture = path.with_suffix(".png")
         where = f"{NETWORK.value}, {RESOLUTION.value} px, batch {BATCH.value}, {found['device']}"
         summary.roofline(records, roof, picture, where)
         print(f"results: {path}, {picture}")

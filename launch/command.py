@@ -1,5 +1,7 @@
 """Start-up that all commands share: options, quiet libraries, one-line errors, signals."""
 
+import contextlib
+import errno
 import functools
 import importlib.metadata
 import importlib.util
@@ -8,6 +10,7 @@ import logging
 import os
 import pathlib
 import re
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +24,7 @@ from catpose.errors import InputError
 from catpose.training import signals
 
 _HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _TUNABLES = "GLIBC_TUNABLES"
 _PRELOAD = "LD_PRELOAD"
 # Memory once had is never given back, and one region holds all of a step's.
@@ -96,10 +100,21 @@ def run(main: Callable[..., None], options: Options) -> NoReturn:
                 main(*argv[1:])
         except InputError as error:
             fail(str(error))
+        except OSError as error:
+            if error.filename is None and error.errno not in _NO_ROOM:
+                raise
+            where = error.filename or "cannot write the results"
+            fail(f"{where}: {error.strerror}; check its path, permissions and room on the disk")
         except signals.Stopped as stop:
             print("stopped; the same command resumes from here", file=sys.stderr)
             sys.exit(stop.exit_status)
-        except RuntimeError as error:  # of JAX, whose own class is a slow import
+        except (RuntimeError, AssertionError) as error:  # of JAX, whose own class is a slow import
+            if _lacks_platform(error):
+                fail(
+                    f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}, and there is no such "
+                    "device or its JAX is not installed; unset JAX_PLATFORMS, or see the extras "
+                    "[cuda] and [tpu] of catpose"
+                )
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
             what = str(error).splitlines()[0][:200]
@@ -108,13 +123,28 @@ def run(main: Callable[..., None], options: Options) -> NoReturn:
                 f"config.eval.batch_size), config.model.remat or a smaller network ({what})"
             )
 
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # what a terminal cannot show
     about = inspect.getdoc(sys.modules[main.__module__]) or ""
-    try:
+    with quiet_pipe():
         app.run(
             guarded, flags_parser=functools.partial(_parse, options=options.values, about=about)
         )
-    except BrokenPipeError:  # who reads the output has read enough
-        os._exit(0)
+
+
+@contextlib.contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """Where who reads the output has read enough, the process ends without a word.
+
+    The exit status is what a shell reports of tools that the signal SIGPIPE ends.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(128 + signal.SIGPIPE)
 
 
 def set_xla_flag(name: str, value: str) -> None:
@@ -181,8 +211,14 @@ def _compiles_for_cpu_alone() -> bool:
 
 def fail(message: str) -> NoReturn:
     """Prints one line to standard error and exits with status 1."""
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {errors.printable(message)}", file=sys.stderr)
     sys.exit(1)
+
+
+def _lacks_platform(error: Exception) -> bool:
+    """Whether JAX does not find the devices of JAX_PLATFORMS."""
+    bare = isinstance(error, AssertionError) and not error.args  # of cuda without its plugin
+    return "Unable to initialize backend" in str(error) or (bare and "JAX_PLATFORMS" in os.environ)
 
 
 def _load_plugins(options: flags.FlagValues) -> None:
@@ -220,7 +256,11 @@ def _parse(argv: Sequence[str], options: flags.FlagValues, about: str) -> list[s
         if "config" in options:
             argv = _with_config_file(argv, options["config"].default_as_str)
             sys.argv[:] = argv  # where overrides of a config are looked up
-        return flags.FLAGS(options(argv, known_only=True))
+        rest = options(argv, known_only=True)
+        for name in options:  # a config reads its own keys
+            if "." not in name and isinstance(options[name].value, str | list):
+                options[name].value = _expanded(options[name].value)
+        return flags.FLAGS(rest)
     except (AttributeError, KeyError, IndexError):
         key = _unknown_key(argv)
         if key is None:
@@ -234,6 +274,13 @@ def _parse(argv: Sequence[str], options: flags.FlagValues, about: str) -> list[s
         first, *_, last = [*filter(None, str(error).splitlines())] * 2
         # Of a config file that fails, ml_collections gives the whole traceback.
         fail(f"the config cannot be read: {last}" if "parsing config file" in first else first)
+
+
+def _expanded(value: str | list[str]) -> str | list[str]:
+    """A shell leaves the ~ in --option=~/folder as it is."""
+    if isinstance(value, list):
+        return [os.path.expanduser(item) for item in value]
+    return os.path.expanduser(value)
 
 
 def _described(options: flags.FlagValues) -> Iterator[str]:

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from catpose import outputs
 from catpose.errors import InputError
 from catpose.launch import command
 
@@ -87,16 +88,24 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
         stem, one = f"{SPLIT.value}-{fusion}", predictions.only(found, fusion)
         stem += "-best" if BEST.value else ""
         path = folder / f"{stem}.csv"
+        outputs.check_inputs([path], _inputs())
         predictions.write(one, path)
         print(f"predictions: {path}")
         what = f"{workdir}, {fusion} fusion"
         _report(one, truth, name, what, folder, f"{stem}-{name}")
 
 
+def _inputs() -> list[pathlib.Path]:
+    """Files that the options name."""
+    data = pathlib.Path(DATA.value or "")
+    return [pathlib.Path(PREDICTIONS.value or ""), data, data / "manifest.csv"]
+
+
 def _report(found: Any, truth: Any, name: str, what: str, folder: pathlib.Path, stem: str) -> None:
     from catpose import api
     from catpose.evaluation import score_report
 
+    outputs.check_inputs([folder / f"{stem}.json", folder / f"{stem}.md"], _inputs())
     scored = api.evaluate(
         found,
         name,

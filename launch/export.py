@@ -9,6 +9,7 @@ catpose.load. Kernels are rounded to float16.
 import pathlib
 import shutil
 
+from catpose import outputs
 from catpose.errors import InputError
 from catpose.launch import command
 
@@ -22,10 +23,11 @@ def main() -> None:
     """Copies what describes the run, and writes its weights."""
     from catpose.experiment import checkpoint, workdir
 
-    folder, output = (pathlib.Path(flag.value).expanduser() for flag in (WORKDIR, OUTPUT_DIR))
+    folder, output = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT_DIR.value)
     workdir.read_config(folder)
     workdir.read_categories(folder)
-    if output.resolve() == folder.resolve():
+    outputs.check_folder(output, (checkpoint.WEIGHTS,), "an exported network's")
+    if output.exists() and output.samefile(folder):
         raise InputError("--output_dir is the run's own folder; give another one")
     weights = checkpoint.export(folder, output, best=BEST.value)
     try:

@@ -18,6 +18,7 @@ import pathlib
 import sys
 from typing import Any
 
+from catpose import errors, outputs
 from catpose.errors import InputError
 from catpose.launch import command
 
@@ -48,11 +49,15 @@ def main() -> None:
     show, models = _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
     failed, without_model = 0, set()
-    outputs = _outputs([row.values["file"] for row in listed])
+    files = [row.values["file"] for row in listed]
+    paths = _outputs(files)
+    inputs = [*files, BOXES.value] if BOXES.value else files
+    outputs.check_inputs(filter(None, paths), map(pathlib.Path, inputs))
+    outputs.check_own(filter(None, paths))
     for begin in range(0, len(listed), predict.BATCHES[-1]):
         crops, whole = [], []
         chunk = slice(begin, begin + predict.BATCHES[-1])
-        for row, output in zip(listed[chunk], outputs[chunk], strict=True):
+        for row, output in zip(listed[chunk], paths[chunk], strict=True):
             file = row.values["file"]
             try:
                 box = pose_table.box(row)
@@ -63,13 +68,14 @@ def main() -> None:
                 if len(listed) == 1:
                     raise InputError(message) from error
                 # One bad photo or box does not end the list.
-                print(f"error: {message}", file=sys.stderr)
+                print(f"error: {errors.printable(message)}", file=sys.stderr)
                 failed += 1
         for (file, box, output), found in zip(whole, predictor.from_crops(crops), strict=True):
             own = {"image": file, "box": box} if BOXES.value else {"image": file}
             print(json.dumps({**own, **found.to_json()}), flush=True)
             if output:
-                _save(predictor.draw(file, box, found, show=show, models=models), output)
+                picture = predictor.draw(file, box, found, show=show, models=models)
+                outputs.save_picture(picture, output)
                 if show != "axes" and models(found.category) is None:
                     without_model.add(found.category)
     if without_model:
@@ -115,11 +121,14 @@ def _listed() -> list[Any]:
 
 
 def _outputs(files: list[str]) -> list[pathlib.Path | None]:
-    """Where each photo's picture goes; photos of one name in different folders are numbered."""
+    """Where each photo's picture goes; photos of one name in different folders are numbered.
+
+    A folder, a pattern or a table of one photo has a folder of pictures all the same.
+    """
     if not OUTPUT.value:
         return [None] * len(files)
     output = pathlib.Path(OUTPUT.value)
-    if len(files) == 1 and not output.is_dir():
+    if files == IMAGE.value and len(files) == 1 and not output.is_dir():
         return [output]
     paths: dict[pathlib.Path, None] = {}  # in order
     for file in files:
@@ -152,14 +161,6 @@ def _drawing() -> tuple[str, Any]:
     if UP.value or FRONT.value:
         raise InputError("--up and --front are axes of the files in --models, which is missing")
     return DRAW.value or "axes", category_models.built_in
-
-
-def _save(picture: object, output: pathlib.Path) -> None:
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(output)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot write {output}: {error}") from error
 
 
 if __name__ == "__main__":

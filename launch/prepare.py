@@ -11,6 +11,7 @@ ShapeNet's layout, or one folder per category). The last three are checked and s
 import pathlib
 from typing import Any
 
+from catpose import outputs
 from catpose.errors import InputError
 from catpose.launch import command
 
@@ -32,7 +33,8 @@ SHOW = OPTIONS.bool("show", False, "draw examples, before and after augmentation
 def main() -> None:
     """Prepares the dataset, prints its counts and draws sheets."""
     name, source, output = DATASET.value, MANUAL_DIR.value, pathlib.Path(OUTPUT_DIR.value)
-    output = output.expanduser()
+    if output.is_dir() and output.samefile(source):
+        raise InputError("--output_dir is --manual_dir; give another folder for results")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,7 +83,7 @@ def _models(source: str, output: pathlib.Path) -> None:
         rows.append([found.category, found.name, found.up, found.front, str(len(mesh.faces))])
         if SHOW.value:
             path = output / f"model_{found.category}_{found.name}.png"
-            Image.fromarray(model_sheet.sheet(mesh)).save(path)
+            outputs.save_picture(Image.fromarray(model_sheet.sheet(mesh)), path)
             print(f"sheet: {path}")
     print(text_tables.plain(["category", "model", "up", "front", "faces"], rows, 2))
 

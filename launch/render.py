@@ -35,7 +35,7 @@ def main() -> None:
     config = config_lib.read(config)
     loaded = datasets.load_dataset(config, only=config.engine.views_like or "none")
     made = datasets.build_engine(config, loaded)
-    folder = pathlib.Path(OUTPUT_DIR.value).expanduser()
+    folder = pathlib.Path(OUTPUT_DIR.value)
     count = render_files.write(
         made,
         loaded.categories,

@@ -13,6 +13,7 @@ Seeds train one after another: three in one program (vmap over the steps on cach
 
 import pathlib
 
+from catpose import outputs
 from catpose.errors import InputError
 from catpose.launch import command
 from catpose.studies.paper import budgets, recipes
@@ -43,6 +44,7 @@ def main() -> None:
 
     devices.keep_compilations()
     folder = pathlib.Path(WORKDIR.value or f"runs/tables-{data}-{preset}")
+    outputs.check_folder(folder, ("runs",), "of catpose tables")
     seeds = SEEDS.value or (1 if preset == "smoke" else 3)
     own = sweep.plan(
         chosen,

@@ -14,7 +14,7 @@ MAX_LINES = 350  # "about 300"
 LAYERS = (
     ("catpose", "catpose.progress", "catpose.errors"),
     ("catpose.images",),
-    ("catpose.config_keys", "catpose.plugins"),
+    ("catpose.config_keys", "catpose.plugins", "catpose.outputs"),
     ("catpose.geometry",),
     ("catpose.losses", "catpose.metrics"),
     ("catpose.poses",),
@@ -35,7 +35,8 @@ LAYERS = (
     ("catpose.evaluation",),
     ("catpose.api", "catpose.bench", "catpose.studies"),
     ("catpose.configs",),
-    ("catpose.launch", "catpose.__main__"),
+    ("catpose.launch",),
+    ("catpose.__main__",),
 )
 
 

@@ -25,7 +25,7 @@ from catpose.errors import InputError
 def cache_dir(configured: str = "") -> pathlib.Path:
     """The folder of the caches: `configured`, or `catpose` in the user's own cache folder."""
     if configured:
-        return pathlib.Path(configured).expanduser()
+        return pathlib.Path(configured)
     base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(base) / "catpose"
 

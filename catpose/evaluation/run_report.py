@@ -58,7 +58,7 @@ def write(
         ),
         "num_params": architectures.param_counts({"params": result.last.params})["total"],
         "params_sha256": disk_cache.sha256(result.last.params),
-        "versions": json.loads((run.workdir / "config.json").read_text())["versions"],
+        "versions": workdir.read_json(run.workdir / workdir.CONFIG)["versions"],
         "commit": workdir.commit(),
         "notes": [
             *run.dataset.notes,
@@ -73,18 +73,18 @@ def write(
         if (run.workdir / "figures" / f"{name}.png").is_file()
     ]
     text = run_report_text.markdown(report, run.model.categories, figures)
-    (run.workdir / "report.md").write_text(text)
+    disk_cache.write_whole(run.workdir / "report.md", text.encode())
     # JSON has no NaN and Inf, which the metrics of a diverged run may be: null replaces them.
     finite = json.loads(json.dumps(report), parse_constant=lambda name: None)
     # Last, and in one move: a run with this file is finished.
     text = json.dumps(finite, indent=2, allow_nan=False) + "\n"
-    disk_cache.write_whole(run.workdir / "report.json", text.encode())
+    disk_cache.write_whole(run.workdir / workdir.REPORT, text.encode())
     return report
 
 
 def print_summary(folder: pathlib.Path) -> None:
     """Prints a finished run's metrics and where its report is."""
-    report = json.loads((folder / "report.json").read_text())
+    report = workdir.read_json(folder / workdir.REPORT)
     print(run_report_text.terminal_table(report))
     print(run_report_text.summary_line(report))
     print(f"report: {folder / 'report.md'}")

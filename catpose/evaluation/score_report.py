@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from catpose import metrics
+from catpose import metrics, outputs
 from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.evaluation import score
@@ -46,7 +46,7 @@ def markdown(score: score.Score, name: str, predictions: str) -> str:
     ]
     parts = [
         f"# {name}: {score.protocol.description}",
-        f"Predictions: {predictions}. {_heading(score, name)}.",
+        f"Scored by catpose. Predictions: {predictions}. {_heading(score, name)}.",
         text_tables.markdown(*_overall(score), 1),
         text_tables.markdown(*_categories(score), 1),
         "\n".join(f"- {remark}" for remark in _remarks(score)),
@@ -60,6 +60,7 @@ def markdown(score: score.Score, name: str, predictions: str) -> str:
 def to_json(score: score.Score, name: str, predictions: str) -> dict[str, Any]:
     """The score as lists and numbers."""
     return {
+        **outputs.MARK,
         "protocol": name,
         "predictions": predictions,
         "labels": score.origin,
@@ -80,11 +81,12 @@ def write(
     """Writes `<stem>.json` and `<stem>.md` into `folder`; returns their paths.
 
     Raises:
-      InputError: the files cannot be written.
+      InputError: the files cannot be written, or they exist and are not catpose's.
     """
     content = json.dumps(to_json(score, name, predictions), indent=2, allow_nan=False) + "\n"
     page = markdown(score, name, predictions)
     files = {folder / f"{stem}.json": content, folder / f"{stem}.md": page}
+    outputs.check_own(files)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():

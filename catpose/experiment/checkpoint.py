@@ -15,6 +15,7 @@ import safetensors.numpy
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from catpose.errors import InputError
+from catpose.models import weight_files
 
 SCORE = "score"
 WEIGHTS = "weights.safetensors"  # what `export` writes
@@ -89,16 +90,20 @@ def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
     return manager.restore(step, args=ocp.args.StandardRestore())
 
 
-def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, np.ndarray]]:
+def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
     """Step and arrays of a run's latest or best checkpoint, or of what `export` made of it.
+
+    The arrays of an export are read where `np.asarray` asks for them.
 
     Raises:
       InputError: the run in `folder` has none.
     """
     exported = folder / WEIGHTS
     if exported.is_file() and not (folder / "checkpoints").is_dir():
-        arrays = safetensors.numpy.load_file(exported)
-        return int(arrays.pop("step")), arrays
+        arrays = weight_files.read(exported)
+        if "step" not in arrays or arrays["step"].shape:
+            raise InputError(f"{exported} is not a file that catpose export wrote: it has no step")
+        return int(np.asarray(arrays.pop("step"))), arrays
     with open_manager(folder / "checkpoints", read_only=True) as manager:
         step = manager.best_step() if best else manager.latest_step()
         if step is None:
@@ -123,7 +128,7 @@ def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool) -> pathlib
     """
     step, arrays = read_run(folder, best=best)
     kept = {
-        path: array.astype(np.float16 if path.endswith(".kernel") else np.float32)
+        path: np.asarray(array, np.float16 if path.endswith(".kernel") else np.float32)
         for path, array in arrays.items()
         if path.startswith(("params.", "batch_stats."))
     }
@@ -135,7 +140,7 @@ def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool) -> pathlib
     return output / WEIGHTS
 
 
-def restore(arrays: dict[str, np.ndarray], target: Any, prefix: str = "") -> Any:
+def restore(arrays: dict[str, Any], target: Any, prefix: str = "") -> Any:
     """Arrays as `read` returns them, in the form of `target`.
 
     Args:

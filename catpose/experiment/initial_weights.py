@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, phases, workdir
@@ -31,10 +32,10 @@ def initial_variables(
     variables = model.network.init_fn(key, model.input_spec.image)
     if config.model.pretrained in workdir.shipped():
         return _with_shipped_features(config, model, variables)
-    path = pathlib.Path(config.model.pretrained).expanduser()
+    path = pathlib.Path(config.model.pretrained)
     if path.is_dir():
         return _with_parts_of(path, model, variables)
-    beside = pathlib.Path(config.data.root).expanduser() / path
+    beside = pathlib.Path(config.data.root) / path
     if not path.is_file() and not beside.is_file():
         raise InputError(
             f"no pretrained weights at {path} nor {beside}; "
@@ -45,15 +46,12 @@ def initial_variables(
         _check_normalization(
             f"the weights {path}", network.backbone.normalization(network.net), model
         )
-    try:
-        variables, found = pretrained.load_pretrained(
-            path if path.is_file() else beside,
-            variables,
-            network,
-            allow_missing=config.model.allow_missing,
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    variables, found = pretrained.load_pretrained(
+        path if path.is_file() else beside,
+        variables,
+        network,
+        allow_missing=config.model.allow_missing,
+    )
     line = f"{path.name}: {len(found.loaded)} arrays loaded"
     for kind, names in (("missing, left random", found.missing), ("unused", found.surplus)):
         if names:
@@ -110,7 +108,7 @@ def _with_parts_of(
                 f"the run in {folder} has no {path} of shape {leaf.shape} to begin with, but {had}"
             )
         count += 1
-        return jnp.asarray(array, leaf.dtype)
+        return jnp.asarray(np.asarray(array), leaf.dtype)
 
     filled = {}
     for kind, tree in variables.items():

@@ -6,6 +6,7 @@ import json
 import pathlib
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -13,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from catpose import errors, outputs
 from catpose.data import disk_cache
 from catpose.errors import InputError
+from catpose.experiment import checkpoint
 from catpose.experiment import config as config_lib
 
 LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
 # Where results do not depend on a key, it may change between runs on one workdir.
 FREE = ("data.cache_dir", "max_skipped")
-KEYS = "pose_keys.npy"
+CONFIG, KEYS, REPORT = "config.json", "pose_keys.npy", "report.json"
 
 
 @contextlib.contextmanager
@@ -39,9 +42,11 @@ def opened(
       A function that tells the seconds spent on this run, those of earlier processes included.
 
     Raises:
-      InputError: the folder of another config's run that has begun to train (the first differing
-        key is named), no way to write, or another process that is at it.
+      InputError: a folder with files of anything but a run, or of another config's run that has
+        begun to train (the first differing key is named), no way to write, or another process that
+        is at it.
     """
+    _check_own(folder)
     taken = f"another process is at work on {folder}; wait for it, or give another --workdir"
     with disk_cache.locked(folder, taken, lambda error: _unwritable(folder, error)):
         _describe(folder, config, free)
@@ -59,6 +64,38 @@ def opened(
         finally:
             with contextlib.suppress(OSError):
                 disk_cache.write_whole(spent_path, f"{seconds():.3f}\n".encode())
+
+
+def _check_own(folder: pathlib.Path) -> None:
+    outputs.check_folder(folder, (CONFIG, "seconds"), "a run's")
+    if (folder / checkpoint.WEIGHTS).is_file() and not (folder / "checkpoints").is_dir():
+        raise InputError(f"{folder} is an exported network; give another --workdir")
+    if (folder / CONFIG).is_file():
+        _described(folder)
+
+
+def _described(folder: pathlib.Path) -> dict[str, Any]:
+    """What `_describe` wrote."""
+    content = read_json(folder / CONFIG)
+    if not isinstance(content, dict) or not isinstance(content.get("config"), dict):
+        raise InputError(f"{folder / CONFIG} is not a run's; give another folder")
+    return content
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """The content of a file of a run.
+
+    Raises:
+      InputError: no such file, or a damaged one.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing; copy the whole folder of the run") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path} is damaged ({errors.reason(error)}); copy it again from the run, or train anew"
+        ) from error
 
 
 def _unwritable(folder: pathlib.Path, error: OSError) -> str:
@@ -79,9 +116,7 @@ def _describe(folder: pathlib.Path, config: config_lib.Config, free: tuple[str, 
     }
     try:
         (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
-        disk_cache.write_whole(
-            folder / "config.json", (json.dumps(content, indent=2) + "\n").encode()
-        )
+        disk_cache.write_whole(folder / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
     except OSError as error:
         raise InputError(_unwritable(folder, error)) from error
 
@@ -89,12 +124,20 @@ def _describe(folder: pathlib.Path, config: config_lib.Config, free: tuple[str, 
 def _has_begun(folder: pathlib.Path) -> bool:
     """Whether a checkpoint is there: until then, a corrected config may take the folder over."""
     saved = any(path.name.isdigit() for path in folder.glob("checkpoints/*"))
-    return saved or is_finished(folder)
+    return saved or (folder / REPORT).is_file()
 
 
-def is_finished(folder: pathlib.Path) -> bool:
-    """Whether the run's report is written."""
-    return (folder / "report.json").is_file()
+def read_report(folder: pathlib.Path) -> dict[str, Any] | None:
+    """The report of a finished run; None where there is none, or it is damaged, which is logged."""
+    path = folder / REPORT
+    if not path.is_file():
+        return None
+    with contextlib.suppress(InputError):
+        report = read_json(path)
+        if isinstance(report, dict) and isinstance(report.get("splits"), dict):
+            return report
+    print(f"{path} is damaged: it is made anew", file=sys.stderr)
+    return None
 
 
 def shipped() -> tuple[str, ...]:
@@ -114,11 +157,11 @@ def read_config(folder: pathlib.Path) -> config_lib.Config:
     Raises:
       InputError: no run there, or one of another version or of a plugin that is not loaded.
     """
-    path = folder / "config.json"
+    path = folder / CONFIG
     if not path.is_file():
         raise InputError(f"no run in {folder}: it has no config.json; train first")
     try:
-        return config_lib.read(json.loads(path.read_text())["config"])
+        return config_lib.read(_described(folder)["config"])
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -132,12 +175,15 @@ def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
     """What `write_categories` noted.
 
     Raises:
-      InputError: the run in `folder` stopped before it had read its data.
+      InputError: the run in `folder` stopped before it had read its data, or a damaged file.
     """
     path = folder / "categories.json"
     if not path.is_file():
         raise InputError(f"the run in {folder} has not begun to train")
-    return tuple(json.loads(path.read_text()))
+    names = read_json(path)
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise InputError(f"{path} is damaged: it is not a list of names; copy it again")
+    return tuple(names)
 
 
 def write_keys(folder: pathlib.Path, keys: np.ndarray | None) -> None:
@@ -149,9 +195,21 @@ def write_keys(folder: pathlib.Path, keys: np.ndarray | None) -> None:
 
 
 def read_keys(folder: pathlib.Path) -> np.ndarray | None:
-    """What `write_keys` kept; None where there is no dictionary."""
+    """What `write_keys` kept; None where there is no dictionary.
+
+    Raises:
+      InputError: a damaged file.
+    """
     path = folder / KEYS
-    return np.load(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        keys = np.load(path)
+        if keys.shape[1:] != (3, 3) or not np.isfinite(keys).all():
+            raise ValueError("it does not hold rotations")
+    except Exception as error:  # numpy raises anything for a damaged file
+        raise InputError(f"{path} is damaged ({errors.reason(error)}); copy it again") from error
+    return keys
 
 
 def commit() -> str:

@@ -26,6 +26,9 @@ class Backbone(NamedTuple):
       weight_names: (net, names in a file of weights) -> a function from the path of a parameter,
         from the layer on, such as ("stage2", "block1", "conv1", "kernel"), to its name in the file
         or None. Raises ValueError for the file of another network. None where no files are known.
+      weight_part: name in a file of weights -> the part of the network it belongs to, such as a
+        stage. Where a network uses a part, it must have a place for all arrays of it. None where
+        surplus arrays are not to be checked.
       normalization: net -> the `config.model.normalization` that those weights expect.
     """
 
@@ -36,6 +39,7 @@ class Backbone(NamedTuple):
     splits: tuple[int, int] | None = None
     rest: Callable[..., Any] | None = None
     weight_names: Callable[[Any, Collection[str]], Callable[..., str | None]] | None = None
+    weight_part: Callable[[str], str] | None = None
     normalization: Callable[[Any], str] | None = None
 
 

@@ -4,15 +4,19 @@ Classifiers are never loaded.
 """
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jax import numpy as jnp
 from jax import tree_util
 
+from catpose.errors import InputError
 from catpose.models import backbone as backbones
 from catpose.models import weight_files
 from catpose.models.architectures import Network
+
+_OUTPUTS_LAST = (2, 3, 1, 0)
+_COUNTER = "num_batches_tracked"  # of PyTorch's batch normalization
 
 
 class Report(NamedTuple):
@@ -34,7 +38,7 @@ def load_pretrained(
     """Put a file's weights into every layer of a network's backbone, wherever it is split.
 
     Args:
-      path: .npz, .h5, .safetensors, .pth or .pt, see catpose.models.weight_files.
+      path: a file of weights, see catpose.models.weight_files.
       variables: of the network; its feature_network, and its category_network where that has
         layers of the backbone or a feature network of its own, are filled. Everything else comes
         back as it is.
@@ -45,41 +49,82 @@ def load_pretrained(
       The new variables, in the types of the old ones, and a report.
 
     Raises:
-      ValueError: the file's names are not those of the backbone, a wanted name is missing (unless
-        allowed), or an array has another shape.
+      InputError: the file's names are not those of the backbone, a wanted name is missing (unless
+        allowed), a used part of the network has further arrays in the file, an array has another
+        shape or type, or values that no weights have.
     """
     backbone, file_name = network.backbone, pathlib.Path(path).name
     if backbone.weight_names is None:
-        raise ValueError(f"{file_name}: no files of weights are known for this backbone")
+        raise InputError(f"{file_name}: no files of weights are known for this backbone")
     arrays = weight_files.read(path)
     try:
         name_of = backbone.weight_names(network.net, arrays)
     except ValueError as error:
-        raise ValueError(f"{file_name} {error}") from error
+        raise InputError(f"{file_name} {error}") from error
     leaves, tree = tree_util.tree_flatten_with_path(variables)
     paths = (
         backbones.layer_path([part.key for part in path], backbone.layers) for path, _ in leaves
     )
-    names = {i: name_of(own) for i, own in enumerate(paths) if own is not None}
-    wanted = {i: name for i, name in names.items() if name is not None}
-    missing = tuple(name for name in wanted.values() if name not in arrays)
+    names = [own and name_of(own) for own in paths]
+    missing = tuple(name for name in names if name and name not in arrays)
     if missing and not allow_missing:
-        raise ValueError(f"{file_name} lacks {len(missing)} arrays: {', '.join(missing[:5])} ...")
-
-    def fill(i, leaf):
-        array = arrays.get(wanted.get(i))
-        if array is None:
-            return leaf
-        if array.ndim == 4 and wanted[i].endswith(".weight"):  # PyTorch's: outputs first
-            array = array.transpose(2, 3, 1, 0)
-        if array.shape != leaf.shape:
-            raise ValueError(
-                f"{file_name}: {wanted[i]} has shape {array.shape}, the network needs {leaf.shape}"
-            )
-        return jnp.asarray(np.asarray(array, np.float32), leaf.dtype)
-
-    filled = tree.unflatten([fill(i, leaf) for i, (_, leaf) in enumerate(leaves)])
-    used = set(wanted.values())
-    loaded = tuple(name for name in arrays if name in used)
+        raise InputError(f"{file_name} lacks {len(missing)} arrays: {', '.join(missing[:5])} ...")
+    used = set(names)
     surplus = tuple(name for name in arrays if name not in used)
-    return filled, Report(loaded, missing, surplus)
+    _check_surplus(backbone, names, surplus, file_name)
+    loaded = [name if name in arrays else None for name in names]
+    for name, (_, leaf) in zip(loaded, leaves, strict=True):
+        if name and (shape := _shape(name, arrays[name])) != leaf.shape:
+            raise InputError(
+                f"{file_name}: {name} has shape {shape}, the network needs {leaf.shape}"
+            )
+    filled = tree.unflatten(
+        leaf if name is None else _values(name, arrays[name], path[-1].key, leaf, file_name)
+        for name, (path, leaf) in zip(loaded, leaves, strict=True)
+    )
+    found = tuple(name for name in arrays if name in used)
+    return filled, Report(found, missing, surplus)
+
+
+def _check_surplus(
+    backbone: backbones.Backbone, names: list[str | None], surplus: tuple[str, ...], file_name: str
+) -> None:
+    """Raises InputError where a used part of the network has arrays that it has no place for."""
+    if backbone.weight_part is None:
+        return
+    parts = {backbone.weight_part(name) for name in names if name}
+    deeper = [
+        name
+        for name in surplus
+        if backbone.weight_part(name) in parts and not name.endswith(_COUNTER)
+    ]
+    if deeper:
+        raise InputError(
+            f"{file_name} is of another network: {len(deeper)} arrays more in parts that are used, "
+            f"such as {deeper[0]}; set config.model to that network, or take other weights"
+        )
+
+
+def _is_torch_kernel(name: str, array: Any) -> bool:
+    return len(array.shape) == 4 and name.endswith(".weight")
+
+
+def _shape(name: str, array: weight_files.Stored) -> tuple[int, ...]:
+    """As the network has it: PyTorch's kernels have their outputs first."""
+    shape = array.shape
+    return tuple(shape[i] for i in _OUTPUTS_LAST) if _is_torch_kernel(name, array) else shape
+
+
+def _values(name: str, stored: weight_files.Stored, kind: str, leaf: Any, file_name: str) -> Any:
+    array = np.asarray(stored)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise InputError(f"{file_name}: {name} has values of type {array.dtype}, not real numbers")
+    if _is_torch_kernel(name, array):
+        array = array.transpose(_OUTPUTS_LAST)
+    with np.errstate(over="ignore"):
+        array = np.asarray(array, np.float32)
+    if not np.isfinite(array).all():
+        raise InputError(f"{file_name}: {name} has NaN or infinite values; take other weights")
+    if kind == "var" and (array < 0).any():
+        raise InputError(f"{file_name}: {name}, a variance, is negative; take other weights")
+    return jnp.asarray(array, leaf.dtype)

@@ -292,5 +292,7 @@ RESNET = backbone.Backbone(
     splits=(FIRST_STAGE, LAST_STAGE),
     rest=rest,
     weight_names=weight_names,
+    # "layer3.22.conv1.weight", "conv4_block23_1_conv/kernel": up to the stage's number.
+    weight_part=lambda name: re.split("[._/]", name)[0],
     normalization=lambda net: VARIANTS[net.variant].normalization,
 )

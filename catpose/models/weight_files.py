@@ -1,87 +1,173 @@
 """Read the arrays of a weight file by name, without the library that wrote it.
 
-  .npz                 as they are named: "conv1_conv/kernel"
-  .h5, .weights.h5     Keras, legacy and Keras 3: "conv1_conv/kernel", "conv1_bn/moving_mean"
-  .safetensors         as they are named: "layer1.0.conv1.weight"
-  .pth, .pt            PyTorch since 1.6, state dictionaries: "layer1.0.conv1.weight"
+  NumPy's .npz                         as they are named: "conv1_conv/kernel"
+  Keras' .h5, legacy and Keras 3       "conv1_conv/kernel", "conv1_bn/moving_mean"
+  .safetensors                         as they are named: "layer1.0.conv1.weight"
+  PyTorch's .pth, state dictionaries   "layer1.0.conv1.weight"
 
-A .pth file is a pickle, which may run any code when it is loaded. The reader here knows tensors and
-dictionaries and refuses everything else.
+The content says which it is, whatever the ending. What training scripts put before the names
+("module.", "state_dict.") is taken off.
 """
 
-import collections
+import contextlib
+import dataclasses
+import functools
 import math
 import pathlib
-import pickle
+import re
 import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
-import safetensors.numpy
-from jax import numpy as jnp
+import safetensors
+
+from catpose import errors
+from catpose.errors import InputError
+from catpose.models import torch_files
 
 BATCH_NORM_VARIABLES = ("gamma", "beta", "moving_mean", "moving_variance")
 LINEAR_VARIABLES = ("kernel", "bias")
-# Wrappers that training scripts put around a state dictionary, and DataParallel's prefix.
-WRAPPERS = ("state_dict", "model")
-PARALLEL_PREFIX = "module."
-STORAGES = {
-    "FloatStorage": np.float32,
-    "DoubleStorage": np.float64,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": jnp.bfloat16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
+# Of wrappers, DataParallel, torch.compile, and of a model around its backbone.
+_PREFIXES = re.compile(rf"(?:(?:{'|'.join(torch_files.WRAPPERS)}|_orig_mod|backbone)\.)*")
+# What is found in the place of weights, by how it begins.
+_MISTAKEN = {
+    rb"\Z": "it is empty; download it again",
+    rb"version https://git-lfs": "it is a pointer of Git LFS, not the weights: run git lfs pull",
+    rb"(\xef\xbb\xbf)?\s*<": "it is a web page, not weights; download it again, logged in if asked",
+    rb"\x80": "it is a pickle, but not of torch.save; save the arrays as .npz or .safetensors",
+    rb"": "it is not a file of weights: .npz, .h5, .safetensors and .pth begin in another way; "
+    "download it again",
 }
+# The name of an array, its shape, and what reads it.
+Found = tuple[str, tuple[int, ...], Callable[[], np.ndarray]]
 
 
-def read(path: str | pathlib.Path) -> dict[str, np.ndarray]:
-    """All arrays of a weight file, in the types they are stored in.
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """An array in a file, which is read where `np.asarray` asks for it.
+
+    Attributes:
+      shape: of the array.
+      read_fn: reads it, in the type it is stored in.
+    """
+
+    shape: tuple[int, ...]
+    read_fn: Callable[[], np.ndarray]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.read_fn(), dtype)
+
+
+def read(path: str | pathlib.Path) -> dict[str, Stored]:
+    """All arrays of a weight file, none of which is read yet.
+
+    Where a file has weights and their average over time, it is the weights.
 
     Args:
-      path: a file of one of the formats above; its ending says which.
+      path: a file in one of the formats above.
 
     Raises:
-      ValueError: the ending is unknown, or the file is not what its ending says, or a .pth file
-        holds anything but tensors and dictionaries.
-      FileNotFoundError: there is no such file.
+      InputError: no such file, another format, a damaged file, or a .pth file that holds anything
+        but tensors and dictionaries. Damage can also be found when an array is read.
     """
     path = pathlib.Path(path)
-    if path.suffix not in READERS:
-        raise ValueError(f"{path.name}: weights are read from {', '.join(READERS)} files")
     if not path.is_file():
-        raise FileNotFoundError(f"there is no weight file {path}")
-    return READERS[path.suffix](path)
-
-
-def _read_npz(path):
-    with np.load(path) as file:
-        return dict(file)
-
-
-def _read_h5(path):
-    try:
-        import h5py
-    except ImportError as error:
-        raise ImportError(f"{path.name} needs h5py: pip install catpose[keras]") from error
-
-    with h5py.File(path) as file:
-        # A whole model keeps its weights in a group of their own.
-        root = file.get("model_weights", file)
-        arrays = {}
-
-        def visit(name, item):
-            if isinstance(item, h5py.Dataset):
-                arrays[_keras_name(name, item)] = np.asarray(item)
-
-        root.visititems(visit)
+        raise InputError(f"no weight file {path}")
+    arrays: dict[str, Stored] = {}
+    with _errors_named(path):
+        # The weights come before their averages.
+        for name, shape, read_fn in sorted(
+            _reader(path)(path), key=lambda found: _is_average(found[0])
+        ):
+            short = _PREFIXES.sub("", name, count=1)
+            if short not in arrays:
+                arrays[short] = Stored(shape, functools.partial(_read, path, read_fn))
+            elif not _is_average(name):
+                raise InputError(f"it has {short} twice, the second time as {name}")
     return arrays
 
 
-def _keras_name(name, dataset):
+def _is_average(name: str) -> bool:
+    return "ema." in _PREFIXES.match(name).group()
+
+
+def _read(path: pathlib.Path, read_fn: Callable[[], np.ndarray]) -> np.ndarray:
+    with _errors_named(path):
+        return read_fn()
+
+
+@contextlib.contextmanager
+def _errors_named(path: pathlib.Path) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from error
+    except Exception as error:  # of a damaged file libraries raise anything
+        raise InputError(
+            f"{path.name} is damaged or half downloaded ({errors.reason(error)}); download it again"
+        ) from error
+
+
+def _reader(path: pathlib.Path) -> Callable[[pathlib.Path], list[Found]]:
+    with path.open("rb") as file:
+        head = file.read(256)
+    for signature, reader in READERS.items():
+        if re.match(signature, head, re.DOTALL):
+            return reader
+    raise InputError(next(text for begin, text in _MISTAKEN.items() if re.match(begin, head)))
+
+
+def _read_zip(path: pathlib.Path) -> list[Found]:
+    archive = zipfile.ZipFile(path)
+    names = archive.namelist()
+    if any(name.split("/")[-1] == torch_files.INDEX for name in names):
+        return _of_torch(torch_files.from_zip(archive))
+    if not any(name.endswith(".npy") for name in names):
+        raise InputError(f"it is a zip archive without arrays, of {', '.join(names[:3])}")
+    return [_npy(archive, name) for name in names if name.endswith(".npy")]
+
+
+def _npy(archive: zipfile.ZipFile, member: str) -> Found:
+    name = member.removesuffix(".npy")
+    with archive.open(member) as stream:
+        # The later versions are for records, and their headers can be of any size.
+        if np.lib.format.read_magic(stream) != (1, 0):
+            raise InputError(f"{name} is not an array of numbers")
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        begin = stream.tell()
+    if archive.getinfo(member).file_size != begin + math.prod(shape) * dtype.itemsize:
+        raise InputError(f"{name} is not of its own size, {shape}")
+
+    def read_values() -> np.ndarray:
+        with archive.open(member) as stream:
+            stream.read(begin)
+            values = np.frombuffer(stream.read(), dtype)
+        return values.reshape(shape, order="F" if is_fortran else "C")
+
+    return name, shape, read_values
+
+
+def _read_h5(path: pathlib.Path) -> list[Found]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise InputError("it needs h5py: pip install catpose[keras]") from error
+    file, found = h5py.File(path), []
+    # A whole model keeps its weights in a group of their own.
+    inner = isinstance(file.get("model_weights", getlink=True), h5py.HardLink)
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise InputError(f"{name} is in another file")
+            found.append((_keras_name(name, item), item.shape, functools.partial(np.asarray, item)))
+
+    (file["model_weights"] if inner else file).visititems(visit)
+    return found
+
+
+def _keras_name(name: str, dataset: Any) -> str:
     """Layer and variable of "layer/layer/kernel:0", or of "layers/conv2d_3/vars/0"."""
     *_, last = parts = name.removesuffix(":0").split("/")
     if not last.isdigit():
@@ -92,89 +178,25 @@ def _keras_name(name, dataset):
     return f"{layer}/{names[int(last)]}" if int(last) < len(names) else f"{layer}/{last}"
 
 
-def _read_torch(path):
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path.name} is not in PyTorch's zip format (1.6 and later); write it anew with"
-            " torch.save, or as .safetensors"
-        )
-    with zipfile.ZipFile(path) as archive:
-        index = next((n for n in archive.namelist() if n.split("/", 1)[-1] == "data.pkl"), None)
-        if index is None:
-            raise ValueError(f"{path.name} was not written by torch.save: it has no data.pkl")
-        with archive.open(index) as stream:
-            content = _TensorUnpickler(stream, archive, index.removesuffix("data.pkl")).load()
-    for wrapper in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name} holds a {type(content).__name__}, not a state dictionary")
-    return {
-        str(name).removeprefix(PARALLEL_PREFIX): array
-        for name, array in content.items()
-        if isinstance(array, np.ndarray)
-    }
+def _read_safetensors(path: pathlib.Path) -> list[Found]:
+    file = safetensors.safe_open(path, framework="numpy")
+    return [
+        (name, tuple(file.get_slice(name).get_shape()), functools.partial(file.get_tensor, name))
+        for name in file.keys()  # noqa: SIM118
+    ]
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """Unpickler that can make ordered dictionaries and arrays, and nothing else."""
-
-    def __init__(self, stream, archive, prefix):
-        super().__init__(stream)
-        self._archive, self._prefix = archive, prefix
-        names = archive.namelist()
-        order = archive.read(prefix + "byteorder") if prefix + "byteorder" in names else b"little"
-        self._byte_order = ">" if order == b"big" else "<"
-
-    def find_class(self, module, name):
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return rebuild_tensor
-        if module == "torch" and name in STORAGES:
-            return _Storage(name)
-        raise ValueError(f"the file asks for {module}.{name}; only tensors are read")
-
-    def persistent_load(self, pid):
-        kind, storage, key, _, num_values = pid
-        if kind != "storage" or not isinstance(storage, _Storage):
-            raise ValueError(f"the file refers to {kind!r}; only tensors are read")
-        dtype = np.dtype(STORAGES[storage]).newbyteorder(self._byte_order)
-        return np.frombuffer(
-            self._archive.read(f"{self._prefix}data/{key}"), dtype, count=num_values
-        )
+def _read_legacy_torch(path: pathlib.Path) -> list[Found]:
+    return _of_torch(torch_files.from_legacy(path))
 
 
-class _Storage(str):
-    """Name of a storage type; a string that a pickle cannot call."""
-
-
-def rebuild_tensor(
-    storage: np.ndarray, offset: int, size: tuple, stride: tuple, *ignored: object
-) -> np.ndarray:
-    """The array of a size at an offset of a flat storage, with strides in elements.
-
-    It replaces torch._utils._rebuild_tensor_v2 and takes its arguments, of which the rest is about
-    gradients.
-
-    Raises:
-      ValueError: the array would reach outside its storage, or hold more values than it.
-    """
-    if math.prod(size) == 0:
-        return np.zeros(size, storage.dtype)
-    end = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-    # An expanded tensor has strides of 0 and could be of any size; weights are not expanded.
-    outside = min((offset, *size, *stride)) < 0 or end >= len(storage)
-    if outside or math.prod(size) > len(storage):
-        raise ValueError(f"a tensor of shape {size} reaches outside its storage")
-    strides = [s * storage.itemsize for s in stride]
-    return np.lib.stride_tricks.as_strided(storage[offset:], size, strides).copy()
+def _of_torch(tensors: dict[str, torch_files.Tensor]) -> list[Found]:
+    return [(name, *tensor) for name, tensor in tensors.items()]
 
 
 READERS = {
-    ".npz": _read_npz,
-    ".h5": _read_h5,
-    ".safetensors": safetensors.numpy.load_file,
-    ".pth": _read_torch,
-    ".pt": _read_torch,
+    rb"PK\x03\x04": _read_zip,
+    rb"\x89HDF\r\n\x1a\n": _read_h5,
+    re.escape(torch_files.LEGACY_MAGIC): _read_legacy_torch,
+    rb".{8}\{": _read_safetensors,  # the length of a header in JSON
 }

@@ -56,13 +56,14 @@ def opened(
 
 
 def read(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """The records of a run's log, oldest first; a last line cut off by a kill is passed over."""
+    """The records of a run's log, oldest first; damaged lines are passed over."""
     path = folder / FILE
     records = []
-    if path.is_file():
-        for line in path.read_text().splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                records.append(json.loads(line))
+    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
+        with contextlib.suppress(ValueError, RecursionError):  # a kill may have cut it
+            record = json.loads(line)
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
+                records.append(record)
     return records
 
 

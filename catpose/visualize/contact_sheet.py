@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from catpose import outputs
 from catpose.data import photos, pose_table
-from catpose.errors import InputError
 
 _GAP = 2  # white pixels between pictures
 
@@ -52,8 +52,6 @@ def of_manifest(
     for category, own in files.items():
         pictures = [np.asarray(photos.open_image(folder / n)) for n in own[: rows * columns]]
         paths.append(folder / f"contact_{category.replace('/', '-')}.jpg")
-        try:
-            Image.fromarray(sheet(pictures, columns=columns)).save(paths[-1], quality=88)
-        except OSError as error:
-            raise InputError(f"cannot write {paths[-1]}: {error.strerror or error}") from error
+        picture = Image.fromarray(sheet(pictures, columns=columns))
+        outputs.save_picture(picture, paths[-1], quality=88)
     return paths

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from PIL import Image, ImageDraw
 
+from catpose import outputs
 from catpose.data import augment as augmentation
 from catpose.data import batch, crop_cache, examples
 from catpose.data.examples import Examples
@@ -70,7 +71,7 @@ def dataset_sheet(
             blank = Image.new("RGB", cells[0].size, "white")
             cells += [blank] * (num * (1 + len(samples)) - len(cells))
             lines.append(np.concatenate(cells, axis=1))
-    Image.fromarray(np.concatenate(lines)).save(path)
+    outputs.save_picture(Image.fromarray(np.concatenate(lines)), path)
 
 
 def _cell(image: np.ndarray, title: str, rotation: np.ndarray) -> Image.Image:

@@ -8,6 +8,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from catpose import outputs
+
 DPI = 110
 INK, FAINT, WRONG = "#333333", "#b5b5b5", "#B2182B"
 # Okabe and Ito's colors, which color-blind readers can distinguish.
@@ -49,7 +51,8 @@ def sheet(path: Path, width: float, height: float, heading: str, where: str) -> 
         heading = f"{heading} ({where})" if where else heading
         figure.suptitle(heading, fontsize=11, fontweight="bold", x=0.01, ha="left")
         yield figure
-        figure.savefig(path, dpi=DPI, format="png")
+        made_by = {"Software": outputs.MARK["made_by"]}
+        figure.savefig(path, dpi=DPI, format="png", metadata=made_by)
 
 
 def color_of(fusion: str, index: int) -> str:

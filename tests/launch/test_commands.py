@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catpose import config_keys
+from catpose.experiment.config import Data
 from catpose.launch import command
 from tests.support.paths import ROOT
 
@@ -317,6 +319,137 @@ def test_wrong_predictions(launch, trained, arguments, message):
     (line,) = err.splitlines()
     assert line.startswith("error: ")
     assert message in line
+
+
+def tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with one photo."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    Image.new("RGB", (50, 40), "gray").save(folder / "a.png")
+    return folder
+
+
+def test_a_prediction_never_replaces_what_is_not_its_own(error, photos, tmp_path):
+    (tmp_path / "link.png").symlink_to(photos / "a.png")
+    Image.new("RGB", (50, 40), "red").save(tmp_path / "b.png")
+    (tmp_path / "boxes.csv").write_text("file,x0,y0,x1,y1\nphotos/a.png,1,1,40,30\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").hardlink_to(photos / "a.png")
+    before = tree(tmp_path)
+    for arguments in (
+        (f"--image={photos / 'a.png'}", f"--output={photos / 'a.png'}"),
+        (f"--image={photos / 'a.png'}", f"--output={tmp_path / 'link.png'}"),
+        (f"--image={photos / 'a.png'}", f"--output={tmp_path / 'b.png'}"),
+        (f"--image={photos}", f"--output={photos}"),
+        (f"--boxes={tmp_path / 'boxes.csv'}", f"--output={tmp_path / 'out'}"),
+    ):
+        line = error("launch.predict", "--workdir=mini", *arguments)
+        assert "is an input of this command" in line or "catpose did not write it" in line
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_of_one_photo_has_a_folder_of_pictures(launch, photos, tmp_path):
+    for _ in range(2):  # its own pictures are replaced
+        status, out, err = launch(
+            "launch.predict", "--workdir=mini", f"--image={photos}", f"--output={tmp_path / 'out'}"
+        )
+        assert (status, err) == (0, "")
+    assert json.loads(out)["image"] == str(photos / "a.png")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_results_go_into_folders_of_their_own(error, trained, photos):
+    config, workdir, _ = trained
+    before = tree(photos) | tree(workdir)
+    for called in (
+        ("launch.train", f"--config={config}", f"--workdir={photos}"),
+        ("launch.export", f"--workdir={workdir}", f"--output_dir={photos}"),
+        ("launch.export", f"--workdir={workdir}", f"--output_dir={workdir}"),
+        ("launch.tables", f"--workdir={photos}", "--preset=smoke"),
+        ("launch.benchmark", f"--json={photos / 'a.png'}"),
+    ):
+        line = error(*called)
+        assert "has files and is not" in line or "catpose did not write it" in line
+    assert tree(photos) | tree(workdir) == before
+    rendered = error(
+        "launch.render", f"--output_dir={photos}", "--per_category=1", "--size=16",
+        "--config.engine.per_category=1", "--config.data.num_images={'train': 0}",
+    )  # fmt: skip
+    assert "has files and is not of catpose render" in rendered
+    prepared = error(
+        "launch.prepare", "--dataset=models", f"--manual_dir={photos}", f"--output_dir={photos}"
+    )
+    assert "--output_dir is --manual_dir" in prepared
+    assert tree(photos) | tree(workdir) == before
+
+
+def test_an_exported_network_is_not_trained_over(error, launch, trained, tmp_path):
+    config, workdir, _ = trained
+    launch("launch.export", f"--workdir={workdir}", f"--output_dir={tmp_path}")
+    before = tree(tmp_path)
+    line = error("launch.train", f"--config={config}", f"--workdir={tmp_path}")
+    assert "is an exported network" in line
+    assert tree(tmp_path) == before
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data = config_keys.read(Data, {"root": "~/photos", "categories": ["~"]}, "config.data")
+    assert (data.root, data.categories) == (f"{tmp_path}/photos", (str(tmp_path),))
+    options = command.Options()
+    one, several = options.string("one", "", ""), options.list("several", [], "")
+    command._parse(["x", "--one=~/a", "--several=~/a,b"], options.values, "")
+    assert one.value == f"{tmp_path}/a"
+    assert several.value == [f"{tmp_path}/a", "b"]
+
+
+def test_a_reader_that_has_read_enough_ends_the_command_quietly():
+    """As `| head -1`; the exit status is that of tools that SIGPIPE ends."""
+    for arguments in (["-m", "catpose", "--help"], ["-m", "launch.evaluate", "--protocol=list"]):
+        with subprocess.Popen(
+            [sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 141
+
+
+@pytest.mark.parametrize("platform", ["cuda", "no_such"])
+def test_a_device_that_is_not_there(platform):
+    code = (
+        "import jax\nfrom catpose.launch import command\n"
+        "command.run(lambda: jax.devices(), command.Options())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "JAX_PLATFORMS": platform},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"error: JAX_PLATFORMS={platform}, and there is no such device")
+
+
+def test_names_that_a_terminal_cannot_show(tmp_path):
+    code = (
+        "from catpose.launch import command\n"
+        "command.run(lambda: print('\\udcff \\N{DEGREE SIGN}'), command.Options())"
+    )
+    for encoding, shown in (("utf-8", "? \N{DEGREE SIGN}\n"), ("ascii", "? ?\n")):
+        ended = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            check=True,
+        )
+        assert ended.stdout.decode() == shown
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 from PIL import Image
 
-from catpose import progress
+from catpose import outputs, progress
 from catpose.data import disk_cache, online_rendering, pose_table
 from catpose.data.categories import SYNSETS
 from catpose.data.render_for_cnn import read as rendered
@@ -120,10 +120,7 @@ def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -
         "made_by": "catpose",
         "settings": settings,
     }
-    if not path.exists() and (folder / _MANIFEST).exists():
-        raise InputError(
-            f"{folder} has a {_MANIFEST} that is not of launch.render; give another folder"
-        )
+    outputs.check_folder(folder, (path.name,), "of catpose render")
     if path.exists():
         try:
             before = json.loads(path.read_text())
