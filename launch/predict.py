@@ -39,7 +39,13 @@ BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not 
 
 def main() -> None:
     """Predicts and prints."""
-    listed = _listed()  # checks the options before the imports below, which take seconds
+    # The options are checked before the imports below, which take seconds.
+    listed = _listed()
+    photos = [row.values["file"] for row in listed]
+    paths = _outputs(photos)
+    inputs = [*photos, BOXES.value] if BOXES.value else photos
+    outputs.check_inputs(filter(None, paths), map(pathlib.Path, inputs))
+    outputs.check_own(filter(None, paths))
     import catpose
     from catpose import devices, predict
     from catpose.data import pose_table
@@ -49,11 +55,6 @@ def main() -> None:
     show, models = _drawing()
     predictor = catpose.load(WORKDIR.value, best=BEST.value)
     failed, without_model = 0, set()
-    files = [row.values["file"] for row in listed]
-    paths = _outputs(files)
-    inputs = [*files, BOXES.value] if BOXES.value else files
-    outputs.check_inputs(filter(None, paths), map(pathlib.Path, inputs))
-    outputs.check_own(filter(None, paths))
     for begin in range(0, len(listed), predict.BATCHES[-1]):
         crops, whole = [], []
         chunk = slice(begin, begin + predict.BATCHES[-1])

@@ -33,7 +33,7 @@ SHOW = OPTIONS.bool("show", False, "draw examples, before and after augmentation
 def main() -> None:
     """Prepares the dataset, prints its counts and draws sheets."""
     name, source, output = DATASET.value, MANUAL_DIR.value, pathlib.Path(OUTPUT_DIR.value)
-    if output.is_dir() and output.samefile(source):
+    if output.resolve() == pathlib.Path(source).resolve():
         raise InputError("--output_dir is --manual_dir; give another folder for results")
     try:
         output.mkdir(parents=True, exist_ok=True)
