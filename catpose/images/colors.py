@@ -7,18 +7,23 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+Color = tuple[int, int, int]
 # What transparent pixels lie over: the white of a page, as viewers show cut-out objects.
 MATTE = (255, 255, 255)
 _BITS, _PHOTOMETRIC = 258, 262  # tags of TIFF
 _WHITE_IS_ZERO = 0
 
 
-def rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image, matte: Color | None = MATTE) -> Image.Image:
     """An image in RGB; itself where it is so already.
 
     Gray of more than 8 bits is scaled to 8: 12 and 16 bits keep their upper 8. Whole numbers of 32
     bits and floats do not say how far they go, so they are taken to go to 1 (floats), 255 or 65535,
-    the first of these that none exceeds. Transparent pixels are laid over MATTE.
+    the first of these that none exceeds.
+
+    Args:
+      image: of any mode.
+      matte: what transparent pixels are laid over; None shows them as if they were not transparent.
 
     Raises:
       ValueError: gray below 0, above 65535, not finite, or floats that barely exceed 1.
@@ -27,9 +32,11 @@ def rgb(image: Image.Image) -> Image.Image:
     if image.mode[0] in "IF":
         result = Image.fromarray(_gray(image)).convert("RGB")
     elif image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        result = Image.new("RGB", image.size, MATTE)
-        result.paste(opaque, mask=opaque)
+        layer = image.convert("RGBA")
+        if matte is None:
+            layer.putalpha(255)
+        result = Image.new("RGB", image.size, matte)
+        result.paste(layer, mask=layer)
     elif image.mode != "RGB":
         result = image.convert("RGB")
     if result is not image:  # EXIF data are in the info; transparency is used up

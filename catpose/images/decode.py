@@ -47,15 +47,21 @@ class Picture(NamedTuple):
     size: tuple[int, int]
 
 
-def open_picture(source: str | os.PathLike | bytes | Image.Image, name: str = "") -> Picture:
+def open_picture(
+    source: str | os.PathLike | bytes | Image.Image,
+    name: str = "",
+    *,
+    matte: colors.Color | None = colors.MATTE,
+) -> Picture:
     """An image as viewers, and annotation tools in a browser, show it.
 
     The orientation in its EXIF data is applied, so boxes and angles refer to the turned picture.
-    Of an animation or a file of several pages the first counts. Colors: see `colors.rgb`.
+    Of an animation or a file of several pages the first counts.
 
     Args:
       source: a file's path, its bytes, or an image of PIL.
       name: what messages call it.
+      matte: see `colors.rgb`.
 
     Raises:
       InputError: no such file, no image in one of `formats.FORMATS`, a damaged or incomplete one,
@@ -65,10 +71,10 @@ def open_picture(source: str | os.PathLike | bytes | Image.Image, name: str = ""
         source, name = files.read_bytes(source), name or str(source)
     with named(name or "the image"):
         if isinstance(source, Image.Image):
-            image = ImageOps.exif_transpose(colors.rgb(_loaded(source)))
+            image = ImageOps.exif_transpose(colors.rgb(_loaded(source), matte))
             return Picture(image, image.size)
         opened = identify(source)
-        size, image = opened.size, load(opened, source)
+        size, image = opened.size, load(opened, source, matte)
         if opened.getexif().get(_ORIENTATION) in (5, 6, 7, 8):  # PIL has turned TIFF's size already
             size = size[::-1]
         ImageOps.exif_transpose(image, in_place=True)
@@ -106,7 +112,9 @@ def identify(data: bytes) -> ImageFile.ImageFile:
     return opened
 
 
-def load(opened: ImageFile.ImageFile, data: bytes) -> Image.Image:
+def load(
+    opened: ImageFile.ImageFile, data: bytes, matte: colors.Color | None = colors.MATTE
+) -> Image.Image:
     """Decodes what `identify` has opened of `data`, into RGB as it lies there, not yet turned.
 
     PIL turns TIFFs as it decodes them.
@@ -117,12 +125,12 @@ def load(opened: ImageFile.ImageFile, data: bytes) -> Image.Image:
     """
     factor = _reduction(opened.size)
     if factor == 1:
-        return _whole(opened, data)
+        return colors.rgb(_whole(opened, data), matte)
     opened.draft(None, tuple(max(1, edge // factor) for edge in opened.size))  # of JPEG alone
     with _HUGE:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # `identify` has checked ours
         try:
-            image = _whole(opened, data)
+            image = colors.rgb(_whole(opened, data), matte)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
     return image if image.width * image.height <= MAX_KEPT else image.reduce(factor)
@@ -146,7 +154,7 @@ def _loaded(image: Image.Image) -> Image.Image:
 
 
 def _whole(opened: ImageFile.ImageFile, data: bytes) -> Image.Image:
-    """The decoded image in RGB, once no part of it is missing."""
+    """The image, decoded, once no part of it is missing."""
     (width, height), kind = opened.size, opened.format
     tiles = [tile[1] for tile in opened.tile] if kind == "TIFF" else []
     if tiles and sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in tiles) < width * height:
@@ -156,7 +164,7 @@ def _whole(opened: ImageFile.ImageFile, data: bytes) -> Image.Image:
         kind == "JPEG" and _is_jpeg_short(opened, data)
     ):
         raise ValueError("rows are missing at its end")
-    return colors.rgb(opened)
+    return opened
 
 
 def _is_png_short(opened: ImageFile.ImageFile, data: bytes) -> bool:

@@ -145,6 +145,14 @@ def test_a_color_that_stands_for_transparent(mode, form, key):
     assert (found[:, 3:] == 255).all()
 
 
+def test_transparency_may_count_for_nothing():
+    picture = np.asarray(noise(6, 4).convert("RGBA")).copy()
+    picture[2:, :, 3] = 0
+    data = encode(of_array(picture), "PNG")
+    found = decode.open_picture(data, matte=None).image
+    assert levels(found, picture[..., :3]) == 0
+
+
 def test_opaque_pixels_and_rgb_stay_as_they_are():
     picture = noise(9, 7)
     assert colors.rgb(picture) is picture
