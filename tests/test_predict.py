@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 import catpose
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, workdir
+from catpose.images import decode
 from catpose.training import step as train_step
 from catpose.visualize import axes, category_models, overlay
 from tests.support import tiny
@@ -404,6 +405,8 @@ def test_a_table_of_boxes_and_a_folder(runs, predictors, photo, tmp_path):
     (tmp_path / "photos").mkdir()
     photo.save(tmp_path / "photos" / "a.png")
     (tmp_path / "photos" / "notes.txt").write_text("no photo")
+    (tmp_path / "photos" / "._a.png").write_bytes(b"\0\5\26\7")
+    os.mkfifo(tmp_path / "photos" / "pipe.png")
     table = tmp_path / "boxes.csv"
     table.write_text(
         f"file,x0,y0,x1,y1\nphotos/a.png,{','.join(map(str, BOX))}\nphotos/a.png,,,,\n"
@@ -442,6 +445,30 @@ def test_one_bad_photo_does_not_end_the_list_and_names_may_repeat(runs, photo, t
     assert second == "error: 1 of 3 photos have no prediction"
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["photo-2.png", "photo.png"]
+
+
+def test_one_bad_photo_among_twenty_is_left_out(runs, photo, tmp_path):
+    for number in range(19):
+        photo.save(tmp_path / f"{number}.png")
+    (tmp_path / "broken.png").write_bytes(b"%PDF-1.7")
+    done = command(f"--workdir={runs['weighted'][0]}", f"--image={tmp_path}")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 19
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"error: cannot read {tmp_path}/broken.png as an image: it is a PDF")
+    assert second == "1 of 20 photos have no prediction"
+
+
+def test_a_huge_photo_is_drawn_on_where_its_box_is(predictors, photo, tmp_path, monkeypatch):
+    predictor, box = predictors["weighted"], np.array(BOX)
+    large = photo.resize((4 * photo.width, 4 * photo.height), Image.Resampling.NEAREST)
+    large.save(tmp_path / "large.png")
+    monkeypatch.setattr(decode, "MAX_KEPT", photo.width * photo.height)
+    reduced = predictor(tmp_path / "large.png", 4 * box)
+    np.testing.assert_allclose(reduced.rotation, predictor(photo, box).rotation, atol=1e-5)
+    drawn = predictor.draw(tmp_path / "large.png", 4 * box, reduced)
+    expected = predictor.draw(photo, box, reduced)
+    np.testing.assert_array_equal(np.asarray(drawn), np.asarray(expected))
 
 
 def test_one_bad_box_does_not_end_the_list_and_its_line_is_named(runs, photo, tmp_path):

@@ -266,6 +266,32 @@ def test_backgrounds_are_parts_of_the_photographs(tmp_path):
         Image.new("RGB", (50, 30), (level,) * 3).save(tmp_path / name)
     table = online_rendering.photo_backgrounds(tmp_path, 6, 10, seed=0)
     np.testing.assert_allclose(table.mean(axis=(1, 2, 3)), [40] * 3 + [200] * 3, atol=1)
+    (tmp_path / "._b.jpg").write_bytes(b"\0\5\26\7")
+    np.testing.assert_array_equal(
+        online_rendering.photo_backgrounds(tmp_path, 6, 10, seed=0), table
+    )
+
+
+def test_few_broken_backgrounds_are_left_out(tmp_path, capsys):
+    for number in range(20):
+        Image.new("RGB", (50, 30), (10 * number,) * 3).save(tmp_path / f"{number:02d}.png")
+    whole = online_rendering.photo_backgrounds(tmp_path, 20, 4, seed=0)[:, 0, 0, 0] // 10
+    assert whole.tolist() == list(range(20))
+    for broken, shown in ((7, 8), (19, 0)):
+        path = tmp_path / f"{broken:02d}.png"
+        content = path.read_bytes()
+        path.write_bytes(b"broken")
+        table = online_rendering.photo_backgrounds(tmp_path, 20, 4, seed=0)[:, 0, 0, 0] // 10
+        assert table.tolist() == [shown if i == broken else i for i in range(20)]
+        assert capsys.readouterr().err.startswith(f"left out: cannot read {path} as an image: ")
+        path.write_bytes(content)
+    for broken in (3, 4):
+        (tmp_path / f"{broken:02d}.png").write_bytes(b"broken")
+    message = (
+        "^2 of 20 photographs in .* cannot be read, more .* share 0.05; the first: .*03.png as"
+    )
+    with pytest.raises(InputError, match=message):
+        online_rendering.photo_backgrounds(tmp_path, 20, 4, seed=0)
 
 
 def written(made, folder, per_category=5, **changes):
