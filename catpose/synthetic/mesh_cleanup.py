@@ -97,13 +97,13 @@ def simplified(surface: Surface, max_triangles: int) -> Surface:
         The surface seen from outside, as it is if it has no more triangles than that.
 
     Raises:
-        InputError: if trimesh or its simplifier is not installed, or nothing would be left.
+        InputError: if the simplifier is not installed, or nothing would be left.
     """
     whole = seen_from_outside(surface)
     if len(whole.triangles) <= max_triangles:
         return whole
+    # In the order of their places, whatever the file's: the simplifier takes them one by one.
     _, first = np.unique(_keys(np.sort(surface.triangles, axis=1)), return_index=True)
-    first.sort()
     sheet = surface._replace(triangles=surface.triangles[first], colors=surface.colors[first])
     small = _collapsed(sheet, max_triangles, np.inf) if _parts(sheet.triangles)[1].all() else None
     cells = _FINEST
@@ -129,13 +129,13 @@ def _collapsed(surface: Surface, max_triangles: int, most: float) -> Surface | N
     if len(surface.triangles) > most * target:
         return None
     try:
-        import trimesh
-
-        mesh = trimesh.Trimesh(surface.vertices, surface.triangles, process=False)
-        mesh = mesh.simplify_quadric_decimation(face_count=target)
+        import fast_simplification
     except ImportError as error:
         raise InputError(f"simplifying needs {error.name}: pip install 'catpose[cad]'") from error
-    small = _gray(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces))
+    vertices, triangles = fast_simplification.simplify(
+        surface.vertices, surface.triangles, target_count=target
+    )
+    small = _gray(vertices.astype(np.float64), triangles)
     small = small and seen_from_outside(small)
     return small if small and len(small.triangles) <= max_triangles else None
 

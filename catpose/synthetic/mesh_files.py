@@ -1,8 +1,8 @@
-"""Models of your own: OBJ, OFF, PLY, STL and GLB files, and the folders that hold them.
+"""Models of your own: OBJ, OFF, PLY, STL and glTF files, and the folders that hold them.
 
-trimesh (the extra `cad`) reads the files. A file does not define which way its object faces: `up`
-and `front` do, and are turned into the object frame (z up, front at -y, left side at +x). The third
-axis follows from these two, so the result is never a mirror image.
+A file does not define which way its object faces: `up` and `front` do, and are turned into the
+object frame (z up, front at -y, left side at +x). The third axis follows from these two, so the
+result is never a mirror image.
 """
 
 import pathlib
@@ -12,16 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from catpose import errors
 from catpose.errors import InputError
 from catpose.synthetic import mesh_cleanup, scene
+from catpose.synthetic.mesh_formats import gltf, model_source, obj, off, ply, stl
 
-SUFFIXES = (".obj", ".off", ".ply", ".stl", ".glb", ".gltf")
-GRAY = 0.6  # of what has no color of its own
+READERS = {
+    **{".obj": obj.read, ".off": off.read, ".ply": ply.read, ".stl": stl.read},
+    **{".glb": gltf.read, ".gltf": gltf.read},
+}
 OBJECT_AXES = ("+z", "-y")  # up and front of catpose, of PASCAL3D+'s models too
 GLTF_AXES = ("+y", "+z")  # by its standard
 # ShapeNetCore's release 1 and its release 2, each with its name of the file below <synset>/<id>.
 SHAPENET = {"model.obj": ("+y", "+x"), "models/model_normalized.obj": ("+y", "-z")}
-_TEXTURE_SIDE = 256  # textures are shrunk to this
 
 
 class Found(NamedTuple):
@@ -77,7 +80,8 @@ def load(
     """Reads a model.
 
     Colors are the file's own, one per face: of its faces, of its vertices (averaged), of its
-    textures (averaged over the face) or materials; gray otherwise. Transparency is left out.
+    textures (averaged over the face) or materials; gray otherwise, and a line on standard error
+    says what is missing beside the file. Transparency is left out.
     Closed parts are turned outwards; parts that are open or wound both ways get both sides of
     every face, since the renderer draws no face from behind.
 
@@ -92,14 +96,15 @@ def load(
         was in the file is centered on the origin and has half diagonal 1.
 
     Raises:
-        InputError: if trimesh is not installed, the file is missing, of another kind, broken or
-            without faces, or an argument is out of range.
+        InputError: the file is missing, of another kind, damaged, too large, without faces, or uses
+            what is not read here; to simplify it the extra `cad` is missing; or an argument is out
+            of range.
     """
     path, rotation = pathlib.Path(path), turn(up, front)
     if max_triangles < 12:
         raise InputError(f"max_triangles must be at least 12, not {max_triangles}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path} is not one of {', '.join(SUFFIXES)}")
+    if path.suffix.lower() not in READERS:
+        raise InputError(f"{path} is not one of {', '.join(READERS)}")
     if not path.is_file():
         raise InputError(f"there is no model {path}")
     surface = _read(path)
@@ -115,6 +120,18 @@ def load(
         surface.triangles[:, [0, 1, 2, 2]].astype(np.int32),
         np.clip(surface.colors, 0, 1).astype(np.float32),
     )
+
+
+def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
+    """All triangles of a file, in its own axes."""
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            return model_source.joined(READERS[path.suffix.lower()](path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged file can make a reader raise anything
+        reason = f"{type(error).__name__}: {errors.reason(error)}"
+        raise InputError(f"{path} is damaged, or no {path.suffix[1:]} file ({reason})") from error
 
 
 def find(
@@ -149,7 +166,7 @@ def find(
     ]
     found = found or _in_shapenet(folder) or _plain(folder)
     if not found:
-        raise InputError(f"there is no model in {folder}: no {', '.join(SUFFIXES)} file")
+        raise InputError(f"there is no model in {folder}: no {', '.join(READERS)} file")
     found = [model._replace(up=up or model.up, front=front or model.front) for model in found]
     for model in found:
         turn(model.up, model.front)
@@ -171,73 +188,8 @@ def _plain(folder: pathlib.Path) -> list[Found]:
     found = []
     for path in (*folder.glob("*"), *folder.glob("*/*")):
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES and path.is_file():
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if suffix in READERS and not is_hidden and path.is_file():
             axes = GLTF_AXES if suffix in (".glb", ".gltf") else OBJECT_AXES
             found.append(Found(path.absolute().parent.name, path.stem, path, *axes))
     return found
-
-
-def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
-    """All triangles of a file, in its own axes."""
-    try:
-        import trimesh
-    except ImportError as error:
-        raise InputError("models need trimesh: pip install 'catpose[cad]'") from error
-    try:
-        meshes = trimesh.load(str(path), force="scene", process=False).dump()
-    except Exception as error:  # a damaged file can make the parser raise anything
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"cannot read {path}: {reason}") from error
-    vertices, triangles, colors, count = [], [], [], 0
-    for mesh in meshes:
-        if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
-            continue  # points and lines
-        points = np.asarray(mesh.vertices, np.float64)
-        faces = np.asarray(mesh.faces, np.int64)
-        if faces.min() < 0 or faces.max() >= len(points):
-            raise InputError(f"{path}: a face names a vertex that is not there")
-        if not np.isfinite(points[faces]).all():
-            raise InputError(f"{path}: a vertex is not three finite numbers")
-        colors.append(_colors(mesh.visual, faces))
-        vertices.append(points)
-        triangles.append(faces + count)
-        count += len(points)
-    if not triangles:
-        raise InputError(f"{path} has no faces")
-    return mesh_cleanup.Surface(*map(np.concatenate, (vertices, triangles, colors)))
-
-
-def _colors(visual, faces: np.ndarray) -> Float[np.ndarray, "T 3"]:
-    """Each face's color, from what trimesh calls a visual.
-
-    With a material, it is the material's, or the mean of its texture over the face. OBJ's diffuse
-    color beside a texture is left out, as viewers do: exporters write black there.
-    """
-    if visual.kind in ("face", "vertex"):
-        return np.asarray(visual.face_colors)[:, :3] / 255
-    if visual.kind != "texture":
-        return np.full((len(faces), 3), GRAY)
-    material, uv = visual.material, visual.uv
-    texture = getattr(material, "baseColorTexture", None) or getattr(material, "image", None)
-    color = np.asarray(material.main_color, np.float64)[:3] / 255
-    try:
-        if texture is not None:
-            texture = texture.convert("RGB")
-            texture.thumbnail((_TEXTURE_SIDE, _TEXTURE_SIDE))
-    except OSError:  # a damaged picture counts as an absent one
-        texture = None
-    if texture is None:
-        return np.tile(color, (len(faces), 1))
-    factor = color if getattr(material, "baseColorFactor", None) is not None else 1.0
-    pixels = np.asarray(texture, np.float64) / 255
-    if uv is None or len(uv) <= faces.max(initial=0) or not np.isfinite(uv).all():
-        return np.tile(pixels.mean(axis=(0, 1)) * factor, (len(faces), 1))
-    height, width = pixels.shape[:2]
-    total = np.zeros((len(faces), 3))
-    shares = [(i + 1 / 3, j + 1 / 3, 5 - i - j - 2 / 3) for i in range(5) for j in range(5 - i)]
-    for share in np.array(shares) / 5:
-        u, v = np.einsum("i,tij->jt", share, np.asarray(uv, np.float64)[faces][..., :2])
-        column = np.minimum((u % 1 * width).astype(np.int64), width - 1)
-        row = np.minimum(((1 - v) % 1 * height).astype(np.int64), height - 1)
-        total += pixels[row, column]
-    return total / len(shares) * factor
