@@ -15,10 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from catpose.data import matlab
+from catpose.data import guarded, matlab
 from catpose.errors import InputError
 
 NAN = math.nan
+LARGEST = 1e7  # of any number in a record
+LARGEST_ANGLE = 720.0  # degrees
+ANGLES = ("azimuth", "elevation", "theta", "azimuth_coarse", "elevation_coarse")
 
 
 class AnnotatedObject(NamedTuple):
@@ -79,13 +82,24 @@ def read(path: str | os.PathLike, viewport: float = 3000.0) -> Record:
       viewport: pixels per unit of focal length where a viewpoint does not state it.
 
     Raises:
-      InputError: the file is damaged, of another kind, or has no `record`.
+      InputError: the file is damaged, of another kind, has no `record`, or numbers in it that can
+        be no angle and no place in an image.
     """
+    # Structs would take longer from process to process than to read.
+    return guarded.read(_read, os.fspath(path), viewport)
+
+
+def _read(path: str, viewport: float) -> Record:
     records = _structs(matlab.load(path, "record", structs=True))
     if not records:
         raise InputError(f"{path} has no `record`: not an annotation of PASCAL3D+ or ObjectNet3D")
-    record = records[0]
+    try:
+        return _record(records[0], viewport)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
+
+def _record(record: Any, viewport: float) -> Record:
     quirks: list[tuple[str, int]] = []
     field = _field(record, "objects")
     if _is_struct(field):
@@ -119,13 +133,21 @@ def _field(struct: Any, name: str) -> Any:
 
 
 def _numbers(value: Any) -> np.ndarray:
-    """`value` as a flat array of float64, empty where it is nothing of the kind."""
+    """`value` as a flat array of float64, empty where it is nothing of the kind.
+
+    Raises:
+      InputError: a number beyond `LARGEST`.
+    """
     if value is None or isinstance(value, str):
         return np.empty(0)
     try:
-        return np.asarray(value, dtype=np.float64).ravel()
+        numbers = np.asarray(value, dtype=np.float64).ravel()
     except (TypeError, ValueError):  # structs, or arrays of different lengths
         return np.empty(0)
+    beyond = numbers[np.isfinite(numbers) & (np.abs(numbers) > LARGEST)]
+    if beyond.size:
+        raise InputError(f"it is damaged: a number in its record is {beyond[0]:g}")
+    return numbers
 
 
 def _number(value: Any) -> float:
@@ -169,11 +191,11 @@ def _object(struct: Any, number: int, viewport: float, quirks: list) -> Annotate
         quirks.append(("viewpoint_numbers" if _numbers(field).size else "no_viewpoint", number))
     value = {
         name: _number(_field(viewpoint, name))
-        for name in (
-            *("azimuth", "elevation", "theta", "azimuth_coarse", "elevation_coarse"),
-            *("distance", "focal", "viewport", "px", "py"),
-        )
+        for name in (*ANGLES, "distance", "focal", "viewport", "px", "py")
     }
+    for name in ANGLES:
+        if abs(value[name]) > LARGEST_ANGLE:
+            raise InputError(f"object {number}: {name} is {value[name]:g} degrees")
     if math.isnan(value["viewport"]):
         value["viewport"] = viewport
     if viewpoint is not None:

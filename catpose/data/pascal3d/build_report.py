@@ -22,7 +22,7 @@ TABLE_2 = {
 # name: what it is, and what is made of it.
 QUIRKS = {
     "missing_annotation": ("listed, but no .mat file", "left out"),
-    "unreadable_annotation": ("the .mat file is damaged or has no record", "left out"),
+    "unreadable_annotation": ("the .mat file is damaged, senseless or has no record", "left out"),
     "missing_image": ("annotated, but no photograph", "left out"),
     "unreadable_image": ("the photograph is truncated or no image", "left out"),
     "repeated": ("listed twice for one category and source", "taken once, where listed first"),

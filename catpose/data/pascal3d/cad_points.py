@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Float, Int32
 
 from catpose.data import matlab
+from catpose.data.pascal3d.annotations import LARGEST
 from catpose.errors import InputError
+from catpose.synthetic.mesh_formats import off
 
 NUM_POINTS = 512
 # A model with more vertices is thinned to one in each of GRID^3 cells first.
@@ -52,7 +54,7 @@ def read(root: pathlib.Path, folders: tuple[str, str], categories: tuple[str, ..
         for path in sorted(folder.glob("*.off")):
             if re.fullmatch(r"\d+", path.stem):
                 try:
-                    found[int(path.stem)] = read_off(path)
+                    found[int(path.stem)] = off.vertices(path)
                 except InputError:
                     unreadable.append(str(path.relative_to(root)))
         if not found and mat.is_file():
@@ -72,42 +74,20 @@ def read(root: pathlib.Path, folders: tuple[str, str], categories: tuple[str, ..
     )
 
 
-def read_off(path: pathlib.Path) -> Float[np.ndarray, "N 3"]:
-    """The vertices of an OFF file: the word OFF, three counts, then x y z of each vertex.
-
-    Raises:
-      InputError: it is not such a file, or cut short.
-    """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    # The counts may follow OFF on its own line; # opens a comment.
-    words = " ".join(line.split("#")[0] for line in text.splitlines())
-    match = re.match(r"\s*OFF\s*(\d+)\s+\d+\s+\d+\s", words + " ")
-    if not match:
-        raise InputError(f"{path} is not an OFF file")
-    count = int(match[1])
-    try:
-        numbers = np.array(words[match.end() - 1 :].split(None, 3 * count)[: 3 * count], np.float64)
-    except ValueError as error:
-        raise InputError(f"{path}: a vertex is not three numbers") from error
-    if numbers.size != 3 * count or not count or not np.isfinite(numbers).all():
-        raise InputError(f"{path} ends before its {count} vertices do")
-    return numbers.reshape(-1, 3)
-
-
 def read_mat(path: pathlib.Path, name: str) -> dict[int, Float[np.ndarray, "N 3"]]:
     """The vertices of each model in a category's .mat file, by number from 1.
 
     Raises:
-      InputError: the file cannot be read, or holds no models under `name`.
+      InputError: the file cannot be read, holds no models under `name`, or a vertex that is not
+        three finite numbers.
     """
     models = matlab.load(path, name, structs=True)
     found = {}
     for number, model in enumerate(np.atleast_1d([] if models is None else models), start=1):
         vertices = np.asarray(getattr(model, "vertices", []))
         if vertices.ndim == 2 and vertices.shape[1] == 3 and len(vertices):
+            if vertices.dtype.kind not in "iuf" or not (np.abs(vertices) < LARGEST).all():
+                raise InputError(f"{path}: a vertex of model {number} is not three finite numbers")
             found[number] = vertices.astype(np.float64)
     if not found:
         raise InputError(f"{path} has no vertices under '{name}'")

@@ -35,6 +35,8 @@ CLASSES = "cars_meta.mat"
 BOX = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 ANGLES = ("azimuth", "elevation", "theta")
 MAX_DEPTH = 5
+LARGEST_ANGLE = 4 * math.pi  # the search for the best fit went a little beyond a turn, never far
+LARGEST_PIXEL = 1e6
 
 CATEGORIES = (
     "convertible", "coupe", "hatchback", "minivan", "pickup", "sedan", "suv", "van", "wagon",
@@ -186,13 +188,16 @@ def _entries(path: pathlib.Path) -> list[tuple[str, int, tuple[float, ...]]]:
     missing = [n for n in ("fname", "class", *BOX) if n not in (records.dtype.names or ())]
     if missing:
         raise InputError(f"{path}: its annotations have no {', '.join(missing)}")
-    try:
-        return [
-            (str(record["fname"]), int(record["class"]), tuple(float(record[n]) for n in BOX))
-            for record in records
-        ]
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: an annotation without a class or a box: {error}") from error
+    entries = []
+    for record in records:
+        try:
+            number, *box = (float(record[name]) for name in ("class", *BOX))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{path}: an annotation without a class or a box: {error}") from error
+        if not number.is_integer() or not all(abs(value) <= LARGEST_PIXEL for value in box):
+            raise InputError(f"{path}: {record['fname']} has class {number:g} and box {box}")
+        entries.append((str(record["fname"]), int(number), tuple(box)))
+    return entries
 
 
 def _poses(path: pathlib.Path) -> dict[str, tuple[float, float, float]]:
@@ -206,11 +211,13 @@ def _poses(path: pathlib.Path) -> dict[str, tuple[float, float, float]]:
             raise InputError(f"{path}: '{name}' has no {', '.join(ANGLES)}")
         try:
             angles = tuple(float(entry[angle]) for angle in ANGLES)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{path}: an angle of '{name}' is not a number") from error
-        if all(map(math.isfinite, angles)):
+        if not any(map(math.isnan, angles)):
             poses[str(name)] = angles
-    # The search for the best fit went a little beyond a turn, never far.
     if poses and np.median([abs(angles[0]) for angles in poses.values()]) > 2 * math.pi:
         raise InputError(f"{path}: the azimuths are not in radians")
+    for name, angles in poses.items():
+        if max(map(abs, angles)) > LARGEST_ANGLE:
+            raise InputError(f"{path}: '{name}' has the angles {angles}, in radians")
     return poses

@@ -9,7 +9,6 @@ functions for pickles, which trust what they are given.
 import collections
 import math
 import os
-import pathlib
 import pickle
 import re
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from catpose import errors
+from catpose.data import guarded
 from catpose.errors import InputError
 
 # What an array may hold: truth values, integers, floats, complex numbers, bytes, text. No objects.
@@ -34,12 +34,17 @@ def read(path: str | os.PathLike) -> Any:
     Raises:
       InputError: no such file, no pickle, or one that asks for anything but plain data.
     """
-    path = pathlib.Path(path)
+    return guarded.read(_read, os.fspath(path))
+
+
+def _read(path: str) -> Any:
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb") as stream:
             return _arrays_for_holders(_PlainUnpickler(stream, encoding="latin1").load(), {})
     except FileNotFoundError as error:
         raise InputError(f"no pickle {path}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # damaged bytes can make the machine of pickles raise anything
         raise InputError(
             f"cannot read {path} as a pickle of plain data: {errors.reason(error)}"

@@ -78,7 +78,7 @@ def _without_ears(outline: Float[np.ndarray, "K 3"]) -> list[tuple[int, int, int
     normal = _normals(outline[None])[0]
     flat = np.delete(outline, np.abs(normal).argmax(), axis=1)
 
-    def turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    def turn(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray | float:
         (ux, uy), (vx, vy) = (b - a).T, (c - a).T
         return ux * vy - uy * vx
 
