@@ -78,8 +78,8 @@ def _models(source: str, output: pathlib.Path) -> None:
     from catpose.visualize import model_sheet, text_tables
 
     rows = []
-    for found in mesh_files.find(source, up=UP.value, front=FRONT.value):
-        mesh = mesh_files.load(found.path, up=found.up, front=found.front)
+    listed = mesh_files.find(source, up=UP.value, front=FRONT.value)
+    for found, mesh in mesh_files.load_each(listed):
         rows.append([found.category, found.name, found.up, found.front, str(len(mesh.faces))])
         if SHOW.value:
             path = output / f"model_{found.category}_{found.name}.png"

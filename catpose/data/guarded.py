@@ -42,14 +42,14 @@ def read(function: Callable[..., Any], path: str | os.PathLike, *args: Any) -> A
     with _LOCK:
         child = _child(os.getpid())
         try:
-            child.pipe.send((os.getcwd(), function, path, args))
+            child.pipe.send((os.getcwd(), SECONDS, function, path, args))
             result, error = child.pipe.recv()
         except BaseException as stop:  # an answer that nobody takes would be taken for the next one
             _child.cache_clear()
-            if not isinstance(stop, EOFError | OSError):
-                child.process.kill()
-                raise
+            child.process.kill()
             slow = child.process.wait() == -signal.SIGALRM
+            if not isinstance(stop, EOFError | OSError):
+                raise
             reason = f"takes more than {SECONDS} s" if slow else "ends the process that reads it"
             raise InputError(f"cannot read {path}: it is damaged and {reason}") from None
     if error is not None:
@@ -89,9 +89,9 @@ def serve(descriptor: int) -> None:
     pipe = multiprocessing.connection.Connection(descriptor)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            folder, function, path, args = pipe.recv()
+            folder, seconds, function, path, args = pipe.recv()
             os.chdir(folder)
-            signal.alarm(SECONDS)  # ends the process
+            signal.alarm(seconds)  # ends the process
             try:
                 answer = function(path, *args), None
             except MemoryError:

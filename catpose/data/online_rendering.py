@@ -118,7 +118,7 @@ def own_models(
       front: likewise.
 
     Raises:
-      InputError: no such folder, a category without models, or an invalid file.
+      InputError: no such folder, a category without models, or too many that cannot be read.
     """
     found = mesh_files.find(folder, up=up or None, front=front or None)
     result = []
@@ -131,13 +131,12 @@ def own_models(
                 f"no 3D model of {name} in {folder} (config.engine.names gives its name "
                 f"there); it has {', '.join(there[:8])}" + " ..." * (len(there) > 8)
             )
-        called = [re.sub(r"[^0-9A-Za-z.-]", "-", m.name) for m in own]
+        loaded = list(mesh_files.load_each(own, max_triangles=max_triangles))
+        called = [re.sub(r"[^0-9A-Za-z.-]", "-", model.name) for model, _ in loaded]
         result.append(
             {
-                f"{i}-" * (called.count(called[i]) > 1) + called[i]: mesh_files.load(
-                    m.path, up=m.up, front=m.front, max_triangles=max_triangles
-                )
-                for i, m in enumerate(own)
+                f"{i}-" * (called.count(called[i]) > 1) + called[i]: mesh
+                for i, (_, mesh) in enumerate(loaded)
             }
         )
     return result

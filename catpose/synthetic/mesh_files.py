@@ -7,6 +7,8 @@ result is never a mirror image.
 
 import pathlib
 import re
+import sys
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ from jaxtyping import Float
 
 from catpose import errors
 from catpose.errors import InputError
+from catpose.images import files
 from catpose.synthetic import mesh_cleanup, scene
 from catpose.synthetic.mesh_formats import gltf, model_source, obj, off, ply, stl
 
@@ -122,11 +125,40 @@ def load(
     )
 
 
+def load_each(
+    models: Sequence[Found], *, max_triangles: int = 5000
+) -> Iterator[tuple[Found, scene.Mesh]]:
+    """Loads models one by one; those that cannot be read are left out and named on standard error.
+
+    Args:
+        models: what `find` gave.
+        max_triangles: see `load`.
+
+    Raises:
+        InputError: at the end, if the share of those is above `files.MAX_BROKEN_SHARE`.
+    """
+    broken = []
+    for model in models:
+        try:
+            mesh = load(model.path, up=model.up, front=model.front, max_triangles=max_triangles)
+        except InputError as error:
+            broken.append(str(error))
+            continue
+        yield model, mesh
+    if len(broken) > files.MAX_BROKEN_SHARE * len(models):
+        raise InputError(
+            f"{len(broken)} of {len(models)} models cannot be read, more than the allowed share "
+            f"{files.MAX_BROKEN_SHARE:g}; the first: {broken[0]}"
+        )
+    for line in broken:
+        print(f"left out: {line}", file=sys.stderr)
+
+
 def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
     """All triangles of a file, in its own axes."""
     try:
         with np.errstate(over="raise", invalid="raise"):
-            return model_source.joined(READERS[path.suffix.lower()](path))
+            return model_source.join(READERS[path.suffix.lower()](path))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     except Exception as error:  # a damaged file can make a reader raise anything

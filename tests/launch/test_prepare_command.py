@@ -82,7 +82,6 @@ def test_cars_are_a_manifest_and_rendered_images_are_checked(tmp_path):
 
 
 def test_models_are_listed_and_drawn(tmp_path):
-    pytest.importorskip("trimesh")
     (tmp_path / "mug").mkdir()
     corners = "0 0 0\n1 0 0\n0 1 0\n0 0 2\n"
     faces = "3 0 2 1\n3 0 1 3\n3 0 3 2\n3 1 2 3\n"

@@ -31,7 +31,7 @@ def expected(corners=CORNERS, sides=SIDES, color=(0.6, 0.6, 0.6)):
     colors = np.broadcast_to(color, (len(sides), 3))
     found = {}
     for side, of in zip(sides, colors, strict=True):
-        rows = [tuple(row) for row in (np.round(np.float64(corners[side]), 4) + 0.0).tolist()]
+        rows = [tuple(row) for row in (np.round(np.float64(corners[list(side)]), 4) + 0.0).tolist()]
         first = rows.index(min(rows))
         found[tuple(rows[first:] + rows[:first])] = tuple(np.round(of, 3).tolist())
     return found

@@ -195,19 +195,6 @@ def test_a_texture_is_averaged_over_each_face_and_its_first_row_is_on_top(tmp_pa
     np.testing.assert_allclose(below, (0, 0.5, 0), atol=0.2)
 
 
-def test_the_color_of_a_glb_material_multiplies_its_texture(tmp_path):
-    import trimesh
-
-    texture = Image.fromarray(np.full((8, 8, 3), (200, 100, 50), np.uint8))
-    material = trimesh.visual.material.PBRMaterial(
-        baseColorFactor=[255, 51, 255, 255], baseColorTexture=texture
-    )
-    visual = trimesh.visual.TextureVisuals(VERTICES[:, ::2] / 3, material=material)
-    trimesh.Trimesh(VERTICES, TRIANGLES, visual=visual, process=False).export(tmp_path / "t.glb")
-    colors = mesh_files.load(tmp_path / "t.glb").colors
-    np.testing.assert_allclose(colors, np.tile([[200, 20, 50]], (20, 1)) / 255, atol=0.01)
-
-
 def test_without_its_material_file_a_model_is_grey(tmp_path):
     write_obj(tmp_path / "l.obj")
     (tmp_path / "l.mtl").unlink()
@@ -387,6 +374,20 @@ def test_without_the_extra_its_name_is_told(tmp_path, monkeypatch):
         mesh_files.load(tmp_path / "l.obj", max_triangles=12)
 
 
+def test_one_broken_model_among_many_is_left_out_and_named(tmp_path, capsys):
+    for i in range(20):
+        write_obj(tmp_path / f"{i:02}.obj")
+    (tmp_path / "07.obj").write_text("f 1 2 3\n")
+    loaded = [model.name for model, _ in mesh_files.load_each(mesh_files.find(tmp_path))]
+    assert loaded == [f"{i:02}" for i in range(20) if i != 7]
+    err = capsys.readouterr().err
+    assert err.startswith(f"left out: {tmp_path / '07.obj'}: ")
+    assert err.count("\n") == 1
+    (tmp_path / "09.obj").write_text("f 1 2 3\n")
+    with pytest.raises(InputError, match=r"^2 of 20 models cannot be read.*07\.obj"):
+        list(mesh_files.load_each(mesh_files.find(tmp_path)))
+
+
 def touch(root, *names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -416,6 +417,7 @@ def test_the_models_of_shapenet_are_found(tmp_path):
 def test_the_models_of_a_plain_folder_are_found(tmp_path):
     root = tmp_path / "mugs"
     touch(root, "b.STL", "a.obj", "a.mtl", "cups/c.glb", "cups/deep/d.obj")
+    touch(root, "._a.obj", ".hidden/e.obj", "cups/._c.glb")
     wanted = [("cups", "c", "+y", "+z"), ("mugs", "a", "+z", "-y"), ("mugs", "b", "+z", "-y")]
     assert listed(root) == wanted
     assert {m[2:] for m in listed(root, up="+x", front="+y")} == {("+x", "+y")}

@@ -188,7 +188,7 @@ def test_the_kinds_of_cars_have_models_of_their_own():
 
 
 def box_file(path, size):
-    """A box as an OFF file; trimesh reads it."""
+    """A box as an OFF file."""
     signs = np.array(np.meshgrid([-1, 1], [-1, 1], [-1, 1], indexing="ij")).reshape(3, -1).T
     faces = [[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]]
     lines = ["OFF", "8 6 0", *(" ".join(map(str, c)) for c in signs * size / 2)]
@@ -197,7 +197,6 @@ def box_file(path, size):
 
 
 def test_models_of_a_folder(tmp_path):
-    pytest.importorskip("trimesh", reason="needs the extra: pip install 'catpose[cad]'")
     box_file(tmp_path / "mug" / "b.off", (1, 1, 9))
     box_file(tmp_path / "mug" / "a.off", (2, 3, 6))  # diagonal 7
     box_file(tmp_path / "car" / "a.off", (1, 1, 1))

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from catpose.data import photos
 from catpose.errors import InputError
+from catpose.images import decode
 from catpose.synthetic.mesh_formats import model_source
 
 SIDE = 256  # textures are shrunk to this
@@ -21,7 +21,7 @@ _SHARES = np.array(
 def opened(model: pathlib.Path, name: str, data: bytes | None) -> Float[np.ndarray, "H W 3"] | None:
     """A texture's pixels in [0, 1]; None, and a line on standard error, where it cannot be read.
 
-    Its transparency does not count.
+    Neither its transparency nor an orientation in its EXIF data counts.
 
     Args:
         model: the file that names it.
@@ -38,7 +38,8 @@ def opened(model: pathlib.Path, name: str, data: bytes | None) -> Float[np.ndarr
     try:
         if data is None:
             raise InputError("it is not there")
-        picture = photos.open_image(data)
+        with decode.named(name):
+            picture = decode.load(decode.identify(data), data, matte=None)
     except InputError as error:
         model_source.tell(f"{model}: without its texture {name}: {error}")
         return None

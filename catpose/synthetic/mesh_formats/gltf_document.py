@@ -68,11 +68,11 @@ class Document:
         return items[index]
 
     def accessor(self, index: Any, *, color: bool = False) -> np.ndarray:
-        """An accessor's numbers, (count, width); integers that stand for shares as these.
+        """An accessor's numbers, (count, width); normalized integers in [-1, 1].
 
         Args:
           index: among the accessors.
-          color: integers stand for shares in any case.
+          color: integers are normalized in any case.
         """
         accessor = self.item("accessors", index)
         count, kind = _whole(accessor["count"]), _COMPONENTS[accessor["componentType"]]

@@ -1,7 +1,7 @@
 """What the readers of 3D models share: bytes within limits, files beside the model, and its parts.
 
 A reader takes a path and yields surfaces. What a file declares is checked against its bytes before
-anything of that size is made, and what is missing beside it is told in a line.
+anything of that size is made, and a line on standard error says what is missing beside it.
 """
 
 import functools
@@ -80,7 +80,7 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def joined(parts: Iterable[Surface]) -> Surface:
+def join(parts: Iterable[Surface]) -> Surface:
     """One surface of all parts.
 
     Raises:

@@ -29,7 +29,7 @@ def read(path: pathlib.Path) -> list[Surface]:
     if len(rows) < head.faces:
         raise InputError(f"it ends before its {head.faces} faces do")
     sizes = np.array([int(row[0]) for row in rows], np.int64)
-    if any(len(row) <= size for row, size in zip(rows, sizes, strict=True)):
+    if not all(0 < size < len(row) for row, size in zip(rows, sizes, strict=True)):
         raise InputError("a line of its faces ends before its corners do")
     corners = [int(word) for row, n in zip(rows, sizes, strict=True) for word in row[1 : 1 + n]]
     own = _colors([row[1 + n :] for row, n in zip(rows, sizes, strict=True)])

@@ -59,20 +59,20 @@ def read(path: pathlib.Path) -> list[Surface]:
     names = [" ".join(words[2:]) for words in lines if words[:2] == ["comment", "TextureFile"]]
     vertex, face = tables.get("vertex", {}), tables.get("face", {})
     points = np.stack([vertex[axis] for axis in "xyz"], axis=1).astype(np.float64)
-    parts = []
+    shades, parts = _rgb(vertex, len(points)), []
     if "tristrips" in tables:
         corners = next(iter(tables["tristrips"].values())).values.astype(np.int64)
         runs = np.split(corners, np.flatnonzero(corners < 0))
         runs = [polygons.strip(run[run >= 0]) for run in runs if (run >= 0).sum() > 2]
         triangles = np.concatenate([np.zeros((0, 3), np.int64), *runs])
         polygons.check(triangles, len(points))
-        parts.append(Surface(points, triangles, _blank(_rgb(vertex)[triangles].mean(axis=1))))
+        parts.append(Surface(points, triangles, _blank(shades[triangles].mean(axis=1))))
     listed = face.get("vertex_indices", face.get("vertex_index"))
     if listed is not None:
         corners = listed.values.astype(np.int64)
         cuts, of = polygons.triangulated(corners, listed.sizes, points)
-        triangles, own = corners[cuts], _rgb(face)[of]
-        colors = np.where(np.isnan(own), _rgb(vertex)[triangles].mean(axis=1), own)
+        triangles, own = corners[cuts], _rgb(face, len(listed.sizes))[of]
+        colors = np.where(np.isnan(own), shades[triangles].mean(axis=1), own)
         uv = _uv(vertex, face, cuts, triangles)
         if names and uv is not None:
             number = face.get("texnumber", np.zeros(len(listed.sizes)))[of]
@@ -85,14 +85,14 @@ def _blank(colors: Float[np.ndarray, "T 3"]) -> Float[np.ndarray, "T 3"]:
     return np.where(np.isnan(colors), model_source.GRAY, colors)
 
 
-def _rgb(table: Table) -> Float[np.ndarray, "N 3"]:
-    """The colors of an element; NaN where it has none."""
+def _rgb(table: Table, count: int) -> Float[np.ndarray, "N 3"]:
+    """The colors of an element's rows; NaN where it has none."""
     for names in _RGB:
         if all(name in table for name in names):
             channels = [table[name] for name in names]
             white = [np.iinfo(c.dtype).max if c.dtype.kind in "iu" else 1.0 for c in channels]
             return np.stack([c / w for c, w in zip(channels, white, strict=True)], axis=1)
-    return np.full((len(next(iter(table.values()), ())), 3), np.nan)
+    return np.full((count, 3), np.nan)
 
 
 def _uv(

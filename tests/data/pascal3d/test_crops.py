@@ -165,30 +165,6 @@ OFF = "3 1 0\n0 0 0.5\n1e-1 -2 3\n4 5 6\n3 0 1 2\n"
 VERTICES = [[0, 0, 0.5], [0.1, -2, 3], [4, 5, 6]]
 
 
-@pytest.mark.parametrize("text", ["OFF\n" + OFF, "OFF " + OFF, "# made by hand\nOFF\n\n" + OFF])
-def test_off(tmp_path, text):
-    path = tmp_path / "01.off"
-    path.write_text(text)
-    np.testing.assert_array_equal(cad_points.read_off(path), VERTICES)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is not an OFF file"),
-        ("ply\n" + OFF, "is not an OFF file"),
-        ("OFF\n3 1 0\n0 0 0.5\n1 2", "ends before its 3 vertices do"),
-        ("OFF\n3 1 0\n0 0 0.5\n1 2 x\n1 2 3", "a vertex is not three numbers"),
-        ("OFF\n0 0 0\n", "ends before its 0 vertices do"),
-    ],
-)
-def test_damaged_off(tmp_path, text, message):
-    path = tmp_path / "01.off"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        cad_points.read_off(path)
-
-
 def test_models_from_either_file(tmp_path):
     for name in ("bus", "car"):
         (tmp_path / "CAD" / name).mkdir(parents=True)
