@@ -195,7 +195,7 @@ def _entries(path: pathlib.Path) -> list[tuple[str, int, tuple[float, ...]]]:
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f"{path}: an annotation without a class or a box: {error}") from error
         if not number.is_integer() or not all(abs(value) <= LARGEST_PIXEL for value in box):
-            raise InputError(f"{path}: {record['fname']} has class {number:g} and box {box}")
+            raise InputError(f"{path}: {record['fname']} has class {number:g} and box {tuple(box)}")
         entries.append((str(record["fname"]), int(number), tuple(box)))
     return entries
 

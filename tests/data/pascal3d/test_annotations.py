@@ -184,6 +184,24 @@ def test_no_size(tmp_path, imgsize):
     assert read(tmp_path, OBJECT, imgsize).size == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bbox": np.array([[1.0, 2.0, 1e300, 4.0]])}, r"a number in its record is 1e\+300$"),
+        ({"cad_index": 1e18}, r"a number in its record is 1e\+18$"),
+        ({"viewpoint": VIEWPOINT | {"azimuth": 1e300}}, r"a number in its record is 1e\+300$"),
+        ({"viewpoint": VIEWPOINT | {"theta": -721.0}}, "object 1: theta is -721 degrees$"),
+        (
+            {"viewpoint": VIEWPOINT | {"elevation_coarse": 1e4}},
+            "object 1: elevation_coarse is 10000",
+        ),
+    ],
+)
+def test_numbers_that_can_be_nothing_are_refused_with_the_file(tmp_path, change, message):
+    with pytest.raises(InputError, match=r"^.*a\.mat: .*" + message):
+        read(tmp_path, OBJECT | change)
+
+
 def test_files_that_are_no_annotation(tmp_path):
     path = tmp_path / "a.mat"
     with pytest.raises(InputError, match=r"^cannot read .*a\.mat as .*: No such file"):

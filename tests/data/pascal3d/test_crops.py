@@ -191,6 +191,15 @@ def test_models_from_either_file(tmp_path):
         np.testing.assert_array_equal(np.unique(points, axis=0), expected)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+def test_vertices_that_are_no_place_are_refused(tmp_path, value):
+    array = np.zeros((1, 1), [("vertices", object)])
+    array[0, 0] = (np.array([[0, 0, 0], [1, value, 0]]),)
+    scipy.io.savemat(tmp_path / "car.mat", {"car": array})
+    with pytest.raises(InputError, match=r"car\.mat: a vertex of model 1 is not three finite"):
+        cad_points.read_mat(tmp_path / "car.mat", "car")
+
+
 def test_points_are_spread_over_the_model():
     """7000 of 7100 vertices lie in one corner; the rest, on four edges, is not forgotten."""
     generator = np.random.default_rng(0)

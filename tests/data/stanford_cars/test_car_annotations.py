@@ -1,6 +1,7 @@
 """What the downloads of Stanford Cars with 3D poses say: poses, body types, and what is wrong."""
 
 import csv
+import math
 import os
 import pickle
 import shutil
@@ -134,6 +135,16 @@ def other_mat(root):
     io.savemat(path, {"annotations": np.zeros((1, 3))})
 
 
+def change_annotations(edit):
+    def change(root):
+        (path,) = root.rglob("cars_train_annos.mat")
+        records = io.loadmat(path)["annotations"]
+        edit(records)
+        io.savemat(path, {"annotations": records})
+
+    return change
+
+
 def few_classes(root):
     (path,) = root.rglob("cars_meta.mat")
     io.savemat(path, {"class_names": np.array(["Audi 100 Wagon 1994", "Acura RL Sedan"], object)})
@@ -150,6 +161,7 @@ class Evil:
         return os.system, ("touch executed",)
 
 
+ZEROS = dict.fromkeys(ANGLES, 0.0)
 WRONG = {
     "no classes": (remove("cars_meta.mat"), "no cars_meta.mat below .*download Stanford Cars and"),
     "no photos": (remove("cars_train"), "no cars_train below .*; download Stanford Cars and unp"),
@@ -185,6 +197,26 @@ WRONG = {
     "no number": (
         change_poses(lambda poses: poses | {"00004.jpg": dict.fromkeys(ANGLES, "x")}),
         "an angle of '00004.jpg' is not a number$",
+    ),
+    "a number of 400 digits": (
+        change_poses(lambda poses: poses | {"00004.jpg": dict.fromkeys(ANGLES, 10**400)}),
+        "an angle of '00004.jpg' is not a number$",
+    ),
+    "an elevation of 100": (
+        change_poses(lambda poses: poses | {"00004.jpg": {**ZEROS, 'elevation': 100}}),
+        r"'00004.jpg' has the angles \(0.0, 100.0, 0.0\), in radians$",
+    ),
+    "an infinite theta": (
+        change_poses(lambda poses: poses | {"00004.jpg": {**ZEROS, 'theta': math.inf}}),
+        r"'00004.jpg' has the angles \(0.0, 0.0, inf\), in radians$",
+    ),
+    "an infinite box": (
+        change_annotations(lambda records: records["bbox_x2"].fill(math.inf)),
+        r"_annos.mat: 0000\d.jpg has class \d+ and box \(.*inf.*\)$",
+    ),
+    "no class": (
+        change_annotations(lambda records: records["class"].fill(1.5)),
+        r"_annos.mat: 0000\d.jpg has class 1.5 and box \(",
     ),
     "degrees": (
         change_poses(lambda p: {n: {a: v[a] * 57.3 for a in ANGLES} for n, v in p.items()}),

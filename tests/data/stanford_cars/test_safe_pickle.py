@@ -211,3 +211,23 @@ def test_shared_parts_stay_shared(tmp_path):
         assert read[0] is read[1]
         read = read[0]
     same(read, [ARRAYS[0]])
+
+
+BOMBS = {
+    "a memo of 2 ** 31 places": b"\x80\x02Nr\xff\xff\xff\x7f.",
+    "text of 2 ** 62 bytes": b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"abc.",
+    "a frame of 2 ** 33 bytes": b"\x80\x04\x95" + struct.pack("<Q", 2**33) + b"N.",
+    "a list in a list, 10 ** 5 times": b"\x80\x02" + b"]" * 10**5 + b"a" * (10**5 - 1) + b".",
+    "an array of 2 ** 40 numbers": pickle.dumps(np.zeros(3)).replace(
+        b"K\x03\x85", b"\x8a\x06" + (2**40).to_bytes(6, "little") + b"\x85"
+    ),
+    "a number of 5000 digits": b"I" + b"9" * 5000 + b"\n.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data", BOMBS.values(), ids=BOMBS)
+def test_small_files_that_claim_much_are_refused(tmp_path, data):
+    with pytest.raises(InputError, match=r"^cannot read .*file\.pkl") as caught:
+        safe_pickle.read(write(tmp_path, data))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
