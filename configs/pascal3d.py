@@ -3,10 +3,11 @@
     CATPOSE_DATA=DIR python -m launch.train --config=configs/pascal3d.py
 
 DIR has pascal3d/ (the --output_dir of `launch.prepare --dataset=pascal3d`), rendered/ (a folder of
-rendered images) and weights/resnet50_keras_imagenet.h5 (all of ResNet-50); docs/data.md says where
-they come from. Without rendered images: --config=configs/pascal3d.py:real. Expected are the paper's
-13.6 degrees and 0.92 (16.1 and 0.89 without rendered images); nobody has run it to the end yet. By
-estimate it takes a day on one H100.
+rendered images, such as `launch.render` writes; those of Render for CNN need
+--config.data.rendered_tilt=released) and weights/resnet50_keras_imagenet.h5 (all of ResNet-50);
+docs/data.md says where they come from. Without rendered images: --config=configs/pascal3d.py:real.
+Expected are the paper's 13.6 degrees and 0.92 (16.1 and 0.89 without rendered images); nobody has
+run it to the end yet. By estimate it takes a day on one H100.
 
 Lengths and learning rates are those of catpose/studies/paper/budgets.py. The rows of the paper's
 tables (`launch.tables --data=pascal3d --preset=full`) have the last three phases too, but
@@ -39,7 +40,7 @@ def get_config(sources: str = "both") -> ConfigDict:
     features, category, pose = base.ALL
     budget = budgets.PAPER
     if sources == "both":
-        config.data.update(rendered=base.data_path("rendered"), rendered_tilt="released")
+        config.data.rendered = base.data_path("rendered")
         batch = {"train": budget.batch // 2, "rendered": budget.batch // 2}
     elif sources == "real":
         batch = {"train": budget.batch}

@@ -119,6 +119,7 @@ def test_the_papers_recipe_takes_two_steps_of_each_phase(built, tmp_path):
     config.data.root = str(folder / "data")
     config.data.cache_dir = str(tmp_path / "cache")
     config.data.rendered = str(_rendered(tmp_path / "rendered"))
+    config.data.rendered_tilt = "released"
     config.data.resolution = 32
     run = run_setup.prepare(config_lib.read(config), tmp_path, show_progress=False)
     assert [phase.steps for phase in run.phases] == [2, 2, 2, 2]

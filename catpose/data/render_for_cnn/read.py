@@ -176,12 +176,14 @@ def _sign(given: str, described: str, root: str) -> str:
             raise InputError(f"the tilt's sign is '{sign}'; known: {', '.join(TILT_SIGNS)}")
     if given and described and given != described:
         raise InputError(
-            f"the tilt's sign of {root} is '{described}' by its {DESCRIPTION}, not '{given}'"
+            f"the tilt's sign of {root} is '{described}' by its {DESCRIPTION}, not '{given}'; leave "
+            "--tilt (config.data.rendered_tilt) empty"
         )
     if not (given or described):
         raise InputError(
-            f"which way do the names of {root} turn? Say tilt_sign 'released' (theta is minus the "
-            "name's tilt, as in the tar of Render for CNN) or 'fresh' (theta is the tilt)"
+            f"which way do the names of {root} turn? --tilt (config.data.rendered_tilt) is "
+            "'released' (theta is minus the name's tilt, as in the tar of Render for CNN) or 'fresh' "
+            "(theta is the tilt)"
         )
     return given or described
 

@@ -145,7 +145,7 @@ def test_they_are_decoded_like_any_other_listing(tmp_path, source):
 
 def test_the_sign_of_the_tilt_is_never_guessed(tmp_path):
     root = folder(tmp_path)
-    with pytest.raises(InputError, match="Say tilt_sign 'released' .* or 'fresh'") as caught:
+    with pytest.raises(InputError, match="--tilt .* is 'released' .* or 'fresh'") as caught:
         read(root, tilt_sign="")
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="^the tilt's sign is 'minus'; known: released, fresh$"):
@@ -159,7 +159,7 @@ def test_a_description_says_it_once_and_for_all(tmp_path, source):
         expected = read(path, tilt_sign=tilt)
         np.testing.assert_array_equal(read(path, tilt_sign="").rotation, expected.rotation)
         assert expected.notes == ()
-        with pytest.raises(InputError, match=f"is '{tilt}' by its rendered.json, not '{other}'$"):
+        with pytest.raises(InputError, match=f"is '{tilt}' by its rendered.json, not '{other}'; leave"):
             read(path, tilt_sign=other)
 
 
@@ -189,7 +189,7 @@ DESCRIPTIONS = {
     "a list": (b'["fresh"]', "rendered.json of .* is not of the form {"),
     "synsets": (b'{"synsets": ["mug"]}', "rendered.json of .* is not of the form {"),
     "tilt": (b'{"tilt": -1}', "the tilt's sign is '-1'; known: released, fresh$"),
-    "no tilt": (b"{}", "Say tilt_sign"),
+    "no tilt": (b"{}", "which way do the names"),
 }
 
 
