@@ -9,6 +9,9 @@ docs/data.md says where they come from. Without rendered images: --config=config
 Expected are the paper's 13.6 degrees and 0.92 (16.1 and 0.89 without rendered images); nobody has
 run it to the end yet. By estimate it takes a day on one H100.
 
+It learns in the authors' frame, to compare with the paper; a network to be used takes
+--config.frame=upright, see docs/conventions.md.
+
 Lengths and learning rates are those of catpose/studies/paper/budgets.py. The rows of the paper's
 tables (`launch.tables --data=pascal3d --preset=full`) have the last three phases too, but
 

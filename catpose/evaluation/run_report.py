@@ -141,7 +141,8 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
     split = "test" if "test" in found else list(found)[-1]
     own, names, truth = found[split], run.model.categories, run.dataset.splits[split]
     where = f"{split}, {fusion} fusion"
-    framed = f"{split}, errors in frame {run.model.input_spec.frame}"
+    frame = run.model.input_spec.frame
+    framed = f"{split}, errors in frame {frame}"
     scores = score.by_fusion(truth, own, run.model.symmetry)
     errors_deg = {name: scored.errors.error_deg for name, scored in scores.items()}
     plots.error_histogram(errors_deg, folder / "error_histogram.png", framed)
@@ -150,7 +151,6 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
     counts = np.zeros((len(names), len(names)), np.int64)
     np.add.at(counts, (truth.category, own.probabilities.argmax(-1)), 1)
     plots.confusion(counts, names, folder / "confusion.png", split)
-    frame = run.model.input_spec.frame
     rotation = np.asarray(viewpoint.convert_frame(own.rotation[fusion], frame, "camera"))
     target, predicted = (
         np.degrees(np.asarray(viewpoint.angles_from_rotation(matrices)[0]))
@@ -169,7 +169,7 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
         own.probabilities,
         names,
         folder / "example_sheet.png",
-        where=where,
+        where=f"{where}, frame {frame}",
         meshes=None if None in meshes.values() else meshes,
         tight=truth.aspect is not None,  # built-in examples have some background around them
     )

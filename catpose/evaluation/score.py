@@ -99,6 +99,11 @@ def score(
         notes.append(
             f"the published list has {protocol.num_objects} objects, this one {len(counted.id)}"
         )
+    if "paper" in found.frame and protocol.frame != "paper":
+        notes.append(
+            f"the poses are in frame paper, where a small error can be a large one in "
+            f"{protocol.frame}, see docs/conventions.md"
+        )
     index = _index(counted, found)
     missing = int((index < 0).sum())
     if missing and not allow_missing:

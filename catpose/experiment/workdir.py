@@ -63,7 +63,8 @@ def opened(
             yield seconds
         finally:
             with contextlib.suppress(OSError):
-                disk_cache.write_whole(spent_path, f"{seconds():.3f}\n".encode())
+                if _has_begun(folder):  # a look ahead is no part of the run
+                    disk_cache.write_whole(spent_path, f"{seconds():.3f}\n".encode())
 
 
 def _check_own(folder: pathlib.Path) -> None:

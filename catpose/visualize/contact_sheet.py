@@ -9,6 +9,7 @@ from PIL import Image
 
 from catpose import outputs
 from catpose.data import photos, pose_table
+from catpose.data.render_for_cnn import read
 
 _GAP = 2  # white pixels between pictures
 
@@ -51,7 +52,7 @@ def of_manifest(
     paths = []
     for category, own in files.items():
         pictures = [np.asarray(photos.open_image(folder / n)) for n in own[: rows * columns]]
-        paths.append(folder / f"contact_{category.replace('/', '-')}.jpg")
+        paths.append(folder / f"{read.SHEET}{category.replace('/', '-')}.jpg")
         picture = Image.fromarray(sheet(pictures, columns=columns))
         outputs.save_picture(picture, paths[-1], quality=88)
     return paths

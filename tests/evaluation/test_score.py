@@ -293,6 +293,21 @@ def test_the_published_list_is_recognised(real):
     assert result.surplus == 108
 
 
+def test_a_small_error_in_paper_can_be_a_large_one():
+    generator = np.random.default_rng(3)
+    angles = (generator.uniform(0, 360, 300), generator.normal(3, 5, 300), np.zeros(300))
+    truth = truth_of(np.zeros(300, int), camera(*angles).as_matrix())
+    near = turned(paper(*angles).as_matrix(), np.full(300, 12.0))
+    found = found_of(truth, near, frame="paper")
+    in_paper = score.score(truth, found, OWN._replace(frame="paper"), replicates=0)
+    assert in_paper.metrics["pose_err_deg"]["value"] == approx(12, abs=1e-3)
+    assert in_paper.notes == []
+    result = score.score(truth, found, OWN, replicates=0)
+    assert result.metrics["pose_err_deg"]["value"] > 40
+    (note,) = result.notes
+    assert note.startswith("the poses are in frame paper, where a small error can be a large one")
+
+
 # ---- joining ----
 
 

@@ -286,7 +286,14 @@ def test_what_a_full_disk_or_a_kill_left_of_the_time_is_no_hindrance(tmp_path):
     (tmp_path / "seconds").write_text("")
     with workdir.opened(tmp_path, tiny.read(settings())) as clock:
         assert clock() < 60
+        (tmp_path / "checkpoints" / "1").mkdir(parents=True)
     assert float((tmp_path / "seconds").read_text()) >= 0
+
+
+def test_a_look_ahead_takes_no_time_of_the_run(tmp_path):
+    with workdir.opened(tmp_path, tiny.read(settings())):
+        pass
+    assert not (tmp_path / "seconds").exists()
 
 
 def test_a_machine_without_git_has_no_commit(monkeypatch):

@@ -252,7 +252,10 @@ def _notes(report: dict[str, Any]) -> tuple[str, ...]:
     table = report.get("table_2", {})
     differing = sum(bool(c["why"]) for row in table.values() for c in row.values())
     if differing:
-        notes.append(f"{differing} of 36 counts differ from the paper's Table 2; see report.md.")
+        notes.append(
+            f"{differing} of 36 counts differ from the paper's Table 2; see report.md beside"
+            " the data."
+        )
     return tuple(notes)
 
 

@@ -36,6 +36,7 @@ NAME = re.compile(
 EXAMPLE = "<synset>_<md5>_a035_e009_t-01_d004.png"
 ENDINGS = (".png", ".jpg", ".jpeg")
 DESCRIPTION = "rendered.json"
+SHEET = "contact_"  # begins the names of `launch.render`'s contact sheets
 TILT_SIGNS = {"released": -1, "fresh": 1}
 BLOCK = 512  # images that a thread inspects at a time
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # of PNG and JPEG
@@ -149,7 +150,8 @@ def _listing(
 
 
 def _is_ours(name: str) -> bool:
-    return name.lower().endswith(ENDINGS) or name == DESCRIPTION
+    is_image = name.lower().endswith(ENDINGS) and not name.startswith(SHEET)
+    return is_image or name == DESCRIPTION
 
 
 def _description(files: archive.Files) -> Mapping[str, Any]:
@@ -176,14 +178,14 @@ def _sign(given: str, described: str, root: str) -> str:
             raise InputError(f"the tilt's sign is '{sign}'; known: {', '.join(TILT_SIGNS)}")
     if given and described and given != described:
         raise InputError(
-            f"the tilt's sign of {root} is '{described}' by its {DESCRIPTION}, not '{given}'; leave "
-            "--tilt (config.data.rendered_tilt) empty"
+            f"the tilt's sign of {root} is '{described}' by its {DESCRIPTION}, not '{given}'; "
+            "leave --tilt (config.data.rendered_tilt) empty"
         )
     if not (given or described):
         raise InputError(
             f"which way do the names of {root} turn? --tilt (config.data.rendered_tilt) is "
-            "'released' (theta is minus the name's tilt, as in the tar of Render for CNN) or 'fresh' "
-            "(theta is the tilt)"
+            "'released' (theta is minus the name's tilt, as in the tar of Render for CNN) or "
+            "'fresh' (theta is the tilt)"
         )
     return given or described
 

@@ -159,7 +159,9 @@ def test_a_description_says_it_once_and_for_all(tmp_path, source):
         expected = read(path, tilt_sign=tilt)
         np.testing.assert_array_equal(read(path, tilt_sign="").rotation, expected.rotation)
         assert expected.notes == ()
-        with pytest.raises(InputError, match=f"is '{tilt}' by its rendered.json, not '{other}'; leave"):
+        with pytest.raises(
+            InputError, match=f"is '{tilt}' by its rendered.json, not '{other}'; leave"
+        ):
             read(path, tilt_sign=other)
 
 
@@ -216,6 +218,7 @@ def test_what_is_left_out_is_counted(tmp_path, source):
         f"{CAR}/m/x{name_of(CAR, 'm', 4, 1, 1, 1)}.jpg": encoded(1),
         f"copy/{os.path.basename(first)}": encoded(2),
         "readme.txt": b"no image",
+        "contact_car.jpg": encoded(1),
         ".DS_Store": b"no image",
     }
     found = read(source(tmp_path, extra), categories=(*CATEGORIES, "boat"))
