@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -88,6 +89,7 @@ def run(main: Callable[..., None], options: Options) -> NoReturn:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
     logging.getLogger("jax").setLevel(logging.ERROR)
     absl_logging.set_verbosity(absl_logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of metadata; what matters is an error
 
     def guarded(argv: Sequence[str]) -> None:
         allowed = len(inspect.signature(main).parameters)

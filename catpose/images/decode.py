@@ -30,7 +30,8 @@ _ORIENTATION = 0x0112  # of EXIF
 # Of the seven passes of an interlaced PNG: first column and row, step in columns and rows.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
            (0, 1, 1, 2))  # fmt: skip
-_JPEG = ("JPEG", "MPO")
+_JPEG, _JPEG_END = ("JPEG", "MPO"), b"\xff\xd9"
+_ZEROS = 64  # at the end of compressed data are what a copy that broke off left
 _HUGE = threading.Lock()  # one at a time, lest the threads of a cache fill the memory together
 
 
@@ -102,6 +103,10 @@ def identify(data: bytes) -> ImageFile.ImageFile:
       ValueError: also where it claims more pixels than its bytes can hold, or than fit in memory.
     """
     opened = formats.identify(data)
+    written = data.rstrip(b"\0")
+    is_cut = len(data) - len(written) > _ZEROS and not written.endswith(_JPEG_END)
+    if is_cut and opened.format in (*_JPEG, "WEBP"):
+        raise ValueError("its end is nothing but zeros (half copied?)")
     (width, height), claimed = opened.size, opened.width * opened.height
     if claimed > MAX_KEPT // 4 + _DENSEST * len(data):
         raise ValueError(f"it claims {width} x {height} pixels in {len(data)} bytes")
@@ -193,6 +198,6 @@ def _is_jpeg_short(opened: ImageFile.ImageFile, data: bytes) -> bool:
     """Whether a JPEG's last rows wait for data: what is put before its end then changes them."""
     if opened.getpixel((opened.width - 1, opened.height - 1)) not in (128, (128, 128, 128)):
         return False  # missing rows are gray
-    end = data.rfind(b"\xff\xd9")
+    end = data.rfind(_JPEG_END)
     again = formats.identify(data[:end] + b"\x55" * 4096 + data[end:])
     return again.size == opened.size and again.tobytes() != opened.tobytes()

@@ -12,6 +12,7 @@ SUFFIXES = frozenset(
 )  # fmt: skip
 # Of many images, those that cannot be read are named and left out, up to this share.
 MAX_BROKEN_SHARE = 0.05
+MAX_BYTES = 1 << 30  # of a file
 
 
 def find(folder: str | os.PathLike, *, recursive: bool = False) -> list[pathlib.Path]:
@@ -38,7 +39,8 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     """The content of an image's file.
 
     Raises:
-      InputError: no such file, a folder, a named pipe or a device, or an unreadable file.
+      InputError: no such file, a folder, a named pipe or a device, an unreadable file, or one of
+        more than MAX_BYTES.
     """
     if not os.path.isfile(path):
         if not os.path.exists(path):
@@ -46,6 +48,10 @@ def read_bytes(path: str | os.PathLike) -> bytes:
         reason = "it is a folder" if os.path.isdir(path) else "it is no regular file"
         raise InputError(f"cannot read {path} as an image: {reason}")
     try:
+        if (size := os.path.getsize(path)) > MAX_BYTES:
+            raise InputError(
+                f"cannot read {path} as an image: it has {size / MAX_BYTES:.1f} GiB, and 1 is read"
+            )
         return pathlib.Path(path).read_bytes()
     except OSError as error:
         reason = errors.reason(error)

@@ -152,6 +152,7 @@ def test_pil_runs_no_other_program_for_us(tmp_path):
 def broken_files():
     picture = noise(50, 40)
     jpeg, png_bytes = encode(picture, "JPEG"), encode(picture, "PNG")
+    webp = encode(picture, "WEBP")
     tiff, lzw = encode(picture, "TIFF"), encode(picture, "TIFF", compression="tiff_lzw")
     whole = png(50, 40, 8, 2, bytes([0] + [9] * 150) * 40)
     assert opened(whole).size == (50, 40)
@@ -172,8 +173,10 @@ def broken_files():
         "png of bits, half the rows": png(50, 40, 1, 0, bytes([0] + [255] * 7) * 20),
         "palette of half the rows": png(50, 40, 8, 0, bytes([0] + [9] * 50) * 20),
         "interlaced png of six passes": interlaced(noise(50, 40), passes=6),
+        "half a jpeg, then zeros": jpeg[: len(jpeg) // 2] + bytes(4096),
+        "half a webp, then zeros": webp[: len(webp) // 2] + bytes(len(webp) // 2),
         "half a gif": encode(picture, "GIF")[:2000],
-        "half a webp": encode(picture, "WEBP")[:500],
+        "half a webp": webp[:500],
         "half a bmp": encode(picture, "BMP")[:3000],
         "half a tiff": tiff[: len(tiff) // 2],
         "half a compressed tiff": lzw[: len(lzw) // 2],
@@ -224,6 +227,13 @@ def test_images_with_a_gray_border_are_whole():
     for options in ({}, {"progressive": True}, {"quality": 100, "subsampling": 0}):
         data = encode(picture, "JPEG", **options)
         assert levels(opened(data), Image.open(io.BytesIO(data))) == 0
+
+
+def test_zeros_behind_a_whole_image_do_not_matter():
+    picture = noise(50, 40)
+    for form in ("JPEG", "PNG", "BMP"):
+        data = encode(picture, form)
+        assert levels(opened(data + bytes(4096)), opened(data)) == 0
 
 
 def test_interlaced_images():

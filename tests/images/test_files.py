@@ -49,6 +49,13 @@ def test_what_is_no_file_of_an_image(tmp_path, name, message):
         files.read_bytes(tmp_path / name)
 
 
+def test_a_file_of_more_than_memory(tmp_path):
+    with (tmp_path / "sparse.jpg").open("wb") as file:
+        file.truncate(5 << 30)
+    with pytest.raises(InputError, match=r"sparse.jpg as an image: it has 5.0 GiB, and 1 is read"):
+        files.read_bytes(tmp_path / "sparse.jpg")
+
+
 def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"content")
     assert files.read_bytes(str(tmp_path / "a.png")) == b"content"
