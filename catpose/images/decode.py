@@ -31,6 +31,7 @@ _ORIENTATION = 0x0112  # of EXIF
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2),
            (0, 1, 1, 2))  # fmt: skip
 _JPEG, _JPEG_END = ("JPEG", "MPO"), b"\xff\xd9"
+_GRAY = (128, (128,) * 3, (127,) * 4)  # what missing rows of a JPEG are: L, RGB, CMYK
 _ZEROS = 64  # at the end of compressed data are what a copy that broke off left
 _HUGE = threading.Lock()  # one at a time, lest the threads of a cache fill the memory together
 
@@ -196,8 +197,8 @@ def _is_png_short(opened: ImageFile.ImageFile, data: bytes) -> bool:
 
 def _is_jpeg_short(opened: ImageFile.ImageFile, data: bytes) -> bool:
     """Whether a JPEG's last rows wait for data: what is put before its end then changes them."""
-    if opened.getpixel((opened.width - 1, opened.height - 1)) not in (128, (128, 128, 128)):
-        return False  # missing rows are gray
+    if opened.getpixel((opened.width - 1, opened.height - 1)) not in _GRAY:
+        return False
     end = data.rfind(_JPEG_END)
     again = formats.identify(data[:end] + b"\x55" * 4096 + data[end:])
     return again.size == opened.size and again.tobytes() != opened.tobytes()

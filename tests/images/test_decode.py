@@ -91,6 +91,14 @@ def test_orientation_is_applied(tmp_path, orientation, form):
         assert levels(found, upright) <= 6
 
 
+def test_orientation_of_heic():
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    for orientation in ORIENTATIONS:
+        exif = exif_of(orientation).tobytes()
+        data = encode(stored(halves("RGB"), orientation), "HEIF", exif=exif, quality=95)
+        assert levels(opened(data), halves("RGB")) <= 6
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "CMYK", "P", "I;16", "F"])
 @pytest.mark.parametrize("compression", [None, "tiff_lzw"])
 def test_orientation_of_tiffs(tmp_path, mode, compression):
@@ -162,6 +170,8 @@ def broken_files():
         "half a jpeg": jpeg[: len(jpeg) // 2],
         "half a jpeg with an end": jpeg[: len(jpeg) // 2] + b"\xff\xd9",
         "half a gray jpeg with an end": encode(noise(90, 90).convert("L"), "JPEG")[:2500]
+        + b"\xff\xd9",
+        "half a cmyk jpeg with an end": encode(noise(90, 90).convert("CMYK"), "JPEG")[:5000]
         + b"\xff\xd9",
         "half a png": png_bytes[: len(png_bytes) // 2],
         "head of a jpeg": jpeg[:20],
