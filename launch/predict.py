@@ -8,7 +8,7 @@ catpose predict --workdir=DIR|mini --boxes=boxes.csv
 --workdir is the folder of a training run, or mini: a network that comes with catpose.
 
 An image may be a pattern ("photos/*.jpg") or a folder. A table of boxes has the columns file, x0,
-y0, x1, y1; files are relative to it, and an object without these four is its whole image.
+y0, x1, y1; files are in its folder or below, and an object without these four is its whole image.
 """
 
 import glob
@@ -90,22 +90,25 @@ def main() -> None:
 
 
 def _listed() -> list[Any]:
-    """A `pose_table.Row` for each photo, with `file` and the box's columns, in the order given."""
+    """A `tables.Row` for each photo, with `file` and the box's columns, in the order given."""
     if bool(IMAGE.value) == bool(BOXES.value):
         raise InputError("give photos with --image, or a table of boxes with --boxes")
     if BOXES.value and BOX.value:
         raise InputError("--box goes with --image; a table of --boxes has its own boxes")
     box = _box(BOX.value)
-    from catpose.data import pose_table  # imports jax, which takes seconds
+    from catpose.data import file_names, pose_table, tables  # imports jax, which takes seconds
     from catpose.images import files as image_files
 
     if BOXES.value:
-        path, rows = pathlib.Path(BOXES.value), []
-        for row in pose_table.read(path):
-            if "file" not in row.values:
+        path, rows = pathlib.Path(BOXES.value).expanduser(), []
+        table = tables.read(path, known=("file", *pose_table.BOX))
+        pose_table.check_boxes(table)
+        for row in table.rows:
+            name = tables.string(row, "file")
+            if not name:
                 columns = ", ".join(("file", *pose_table.BOX))
                 raise InputError(f"{row.where}: no file; it needs the columns {columns}")
-            file = str(path.parent / row.values["file"])
+            file = file_names.below(path.parent, name, row.where)
             rows.append(row._replace(values={**row.values, "file": file}))
         return rows
     files = []
@@ -118,7 +121,7 @@ def _listed() -> list[Any]:
         else:
             is_pattern = not pathlib.Path(given).is_file()
             files += (is_pattern and sorted(glob.glob(given))) or [given]
-    return [pose_table.Row(file, {"file": file, **box}) for file in files]
+    return [tables.Row(file, {"file": file, **box}) for file in files]
 
 
 def _outputs(files: list[str]) -> list[pathlib.Path | None]:

@@ -55,7 +55,8 @@ class Examples(NamedTuple):
       camera: how the objects were seen; None where that is unknown.
       flags: what evaluation protocols filter by, (N,) arrays by name: bool "occluded",
         "truncated", "difficult", "coarse" (azimuth known to 45 degrees only); int "object", its
-        number in its image, from 1; str "image" and "source". Empty where nothing is known.
+        number in its image, from 1; str "image", "source" and "part" (of a benchmark); "box",
+        (N, 4), in the photo, where `box` is in a crop of it. Empty where nothing is known.
       origin: what to call these labels in a report.
       notes: remarks for the report.
       read_fn: example number -> the encoded image; called from several threads at once.

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from catpose.data import examples, manifest, pose_table
+from catpose.data import examples, manifest, pose_table, tables
 from catpose.data.categories import CATEGORIES
 from catpose.data.examples import Examples
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.errors import InputError
+
+COLUMNS = (*pose_table.COLUMNS, *pose_table.FLAGS, "id", "category", "split")
 
 
 def read(path: str | pathlib.Path, split: str = "test") -> Examples:
@@ -39,11 +41,12 @@ def read(path: str | pathlib.Path, split: str = "test") -> Examples:
         )
     origin = str(path)
     if not path.is_dir():
-        rows = pose_table.read(path)
-        if any("split" in row.values for row in rows):
-            names = np.array([str(row.values.get("split", "")) for row in rows])
+        table = tables.read(path, known=COLUMNS)
+        rows = table.rows
+        if "split" in table.columns:
+            names = np.array([tables.string(row, "split") for row in rows])
             rows = [rows[i] for i in _of_split(names, split, origin)]
-        return checked(_table(rows), origin)
+        return checked(_table(table, rows), origin)
     found = (manifest if (path / "manifest.csv").is_file() else pascal3d).read(path)
     return of_split(found, split, origin)
 
@@ -85,29 +88,36 @@ def _of_split(names: np.ndarray, split: str, origin: str) -> np.ndarray:
     return index
 
 
-def _table(rows: Sequence[pose_table.Row]) -> Examples:
-    ids, named, synonyms = [], [], pose_table.SYNONYMS.values()
-    for where, values in rows:
-        parts = [str(values.get(name) or "") for name in synonyms]
-        ids.append(str(values.get("id") or ("_".join(parts) if all(parts) else "")))
-        named.append(str(values.get("category") or ""))
-        if not (ids[-1] and named[-1]):
-            lacking = "category" if ids[-1] else f"id, nor {' and '.join(synonyms)}"
-            raise InputError(f"{where}: no {lacking}")
+def _table(table: tables.Table, rows: Sequence[tables.Row]) -> Examples:
+    """The objects in some rows of a table."""
+    table = table._replace(rows=list(rows))
+    names = pose_table.ids(table)
+    named = [tables.string(row, "category") for row in rows]
+    for row, name, category in zip(rows, names, named, strict=True):
+        if not (name and category):
+            lacking = "category" if name else "id, nor image_id and object_index_1based"
+            found = tables.named(row.values)
+            raise InputError(f"{row.where}: no {lacking}; there are {found}")
+    where = [row.where for row in rows]
+    pose_table.check_unique(names, where)
     # One order for PASCAL3D+ everywhere; others in that of the alphabet.
     present = sorted(set(named))
     categories = CATEGORIES if set(present) <= set(CATEGORIES) else tuple(present)
-    rotation, frame = pose_table.poses(rows)
-    other = np.flatnonzero(frame != "camera")
+    found = pose_table.poses(table)
+    other = np.flatnonzero(found.frame != "camera")
     if other.size:
         raise InputError(
-            f"{rows[other[0]].where}: frame '{frame[other[0]]}'; labels must be in 'camera', "
+            f"{where[other[0]]}: frame '{found.frame[other[0]]}'; labels must be in 'camera', "
             f"or angles"
         )
+    unread = pose_table.boxes_elsewhere(table)
+    whole_image = [np.nan] * 4
     return Examples(
-        id=np.array(ids, np.str_),
+        id=np.array(names, np.str_),
         category=np.array([categories.index(name) for name in named], np.int32),
-        rotation=pose_table.nearest_rotations(rotation, [row.where for row in rows]),
+        rotation=pose_table.nearest_rotations(found.rotation, where),
         categories=categories,
-        flags=pose_table.flags(rows),
+        box=np.array([pose_table.box(row) or whole_image for row in rows]),
+        flags=pose_table.flags(table),
+        notes=(*([pose_table.described(unread)] if unread else ()), *found.notes),
     )

@@ -2,22 +2,26 @@
 
 Columns `file, category, split` and a pose (see `catpose.data.pose_table`): angles, a quaternion or
 a matrix, and its `frame`, "camera" unless stated. Optional `x0, y0, x1, y1`, the object's box;
-empty means the whole image. Other columns are ignored. `file` is relative to `images/` beside the
-manifest where that folder exists, else to the manifest.
+empty means the whole image. Other columns are ignored, but not boxes and columns of these by other
+names. `file` is relative to `images/` beside the manifest where that folder exists, else to the
+manifest, and leads nowhere else.
 """
 
 import collections
 import itertools
+import os
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 
-from catpose.data import disk_cache, pose_table
+from catpose import errors
+from catpose.data import disk_cache, file_names, pose_table, tables
 from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
 
+REQUIRED = ("file", "category", "split")
+COLUMNS = (*REQUIRED, *pose_table.COLUMNS)
 # People and datasets say "val"; catpose says "validation" everywhere.
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
@@ -33,55 +37,67 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
         manifest has, sorted.
 
     Raises:
-      InputError: a missing file, column or image, an unknown category or split, an invalid pose or
-        box. The message names the line.
+      InputError: a missing file, column or image, a file outside the folder, an unknown category or
+        split, an invalid pose or box. The message names the line.
     """
     path = pathlib.Path(root).expanduser() / "manifest.csv"
     if not path.is_file():
         raise InputError(f"no manifest at {path}; set --config.data.root to the folder that has it")
-    rows = pose_table.read(path, required=("file", "category", "split"), allow_empty=True)
+    table = tables.read(path, required=REQUIRED, known=COLUMNS, allow_empty=True)
+    pose_table.check_boxes(table)
+    rows = table.rows
     images = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
-    names = tuple(categories) or tuple(
-        sorted({row.values["category"] for row in rows if "category" in row.values})
-    )
-    files, category, split = [], [], []
+    listed = {row.values.get("category", "") for row in rows} - {""}
+    number = {name: i for i, name in enumerate(categories or sorted(listed))}
+    paths: dict[str, str] = {}
     for where, values in rows:
-        file = images / values.get("file", "")
-        if not file.is_file():
-            raise InputError(f"{where}: no image {file}")
-        for column, known in (("category", names), ("split", SPLITS)):
+        name = values.get("file", "")
+        if name not in paths:
+            paths[name] = file_names.below(images, name, where)
+            if not os.path.isfile(paths[name]):
+                raise InputError(f"{where}: no image {paths[name]}")
+        for column, known in (("category", number), ("split", SPLITS)):
             if values.get(column, "") not in known:
                 raise InputError(
                     f"{where}: unknown {column} '{values.get(column, '')}'; "
                     f"known: {', '.join(known)}"
                 )
-        files.append(file)
-        category.append(names.index(values["category"]))
-        split.append(SPLITS[values["split"]])
+    names = [row.values["file"] for row in rows]
+    total, count = collections.Counter(names), collections.defaultdict(itertools.count)
+    ids = [f"{name}#{next(count[name]) + 1}" if total[name] > 1 else name for name in names]
+    pose_table.check_unique(ids, [row.where for row in rows])
     whole_image = [np.nan] * 4
     boxes = [pose_table.box(row) or whole_image for row in rows]
     boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    file_names = [row.values["file"] for row in rows]
-    total, numbers = collections.Counter(file_names), collections.defaultdict(itertools.count)
-    ids = [f"{name}#{next(numbers[name]) + 1}" if total[name] > 1 else name for name in file_names]
+    digests = {name: disk_cache.digest(_content(file)) for name, file in paths.items()}
+    rotation, notes = _rotations(table)
     return Examples(
-        read_fn=lambda i: files[i].read_bytes(),
-        digest=disk_cache.digest([disk_cache.digest(file.read_bytes()) for file in files], boxes),
+        read_fn=lambda i: _content(paths[names[i]]),
+        digest=disk_cache.digest([digests[name] for name in names], boxes),
         id=np.array(ids, dtype=np.str_),
-        category=np.array(category, np.int32),
-        split=np.array(split, dtype=np.str_),
-        rotation=_rotations(rows),
+        category=np.array([number[row.values["category"]] for row in rows], np.int32),
+        split=np.array([SPLITS[row.values["split"]] for row in rows], dtype=np.str_),
+        rotation=rotation,
         box=boxes,
-        categories=names,
+        categories=tuple(number),
+        flags={"image": np.array(names, dtype=np.str_)},
+        notes=notes,
     )
 
 
-def _rotations(rows: Sequence[pose_table.Row]) -> np.ndarray:
-    """Each row's pose as a rotation in "camera"."""
-    rotation, frame = pose_table.poses(rows)
-    rotation = pose_table.nearest_rotations(rotation, [row.where for row in rows])
+def _content(path: str) -> bytes:
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {errors.reason(error)}") from error
+
+
+def _rotations(table: tables.Table) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Each row's pose as a rotation in "camera", and what looks wrong."""
+    found = pose_table.poses(table)
+    rotation = pose_table.nearest_rotations(found.rotation, [row.where for row in table.rows])
     rotation = rotation.astype(np.float32)
-    for name in np.unique(frame):
-        mine = frame == name
+    for name in np.unique(found.frame):
+        mine = found.frame == name
         rotation[mine] = np.asarray(viewpoint.convert_frame(rotation[mine], str(name), "camera"))
-    return rotation
+    return rotation, found.notes

@@ -1,4 +1,4 @@
-"""The one reader of tables with poses, boxes and flags, in CSV, JSON or JSON lines.
+"""What the rows of a table say of objects: their poses, boxes, flags and ids.
 
 A pose is written in one of three ways; where a row has several, the first of them counts:
 
@@ -18,22 +18,21 @@ knows only azimuth - theta or azimuth + theta at elevation +-90. A row of angles
 the viewpoints of datasets that papers train on in "paper".
 
 A box is `x0, y0, x1, y1` in pixels, 0-based, x1 and y1 exclusive. Flags are those of
-`catpose.data.examples.Examples`.
+`catpose.data.examples.Examples`. An object's id is `id`, or made of `image_id` (or `image`) and
+`object_index_1based` (or `object`): "<image_id>_<number>".
 """
 
-import csv
-import io
-import json
 import math
-import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
+from catpose.data import tables
 from catpose.data.examples import BOOLEAN_FLAGS
+from catpose.data.tables import Row, Table
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
 
@@ -42,147 +41,81 @@ QUATERNION = ("qw", "qx", "qy", "qz")
 ANGLES = ("azimuth_deg", "elevation_deg", "theta_deg")
 FORMS = f"rotation, {', '.join(QUATERNION)} or {', '.join(ANGLES)}"
 BOX = ("x0", "y0", "x1", "y1")
-# Names of flags in other people's tables.
-SYNONYMS = {"image": "image_id", "object": "object_index_1based"}
+# Flags and ids in other people's tables.
+SYNONYMS = {"image": ("image_id", "file"), "object": ("object_index_1based",)}
+FLAGS = (*BOOLEAN_FLAGS, "object", "image", "source", "part")
+COLUMNS = ("rotation", *MATRIX, *QUATERNION, *ANGLES, "frame", *BOX)
+# Boxes in other people's tables; their names in small letters, without what divides words.
+BOXES_ELSEWHERE = (
+    ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom"),
+    ("x", "y", "width", "height"), ("x", "y", "w", "h"), ("xtl", "ytl", "xbr", "ybr"),
+    ("left", "top", "width", "height"), ("xcenter", "ycenter", "width", "height"),
+    ("cx", "cy", "w", "h"), ("bbox",), ("box",), ("boundingbox",),
+)  # fmt: skip
 # Entries of R R' may be so far from the identity's: two decimals are a rotation, a scaled or
 # sheared matrix is not. What passes is replaced by the nearest rotation.
 TOLERANCE = 0.02
 # A float32 rotation this far from the pole gives azimuth and theta back to 0.02 degrees.
 POLE_DEG = 0.01
+# So many rows with no angle above 2 pi are suspected to be in radians.
+_RADIANS_ROWS = 20
 
 
-class Row(NamedTuple):
-    """A row's values, and what to call it in a message ("predictions.csv, line 3")."""
+class Poses(NamedTuple):
+    """The poses of M rows.
 
-    where: str
-    values: Mapping[str, Any]
-
-
-def read(
-    path: pathlib.Path, *, required: Sequence[str] = (), allow_empty: bool = False
-) -> list[Row]:
-    """Reads a file by its ending: `.csv`, `.json` or `.jsonl`.
-
-    JSON is a list of objects, or one object whose keys are the ids. Blanks around values and
-    empty values in CSV do not count.
-
-    Args:
-      path: the file.
-      required: columns that a CSV file must have.
-      allow_empty: a file without rows is not an error.
-
-    Raises:
-      InputError: no such file, another ending, a required column that is missing, or a content
-        that is not of this form.
+    Attributes:
+      rotation: (M, 3, 3) float64 as they are written; angles become rotations in "camera", see the
+        module's docstring.
+      frame: (M,) str, of each.
+      notes: what looks wrong without being an error.
     """
-    readers = {".csv": _read_csv, ".json": _read_json, ".jsonl": _read_lines}
-    if path.suffix.lower() not in readers:
-        raise InputError(f"{path} must end in {', '.join(readers)}")
-    try:
-        rows = list(readers[path.suffix.lower()](path, required))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
-        raise InputError(f"cannot read {path} as {path.suffix[1:].upper()}: {error}") from error
-    if not rows and not allow_empty:
-        raise InputError(f"{path} has no rows")
-    for row in rows:
-        if not isinstance(row.values, Mapping):
-            raise InputError(f"{row.where}: not an object with keys and values")
-    return rows
+
+    rotation: np.ndarray
+    frame: np.ndarray
+    notes: tuple[str, ...]
 
 
-def _read_csv(path, required):
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        header = [name.strip() for name in next(reader, [])]
-        if missing := [name for name in required if name not in header]:
-            raise InputError(f"{path}: no column {', '.join(missing)}")
-        for line in reader:
-            # A short line lacks its last values, a long one has some too many.
-            values = dict(zip(header, (value.strip() for value in line), strict=False))
-            values = {name: value for name, value in values.items() if value}
-            if values:
-                yield Row(f"{path}, line {reader.line_num}", values)
-
-
-def _read_json(path, required):
-    content = json.loads(path.read_text(encoding="utf-8-sig"))
-    if isinstance(content, Mapping):
-        content = [
-            {"id": key, **value} if isinstance(value, Mapping) else value
-            for key, value in content.items()
-        ]
-    if not isinstance(content, list):
-        raise InputError(f"{path} must hold a list of objects")
-    for i, values in enumerate(content, start=1):
-        yield Row(f"{path}, entry {i}", values)
-
-
-def _read_lines(path, required):
-    for i, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        if line.strip():
-            try:
-                yield Row(f"{path}, line {i}", json.loads(line))
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}, line {i}: not JSON: {error}") from error
-
-
-def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV; the first of a file are the names of its columns."""
-    file = io.StringIO(newline="")
-    csv.writer(file, lineterminator="\n").writerows(rows)
-    return file.getvalue()
-
-
-def number(row: Row, name: str) -> float:
-    """The finite number in the column `name`.
-
-    Raises:
-      InputError: it is missing or not a finite number.
-    """
-    try:
-        value = float(row.values.get(name, ""))
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(
-            f"{row.where}: {name} is '{row.values.get(name, '')}', not a finite number"
-        )
-    return value
-
-
-def poses(rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+def poses(table: Table) -> Poses:
     """The rotations that rows describe.
-
-    Returns:
-      (M, 3, 3) float64 as they are written, and the frame of each, (M,) str; angles become
-      rotations in "camera", see the module's docstring.
 
     Raises:
       InputError: a row without a pose, an invalid number, an unknown frame, a quaternion of
         length zero. Matrices are not checked here, see `nearest_rotations`.
     """
-    written = [_pose(row) for row in rows]
-    kinds = np.array([len(values) for values in written])
-    frame = np.array([row.values.get("frame") or "camera" for row in rows], dtype=np.str_)
-    for row, name in zip(rows, frame.tolist(), strict=True):
-        if name not in viewpoint.FRAMES:
-            known = ", ".join(viewpoint.FRAMES)
-            raise InputError(f"{row.where}: unknown frame '{name}'; known: {known}")
-    rotation = np.zeros((len(rows), 3, 3))
-    converters = {
-        MATRIX: lambda values, paper: values.reshape(-1, 3, 3),
-        QUATERNION: lambda values, paper: so3.rotation_from_quaternion(values),
-        ANGLES: lambda values, paper: rotations_from_angles(values, for_paper=paper),
-    }
-    for names, convert_fn in converters.items():
-        index = np.flatnonzero(kinds == len(names))
-        if index.size:
-            values = np.array([written[i] for i in index])
-            with jax.enable_x64(True):
-                rotation[index] = convert_fn(values, frame[index] == "paper")
-    return rotation, np.where(kinds == len(ANGLES), "camera", frame)
+    readers = {("rotation",): _nine, MATRIX: _numbers, QUATERNION: _unit, ANGLES: _numbers}
+    present = [names for names in readers if not set(names).isdisjoint(table.columns)]
+    rows, form = table.rows, np.zeros(len(table.rows), np.int64)
+    written: dict[tuple[str, ...], list] = {names: [] for names in present}
+    for i, row in enumerate(rows):
+        for number, names in enumerate(present):
+            if not row.values.keys().isdisjoint(names):
+                form[i] = number
+                written[names].append(readers[names](row, names))
+                break
+        else:
+            found = tables.named(row.values)
+            raise InputError(f"{row.where}: no pose; there are {found}, give {FORMS}")
+    frame = np.array(["camera"]).repeat(len(rows))
+    if "frame" in table.columns:
+        frame = np.array([_frame(row) for row in rows], np.str_)
+    rotation, notes = np.zeros((len(rows), 3, 3)), ()
+    for number, names in enumerate(present):
+        if not written[names]:
+            continue
+        index = np.flatnonzero(form == number)
+        values = np.array(written[names], np.float64).reshape(index.size, -1)
+        with jax.enable_x64(True):
+            if names == QUATERNION:
+                rotation[index] = so3.rotation_from_quaternion(values)
+            elif names == ANGLES:
+                rotation[index] = rotations_from_angles(values, for_paper=frame[index] == "paper")
+                notes = _suspicions(values, table)
+            else:
+                rotation[index] = values.reshape(-1, 3, 3)
+    if ANGLES in present:
+        frame = np.where(form == present.index(ANGLES), "camera", frame)
+    return Poses(rotation, frame, notes)
 
 
 def rotations_from_angles(angles_deg: np.ndarray, *, for_paper: bool | np.ndarray) -> np.ndarray:
@@ -202,33 +135,47 @@ def rotations_from_angles(angles_deg: np.ndarray, *, for_paper: bool | np.ndarra
         return np.asarray(viewpoint.rotation_from_angles(*radians))
 
 
-def _pose(row):
-    values = row.values
-    if "rotation" in values:
-        return _nine(row, values["rotation"])
-    if any(name in values for name in MATRIX):
-        return [number(row, name) for name in MATRIX]
-    if any(name in values for name in QUATERNION):
-        quaternion = [number(row, name) for name in QUATERNION]
-        length = math.hypot(*quaternion)
-        if length < 1e-6:
-            raise InputError(f"{row.where}: a quaternion of length zero")
-        return [value / length for value in quaternion]
-    if any(name in values for name in ANGLES):
-        return [number(row, name) for name in ANGLES]
-    raise InputError(f"{row.where}: no pose; give {FORMS}")
+def _numbers(row, names):
+    return [tables.number(row, name) for name in names]
 
 
-def _nine(row, value):
+def _unit(row, names):
+    quaternion = _numbers(row, names)
+    length = math.hypot(*quaternion)
+    if length < 1e-6:
+        raise InputError(f"{row.where}: a quaternion of length zero")
+    return [value / length for value in quaternion]
+
+
+def _nine(row, names):
+    value = row.values["rotation"]
     if isinstance(value, str):
         value = re.sub(r"[\[\],;]", " ", value).split()
     try:
-        numbers = np.array(value, np.float64).ravel()
-    except (TypeError, ValueError):
-        numbers = np.zeros(0)
-    if numbers.size != len(MATRIX) or not np.isfinite(numbers).all():
+        numbers = [tables.as_float(entry) for entry in np.array(value, object).ravel()]
+    except ValueError:  # lists of unlike lengths
+        numbers = []
+    if len(numbers) != len(MATRIX) or not all(abs(n) <= tables.LARGEST for n in numbers):
         raise InputError(f"{row.where}: rotation is not nine finite numbers")
-    return numbers.tolist()
+    return numbers
+
+
+def _frame(row):
+    name = tables.string(row, "frame") or "camera"
+    if name not in viewpoint.FRAMES:
+        known = ", ".join(viewpoint.FRAMES)
+        raise InputError(f"{row.where}: unknown frame '{name}'; known: {known}")
+    return name
+
+
+def _suspicions(angles_deg, table):
+    largest = np.abs(angles_deg).max(initial=0.0)
+    if len(angles_deg) < _RADIANS_ROWS or not 1 < largest <= 2 * math.pi:
+        return ()
+    return (
+        f"{table.path}: no angle of {len(angles_deg)} rows is larger than {largest:.2f}; are they "
+        "in radians? azimuth_deg, elevation_deg and theta_deg are in degrees",
+    )
 
 
 def nearest_rotations(rotation: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -267,15 +214,40 @@ def nearest_rotations(rotation: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return rotation
 
 
+def boxes_elsewhere(table: Table) -> tuple[str, ...]:
+    """The columns that look like a box under other names than `BOX`, where the table has no box."""
+    spelled = {re.sub("[^0-9a-z]", "", name.lower()): name for name in table.columns}
+    found = next((names for names in BOXES_ELSEWHERE if set(names) <= set(spelled)), ())
+    return () if set(BOX) <= set(table.columns) else tuple(spelled[name] for name in found)
+
+
+def check_boxes(table: Table) -> None:
+    """Refuses a table whose boxes would be ignored.
+
+    Raises:
+      InputError: columns that look like a box under other names, see `boxes_elsewhere`.
+    """
+    if found := boxes_elsewhere(table):
+        raise InputError(f"{table.path}: {described(found)}")
+
+
+def described(found: Sequence[str]) -> str:
+    """What is to be said of the columns that `boxes_elsewhere` found."""
+    return (
+        f"{', '.join(found)} look like a box and are not read; a box is {', '.join(BOX)} in "
+        "pixels, 0-based, with x1 and y1 exclusive"
+    )
+
+
 def box(row: Row) -> list[float] | None:
     """The box of a row; None where it has none.
 
     Raises:
       InputError: a number is missing or invalid, or the box is smaller than a pixel.
     """
-    if not any(name in row.values for name in BOX):
+    if row.values.keys().isdisjoint(BOX):
         return None
-    x0, y0, x1, y1 = (number(row, name) for name in BOX)
+    x0, y0, x1, y1 = _numbers(row, BOX)
     if not (x1 - x0 >= 1 and y1 - y0 >= 1):
         raise InputError(
             f"{row.where}: the box {x0:g},{y0:g},{x1:g},{y1:g} has no area; "
@@ -284,19 +256,87 @@ def box(row: Row) -> list[float] | None:
     return [x0, y0, x1, y1]
 
 
-def flags(rows: Sequence[Row]) -> dict[str, np.ndarray]:
-    """Those flags that every row has.
+def flags(table: Table) -> dict[str, np.ndarray]:
+    """The flags that a table has columns for; an empty cell of a boolean one is 0.
 
     Raises:
-      InputError: a flag that is not a number.
+      InputError: a boolean flag that is neither 0 nor 1, an invalid number of an object, or a row
+        without the flag "object", "image", "source" or "part" where others have it.
     """
     found: dict[str, np.ndarray] = {}
-    for name in (*BOOLEAN_FLAGS, "object", "image", "source"):
-        column = name if any(name in row.values for row in rows) else SYNONYMS.get(name, name)
-        if all(column in row.values for row in rows):
-            if name in ("image", "source"):
-                found[name] = np.array([str(row.values[column]) for row in rows])
-            else:
-                numbers = np.array([number(row, column) for row in rows])
-                found[name] = numbers.astype(np.int64) if name == "object" else numbers > 0
+    for name in FLAGS:
+        column = _column(table, name)
+        if not column:
+            continue
+        if name in BOOLEAN_FLAGS:
+            found[name] = np.array([_boolean(row, column) for row in table.rows])
+        elif name == "object":
+            found[name] = np.array([_object(row, column) for row in table.rows])
+        else:
+            found[name] = np.array([_given(row, column) for row in table.rows])
     return found
+
+
+def ids(table: Table) -> list[str]:
+    """The id of each row's object, see the module; "" where the row has none.
+
+    Raises:
+      InputError: two rows with the same id.
+    """
+    image, number = _column(table, "image"), _column(table, "object")
+    if "object_index" in table.columns and not number:
+        raise InputError(
+            f"{table.path}: object_index does not say where it begins; count from 1 and call it "
+            "object_index_1based"
+        )
+    found = []
+    for row in table.rows:
+        name = tables.string(row, "id")
+        if not name and image in row.values and number in row.values:
+            name = f"{tables.string(row, image)}_{_object(row, number)}"
+        found.append(name)
+    return found
+
+
+def check_unique(names: Sequence[str], where: Sequence[str]) -> None:
+    """Refuses an id that two objects have.
+
+    Args:
+      names: ids of N objects.
+      where: what to call each in a message.
+
+    Raises:
+      InputError: an id twice.
+    """
+    first: dict[str, int] = {}
+    for i, name in enumerate(names):
+        if first.setdefault(name, i) != i:
+            raise InputError(f"{where[i]}: the id '{name}' is also that of {where[first[name]]}")
+
+
+def _column(table, name):
+    """What a table calls a flag; "" where it has none."""
+    names = (name, *SYNONYMS.get(name, ()))
+    return next((column for column in names if column in table.columns), "")
+
+
+def _given(row, column):
+    if value := tables.string(row, column):
+        return value
+    raise InputError(f"{row.where}: {column} is empty, and other rows have it")
+
+
+def _boolean(row, column):
+    value = row.values.get(column, 0)
+    if isinstance(value, str):
+        value = {"true": 1, "false": 0}.get(value.lower(), tables.as_float(value))
+    if value not in (0, 1):
+        raise InputError(f"{row.where}: {column} is '{row.values[column]}', not 0 or 1")
+    return bool(value)
+
+
+def _object(row, column):
+    value = tables.number(row, column)
+    if value < 1 or value != int(value):
+        raise InputError(f"{row.where}: {column} is {value:g}; objects are counted from 1")
+    return int(value)

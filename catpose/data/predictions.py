@@ -1,10 +1,11 @@
 """Predictions: categories and poses that a system gives to objects, and files of them.
 
 A file ends in .npz and holds everything, or is CSV, JSON or JSON lines with one object a line and
-one pose of it: `id`, a pose (see `catpose.data.pose_table`), and where the system names a
-category, `category`. Optional `frame`, and probabilities of the categories (columns
-`probability_<category>`, in JSON also an object `probabilities`); the most probable one is the
-category of an object that names none. Other columns are ignored.
+one pose of it: an id and a pose (see `catpose.data.pose_table`), or in the place of the id an image
+and a box (see `catpose.data.matching`), and where the system names a category, `category`.
+Optional `frame`, and probabilities of the categories (columns `probability_<category>`, in JSON
+also an object `probabilities`); the most probable one is the category of an object that names none.
+Other columns are ignored.
 """
 
 import io
@@ -16,7 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from catpose.data import disk_cache, pose_table
+from catpose.data import disk_cache, matching, pose_table, tables
+from catpose.data.examples import Examples
+from catpose.data.tables import Row
 from catpose.errors import InputError
 
 PROBABILITY = "probability_"
@@ -39,6 +42,7 @@ class Predictions(NamedTuple):
       categories: K names.
       network_rotation: (N, K, 3, 3), the pose of each category's own network; None of systems
         that have no such networks.
+      notes: remarks on a file, for the report.
     """
 
     id: np.ndarray
@@ -48,6 +52,7 @@ class Predictions(NamedTuple):
     probabilities: np.ndarray | None = None
     categories: tuple[str, ...] = ()
     network_rotation: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 def only(found: Predictions, fusion: str = "") -> Predictions:
@@ -95,11 +100,7 @@ def checked(
     """
     ids = np.asarray(ids, dtype=np.str_).reshape(-1)
     where = [f"'{name}'" for name in ids] if where is None else where
-    first: dict[str, int] = {}
-    for i, name in enumerate(ids.tolist()):
-        if name in first:
-            raise InputError(f"{where[i]}: the id '{name}' is also that of {where[first[name]]}")
-        first[name] = i
+    pose_table.check_unique(ids.tolist(), where)
     category = np.asarray([""] * len(ids) if category is None else category, dtype=np.str_)
     category = category.reshape(-1)
     if probabilities is not None and len(ids):
@@ -116,48 +117,63 @@ def checked(
     )
 
 
-def read(path: str | pathlib.Path) -> Predictions:
+def read(path: str | pathlib.Path, truth: Examples | None = None) -> Predictions:
     """Reads a predictions file.
 
+    Args:
+      path: the file.
+      truth: labels, by which rows without an id find their objects, see `catpose.data.matching`.
+
     Raises:
-      InputError: whatever `pose_table.read` and `pose_table.poses` raise; a row without an id, an
-        id twice, a matrix that is not a rotation, an invalid probability.
+      InputError: whatever `tables.read`, `pose_table.poses` and `matching.ids` raise; a row without
+        an id, an id twice, a matrix that is not a rotation, an invalid probability.
     """
     path = pathlib.Path(path).expanduser()
     if path.suffix.lower() == ".npz":
         return _read_arrays(path)
-    read_rows = pose_table.read(path)
-    without = [row.where for row in read_rows if row.values.get("id") in (None, "")]
-    if len(without) == len(read_rows):
+    table = tables.read(path, known=(*pose_table.COLUMNS, "id", "category"))
+    rows, names = table.rows, pose_table.ids(table)
+    # `launch.predict` prints boxes as `box`.
+    unread = [name for name in pose_table.boxes_elsewhere(table) if name != "box"]
+    notes = [f"{path}: {pose_table.described(unread)}"] if unread else []
+    if not any(names) and truth is not None:
+        if notes:
+            raise InputError(notes[0])
+        names = matching.ids(table, truth)
+    if not any(names):
         raise InputError(f"{path} has no ids; give each row the id of its object, as the labels do")
-    if without:
-        raise InputError(f"{without[0]}: no id; give each row the id of its object")
-    rotation, frame = pose_table.poses(read_rows)
-    named = [_probabilities(row) for row in read_rows]
-    categories = tuple(dict.fromkeys(name for values in named for name in values))
-    shares = [[values.get(name, np.nan) for name in categories] for values in named]
+    if not all(names):
+        where = rows[names.index("")].where
+        raise InputError(f"{where}: no id; give each row the id of its object")
+    found = pose_table.poses(table)
+    shares = [_probabilities(row) for row in rows]
+    categories = tuple(dict.fromkeys(name for values in shares for name in values))
+    probabilities = [[values.get(name, np.nan) for name in categories] for values in shares]
     return checked(
-        [str(row.values["id"]) for row in read_rows],
-        rotation,
-        frame=frame,
-        category=[str(row.values.get("category") or "") for row in read_rows],
-        probabilities=np.array(shares) if categories else None,
+        names,
+        found.rotation,
+        frame=found.frame,
+        category=[tables.string(row, "category") for row in rows],
+        probabilities=np.array(probabilities) if categories else None,
         categories=categories,
-        where=[row.where for row in read_rows],
-    )
+        where=[row.where for row in rows],
+    )._replace(notes=(*notes, *found.notes))
 
 
-def _probabilities(row: pose_table.Row) -> dict[str, float]:
-    columns = {
-        name.removeprefix(PROBABILITY): pose_table.number(row, name)
-        for name in row.values
+def _probabilities(row: Row) -> dict[str, float]:
+    values = {
+        name.removeprefix(PROBABILITY): value
+        for name, value in row.values.items()
         if name.startswith(PROBABILITY)
     }
     inner = row.values.get("probabilities")
-    if isinstance(inner, Mapping):
-        inside = pose_table.Row(f"{row.where}, probabilities", inner)
-        columns |= {str(name): pose_table.number(inside, name) for name in inner}
-    return columns
+    values |= inner if isinstance(inner, dict) else {}
+    row = Row(row.where, {f"{PROBABILITY}{name}": value for name, value in values.items()})
+    found = {name: tables.number(row, f"{PROBABILITY}{name}") for name in values}
+    for name, value in found.items():
+        if not 0 <= value <= 1.001:  # rounded
+            raise InputError(f"{row.where}: the probability of {name} is {value:g}, not in [0, 1]")
+    return found
 
 
 def _read_arrays(path: pathlib.Path) -> Predictions:
@@ -204,7 +220,7 @@ def _arrays(predictions: Predictions) -> bytes:
     for field, values in predictions._asdict().items():
         if isinstance(values, Mapping):  # by fusion
             arrays |= {f"{field}.{fusion}": own for fusion, own in values.items()}
-        elif values is not None:
+        elif values is not None and field != "notes":
             arrays[field] = np.asarray(values)
     file = io.BytesIO()
     np.savez(file, **arrays)
@@ -225,7 +241,7 @@ def _text(predictions: Predictions, suffix: str) -> bytes:
         for row in zip(*every_column, strict=True)
     ]
     if suffix == ".csv":
-        return pose_table.csv_text([columns, *rows]).encode()
+        return tables.csv_text([columns, *rows]).encode()
     entries = [
         {name: value for name, value in zip(columns, row, strict=True) if value != ""}
         for row in rows

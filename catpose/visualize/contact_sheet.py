@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from catpose import outputs
-from catpose.data import photos, pose_table
+from catpose.data import file_names, photos, tables
 from catpose.data.render_for_cnn import read
 
 _GAP = 2  # white pixels between pictures
@@ -47,11 +47,12 @@ def of_manifest(
     """
     folder = pathlib.Path(folder)
     files: dict[str, list[str]] = {}
-    for row in pose_table.read(folder / "manifest.csv", required=("category", "file")):
-        files.setdefault(row.values["category"], []).append(row.values["file"])
+    for row in tables.read(folder / "manifest.csv", required=("category", "file")).rows:
+        path = file_names.below(folder, tables.string(row, "file"), row.where)
+        files.setdefault(tables.string(row, "category"), []).append(path)
     paths = []
     for category, own in files.items():
-        pictures = [np.asarray(photos.open_image(folder / n)) for n in own[: rows * columns]]
+        pictures = [np.asarray(photos.open_image(path)) for path in own[: rows * columns]]
         paths.append(folder / f"{read.SHEET}{category.replace('/', '-')}.jpg")
         picture = Image.fromarray(sheet(pictures, columns=columns))
         outputs.save_picture(picture, paths[-1], quality=88)

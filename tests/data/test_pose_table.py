@@ -1,10 +1,12 @@
 """What angles mean in frame "paper", the same for manifests, predictions and labels."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data import labels, manifest, pose_table, predictions
+from catpose.data import labels, manifest, pose_table, predictions, tables
 from catpose.geometry import viewpoint
 
 VIEWPOINTS = {
@@ -21,7 +23,7 @@ def read_as(reader, folder, angles):
     columns = ("id", "file", "category", "split", *pose_table.ANGLES, "frame")
     row = ("a", "a.jpg", "car", "test", *angles, "paper")
     (folder / "a.jpg").write_text("")
-    (folder / "manifest.csv").write_text(pose_table.csv_text([columns, row]))
+    (folder / "manifest.csv").write_text(tables.csv_text([columns, row]))
     if reader == "manifest":
         return manifest.read(folder).rotation
     if reader == "labels":
@@ -51,9 +53,16 @@ def test_angles_of_paper_are_a_viewpoint_and_give_the_authors_rotation(tmp_path,
     assert np.degrees(away) < 0.05
 
 
+def table_of(*rows):
+    """A table of these rows."""
+    columns = tuple(dict.fromkeys(name for values in rows for name in values))
+    rows = [tables.Row(f"t.csv, line {i}", values) for i, values in enumerate(rows, start=2)]
+    return tables.Table(pathlib.Path("t.csv"), columns, rows)
+
+
 def test_without_paper_nothing_is_moved_off_the_pole():
     values = dict(zip(pose_table.ANGLES, (30, 90, 10), strict=True))
-    rotation, frame = pose_table.poses([pose_table.Row("", values)])
+    rotation, frame, _ = pose_table.poses(table_of(values))
     expected = Rotation.from_euler("ZXZ", [10, 0, -30], degrees=True).as_matrix()
     np.testing.assert_allclose(rotation, [expected], atol=1e-12)
     assert frame.tolist() == ["camera"]
@@ -61,17 +70,7 @@ def test_without_paper_nothing_is_moved_off_the_pole():
 
 def test_a_table_of_paper_alone():
     values = dict(zip(pose_table.ANGLES, (30, 5, 10), strict=True)) | {"frame": "paper"}
-    assert pose_table.poses([pose_table.Row("", values)])[1].tolist() == ["camera"]
-
-
-def test_csv_text_reads_back(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text(pose_table.csv_text([("a", "b"), ('x, "y"', 1.5), ("two\nlines", "ü")]))
-    rows = pose_table.read(path)
-    assert [dict(row.values) for row in rows] == [
-        {"a": 'x, "y"', "b": "1.5"},
-        {"a": "two\nlines", "b": "ü"},
-    ]
+    assert pose_table.poses(table_of(values)).frame.tolist() == ["camera"]
 
 
 @pytest.mark.parametrize("elevation", [90, -90, 450])

@@ -220,7 +220,10 @@ def read(
         box=columns["box"],
         categories=tuple(report["categories"]),
         camera=_camera(columns, points),
-        flags={name: columns[name] for name in (*tfds_builder.FLAGS, "object", "image", "source")},
+        flags={
+            **{name: columns[name] for name in (*tfds_builder.FLAGS, "object", "image", "source")},
+            "box": columns["original_box"],
+        },
         notes=_notes(report),
     )
 

@@ -19,6 +19,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from catpose.data import file_names, tables
 from catpose.data.categories import CATEGORIES
 from catpose.data.examples import SPLITS
 from catpose.errors import InputError
@@ -242,9 +243,7 @@ def read_lists(root: pathlib.Path, dataset: str, variant: Variant) -> Listed:
     """
     entries, missing, repeated = {}, [], []  # entries by source, category and id
     categories = (
-        CATEGORIES
-        if dataset == "pascal3d"
-        else tuple(dict.fromkeys(_lines(root, "Image_sets/classes.txt")))
+        CATEGORIES if dataset == "pascal3d" else _categories(root / "Image_sets/classes.txt")
     )
     by_split = sorted(variant.splits.items(), key=lambda item: SPLITS.index(item[1]))
     for (source, name), split in by_split:
@@ -253,7 +252,7 @@ def read_lists(root: pathlib.Path, dataset: str, variant: Variant) -> Listed:
             if not (root / path).is_file():
                 missing.append((split, category, path))
                 continue
-            for id in _ids(root, path, flagged=source == "pascal"):
+            for id in _ids(root / path, flagged=source == "pascal"):
                 key = (source, category, id)
                 if key in entries:
                     repeated.append(f"{category}_{source}/{id}" if category else id)
@@ -266,23 +265,25 @@ def read_lists(root: pathlib.Path, dataset: str, variant: Variant) -> Listed:
     return Listed(tuple(entries.values()), categories, tuple(missing), tuple(repeated))
 
 
-def _lines(root: pathlib.Path, name: str) -> list[str]:
-    path = root / name
-    try:
-        return [line.strip() for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+def _categories(path: pathlib.Path) -> tuple[str, ...]:
+    """The categories of ObjectNet3D, names of folders, one a line."""
+    names = {name: f"{path}, line {i}" for i, name in tables.lines(path)}
+    for name, where in names.items():
+        file_names.below(path.parent, name, where)
+    return tuple(names)
 
 
-def _ids(root: pathlib.Path, path: str, flagged: bool) -> list[str]:
-    lines = [line.split() for line in _lines(root, path)]
-    if not flagged:
-        return [words[0] for words in lines]
-    # 1: the image has such an object; 0: only difficult ones; -1: none.
-    try:
-        return [words[0] for words in lines if int(words[1]) > 0]
-    except (IndexError, ValueError) as error:
-        raise InputError(f"{root / path}: a line is not an image's id and a flag") from error
+def _ids(path: pathlib.Path, flagged: bool) -> list[str]:
+    found = []
+    for i, line in tables.lines(path):
+        id, *rest = line.split()
+        file_names.below(path.parent, id, f"{path}, line {i}")
+        # 1: the image has such an object; 0: only difficult ones; -1: none.
+        if flagged and (not rest or rest[0] not in ("-1", "0", "1")):
+            raise InputError(f"{path}, line {i}: not an image's id and a flag, -1, 0 or 1")
+        if not flagged or rest[0] == "1":
+            found.append(id)
+    return found
 
 
 def _entry(root: pathlib.Path, id: str, category: str, source: str, split: str) -> Entry:

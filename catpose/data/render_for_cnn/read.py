@@ -14,7 +14,6 @@ images, which may name further synsets too: {"tilt": "fresh", "synsets": {"03797
 
 import collections
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -22,16 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from catpose import progress
-from catpose.data import disk_cache, pose_table
+from catpose import errors, progress
+from catpose.data import disk_cache, pose_table, tables
 from catpose.data.categories import SYNSETS
 from catpose.data.examples import Examples
 from catpose.data.render_for_cnn import archive
 from catpose.errors import InputError
 
 NAME = re.compile(
-    r"([0-9A-Za-z]+)_([0-9A-Za-z.-]+)_a(-?\d+)_e(-?\d+)_t(-?\d+)_d(-?\d+)\.(?:png|jpe?g)",
-    re.IGNORECASE,
+    r"([0-9A-Za-z]+)_([0-9A-Za-z.-]+)_a(-?\d{1,6})_e(-?\d{1,6})_t(-?\d{1,6})_d(-?\d+)\.(?:png|jpe?g)",
+    re.IGNORECASE | re.ASCII,
 )
 EXAMPLE = "<synset>_<md5>_a035_e009_t-01_d004.png"
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -161,10 +160,14 @@ def _description(files: archive.Files) -> Mapping[str, Any]:
     if chosen is None:
         return {}
     try:
-        description = json.loads(files.read(chosen))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {DESCRIPTION} of {files.root} as JSON: {error}") from error
-    if not isinstance(description, dict) or not isinstance(description.get("synsets", {}), dict):
+        content = files.read(chosen)
+    except OSError as error:
+        raise InputError(
+            f"cannot read {DESCRIPTION} of {files.root}: {errors.reason(error)}"
+        ) from error
+    description = tables.parse_json(content, f"{DESCRIPTION} of {files.root}")
+    synsets = description.get("synsets", {}) if isinstance(description, dict) else None
+    if not isinstance(synsets, dict) or not all(isinstance(n, str) for n in synsets.values()):
         raise InputError(
             f'{DESCRIPTION} of {files.root} is not of the form {{"tilt": "fresh", '
             '"synsets": {"03797390": "mug"}}'

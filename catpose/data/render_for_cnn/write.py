@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from catpose import outputs, progress
-from catpose.data import disk_cache, online_rendering, pose_table
+from catpose.data import disk_cache, online_rendering, tables
 from catpose.data.categories import SYNSETS
 from catpose.data.render_for_cnn import read as rendered
 from catpose.errors import InputError
@@ -95,7 +95,7 @@ def write(
                         path.parent.mkdir(parents=True, exist_ok=True)
                         Image.fromarray(image).save(path, quality=_QUALITY)
                         rows.append(row)
-                file.write(pose_table.csv_text(map(_cells, rows)))
+                file.write(tables.csv_text(map(_cells, rows)))
                 file.flush()
                 os.fsync(file.fileno())
                 bar.update(len(some) * len(categories))
@@ -123,9 +123,9 @@ def _describe(folder: pathlib.Path, categories: Sequence[str], settings: dict) -
     outputs.check_folder(folder, (path.name,), "of catpose render")
     if path.exists():
         try:
-            before = json.loads(path.read_text())
-        except ValueError as error:
-            raise InputError(f"cannot read {path} as JSON: {error}; empty the folder") from error
+            before = tables.parse_json(tables.text(path), str(path))
+        except InputError as error:
+            raise InputError(f"{error}; empty the folder") from error
         before = before if isinstance(before, dict) else {}
         for key, value in description.items():
             if before.get(key) != value:
@@ -142,13 +142,15 @@ def _finished(manifest: pathlib.Path) -> tuple[int, int, list[Mapping[str, str]]
     """
     content = manifest.read_bytes() if manifest.exists() else b""
     content = content[: content.rfind(b"\n") + 1]  # a kill may have cut the last line
-    disk_cache.write_whole(manifest, content or pose_table.csv_text([COLUMNS]).encode())
-    table = pose_table.read(manifest, required=COLUMNS, allow_empty=True)
-    rows = [row.values for row in table if row.values.get("number", "").isdigit()]
+    disk_cache.write_whole(manifest, content or tables.csv_text([COLUMNS]).encode())
+    table = tables.read(manifest, required=COLUMNS, allow_empty=True)
+    rows = [
+        row.values for row in table.rows if re.fullmatch("[0-9]{1,9}", row.values.get("number", ""))
+    ]
     begun = 1 + max((int(row["number"]) for row in rows), default=-1)
     finished = max(begun - 1, 0) // _ROUND * _ROUND
     rows = [row for row in rows if int(row["number"]) < finished]
-    disk_cache.write_whole(manifest, pose_table.csv_text([COLUMNS, *map(_cells, rows)]).encode())
+    disk_cache.write_whole(manifest, tables.csv_text([COLUMNS, *map(_cells, rows)]).encode())
     return begun, finished, rows
 
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catpose import errors, progress
-from catpose.data import disk_cache, photos, pose_table
+from catpose.data import disk_cache, photos, tables
 from catpose.data.stanford_cars import annotations as car_labels
 from catpose.errors import InputError
 from catpose.images import decode, files
@@ -69,7 +69,7 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
             for photo, split, box in zip(cars, splits, boxes, strict=True)
             if not isinstance(box, str)
         ]
-        disk_cache.write_whole(manifest, pose_table.csv_text([COLUMNS, *rows]).encode())
+        disk_cache.write_whole(manifest, tables.csv_text([COLUMNS, *rows]).encode())
     except OSError as error:
         raise InputError(
             f"cannot write {output}: {errors.reason(error)}; give another --output_dir"
