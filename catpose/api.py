@@ -100,8 +100,8 @@ def evaluate(
                 "predictions need data=: a table of labels, a folder with manifest.csv or a built "
                 "PASCAL3D+"
             )
-        found = run if isinstance(run, Predictions) else predictions.read(pathlib.Path(run))
         truth = data if isinstance(data, Examples) else datasets.read_labels(str(data), split)
+        found = run if isinstance(run, Predictions) else predictions.read(run, truth)
     else:
         if plugins:
             plugin_modules.load(plugins)

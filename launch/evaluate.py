@@ -59,8 +59,8 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
     from catpose.experiment import datasets
 
     path = pathlib.Path(PREDICTIONS.value)
-    found = predictions.only(predictions.read(path), FUSION.value or "")
     truth = datasets.read_labels(DATA.value, SPLIT.value)
+    found = predictions.only(predictions.read(path, truth), FUSION.value or "")
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
     for name in chosen:
         _report(found, truth, name, str(path), folder, f"{path.stem}-{name}")

@@ -20,12 +20,13 @@ def below(folder: str | os.PathLike, name: str, where: str) -> str:
     Raises:
       InputError: the name leads outside the folder, or is longer than any file's.
     """
-    path = os.path.normpath(name)
-    if os.path.isabs(name) or path == ".." or path.startswith(f"..{os.sep}") or "\0" in name:
+    up = ".." in name and os.path.normpath(name).split(os.sep)[0] == ".."
+    if up or os.path.isabs(name) or "\0" in name:
         raise InputError(
             f"{where}: '{name}' leads outside of {os.fspath(folder)}; put the file, or a link to "
             "it, in there and name it from there"
         )
-    if max(len(part.encode(errors="replace")) for part in path.split(os.sep)) > LONGEST:
+    long = len(name) > LONGEST // 4  # a letter has up to four bytes
+    if long and max(len(part.encode(errors="replace")) for part in name.split(os.sep)) > LONGEST:
         raise InputError(f"{where}: '{name[:40]}...' is too long for the name of a file")
     return os.path.join(folder, name)

@@ -111,13 +111,15 @@ def _table(table: tables.Table, rows: Sequence[tables.Row]) -> Examples:
             f"or angles"
         )
     unread = pose_table.boxes_elsewhere(table)
-    whole_image = [np.nan] * 4
+    boxes = None
+    if not unread:
+        boxes = np.array([pose_table.box(row) or [np.nan] * 4 for row in rows])
     return Examples(
         id=np.array(names, np.str_),
         category=np.array([categories.index(name) for name in named], np.int32),
         rotation=pose_table.nearest_rotations(found.rotation, where),
         categories=categories,
-        box=np.array([pose_table.box(row) or whole_image for row in rows]),
+        box=boxes,
         flags=pose_table.flags(table),
         notes=(*([pose_table.described(unread)] if unread else ()), *found.notes),
     )

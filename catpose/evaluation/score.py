@@ -91,7 +91,8 @@ def score(
             f"{len(strangers)} of {len(found.id)} predictions are of objects that {truth.origin} "
             f"does not have, the first: '{strangers[0]}' (--allow_surplus leaves them out)"
         )
-    kept, left_out, notes = select(truth, protocol)
+    kept, left_out, lacking = select(truth, protocol)
+    notes = [*truth.notes, *found.notes, *lacking]
     counted = examples.take(truth, kept)
     if not len(counted.id):
         raise InputError(f"no object of {truth.origin} is left after the protocol's filters")

@@ -1,6 +1,7 @@
 """From a config to the images that a run trains on and is evaluated on."""
 
 import dataclasses
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -100,6 +101,8 @@ def load_dataset(
         wanted = {name: count for name, count in data.num_images.items() if name == only}
         data = dataclasses.replace(data, num_images=wanted)
     loaded = read(data, show_progress)
+    for note in loaded.notes if show_progress else ():
+        print(note, file=sys.stderr)
     if isinstance(loaded, examples.Examples):
         loaded = _decoded(config, loaded, show_progress)
     if data.num_train and "train" in loaded.splits:

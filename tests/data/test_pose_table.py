@@ -1,6 +1,7 @@
-"""What angles mean in frame "paper", the same for manifests, predictions and labels."""
+"""What rows say of objects, the same for manifests, predictions and labels."""
 
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from catpose.data import labels, manifest, pose_table, predictions, tables
 from catpose.geometry import viewpoint
+from tests.support.pose_tables import ANGLES, one_line, write_csv
 
 VIEWPOINTS = {
     "level": (30, 0, 10),  # by way of the rotation in "paper" it would be (40, 0, 0)
@@ -84,3 +86,115 @@ def test_the_rotation_in_paper_keeps_theta_at_the_poles(elevation):
     camera = pose_table.rotations_from_angles(angles, for_paper=False).astype(np.float32)
     paper = Rotation.from_matrix(np.asarray(viewpoint.convert_frame(camera, "camera", "paper")))
     assert np.degrees((paper * authors.inv()).magnitude()) > 5
+
+
+BOXES = {
+    "VOC": ("xmin", "ymin", "xmax", "ymax"),
+    "capitals": ("Xmin", "Ymin", "Xmax", "Ymax"),
+    "with underscores": ("x_min", "y_min", "x_max", "y_max"),
+    "from 1": ("x1", "y1", "x2", "y2"),
+    "COCO": ("x", "y", "width", "height"),
+    "COCO's list": ("bbox",),
+    "sides": ("left", "top", "right", "bottom"),
+    "centers": ("x_center", "y_center", "width", "height"),
+}
+
+
+@pytest.mark.parametrize("names", BOXES.values(), ids=BOXES)
+def test_boxes_by_other_names(tmp_path, names):
+    row = {"id": "a", "file": "a.jpg", "category": "car", "split": "test", **ANGLES}
+    path = write_csv(tmp_path / "manifest.csv", [row | dict.fromkeys(names, 9)])
+    (tmp_path / "a.jpg").write_text("")
+    said = f"{', '.join(names)} look like a box and are not read; a box is x0, y0, x1, y1 in pixels"
+    one_line(manifest.read, tmp_path, match=rf"manifest\.csv: {said}")
+    # What needs no boxes says it as a remark.
+    for read in (labels.read, predictions.read):
+        (note,) = read(path).notes
+        assert said in note
+    # Where there is a box, another one is nobody's concern.
+    both = row | dict.fromkeys(names, 9) | {"x0": 1, "y0": 2, "x1": 8, "y1": 7}
+    path = write_csv(tmp_path / "manifest.csv", [both])
+    assert manifest.read(tmp_path).box.tolist() == [[1, 2, 8, 7]]
+    assert labels.read(path).notes == predictions.read(path).notes == ()
+
+
+@pytest.mark.parametrize("name", ["X0", "x_0", "Frame", "Azimuth (deg)", "QW"])
+def test_other_spellings_of_a_column(tmp_path, name):
+    row = {"id": "a", "file": "a.jpg", "category": "car", "split": "test", **ANGLES, name: 1}
+    if name == "Azimuth (deg)":
+        del row["azimuth_deg"]
+    path = write_csv(tmp_path / "manifest.csv", [row])
+    (tmp_path / "a.jpg").write_text("")
+    for read, where in ((manifest.read, tmp_path), (labels.read, path), (predictions.read, path)):
+        one_line(read, where, match=rf"the column '{re.escape(name)}' is not read; call it '")
+
+
+def test_angles_by_other_names():
+    for names in (("azimuth", "elevation", "tilt"), ("yaw", "pitch", "roll")):
+        one_line(
+            pose_table.poses,
+            table_of(dict.fromkeys(names, 1)),
+            match=f"line 2: no pose; there are {', '.join(names)}, give rotation, qw.* azimuth_deg",
+        )
+    half = {"azimuth_deg": 1, "elevation_deg": 2, "tilt": 3}
+    message = "line 2: theta_deg is missing; there are azimuth_deg, elevation_deg, tilt$"
+    one_line(pose_table.poses, table_of(half), match=message)
+
+
+@pytest.mark.parametrize("reader", ["manifest", "predictions", "labels"])
+def test_radians_are_suspected_aloud(tmp_path, reader):
+    def notes(count, largest):
+        rows = [
+            {"id": f"a{i}", "file": "a.jpg", "category": "car", "split": "test", **angles(i)}
+            for i in range(count)
+        ]
+        rows[-1]["azimuth_deg"] = largest
+        path = write_csv(tmp_path / "manifest.csv", rows)
+        (tmp_path / "a.jpg").write_text("")
+        if reader == "manifest":
+            return manifest.read(tmp_path).notes
+        return (labels.read if reader == "labels" else predictions.read)(path).notes
+
+    def angles(i):
+        return {"azimuth_deg": i % 6, "elevation_deg": -0.1, "theta_deg": 0.2}
+
+    (note,) = notes(20, 6.28)
+    assert "no angle of 20 rows is larger than 6.28; are they in radians?" in note
+    assert notes(19, 6.28) == ()  # too few to say
+    assert notes(20, 6.3) == ()
+
+
+def test_all_zeros_are_not_suspected():
+    rows = [dict.fromkeys(pose_table.ANGLES, 0)] * 50
+    assert pose_table.poses(table_of(*rows)).notes == ()
+
+
+def test_an_empty_flag_is_zero():
+    """One empty cell used to turn the filter off for all."""
+    found = pose_table.flags(table_of({"occluded": "1"}, {"x": ""}, {"occluded": "0"}))
+    assert found["occluded"].tolist() == [True, False, False]
+    assert list(found) == ["occluded"]
+
+
+def test_how_flags_are_written():
+    rows = [{"difficult": value} for value in (1, "1", "1.0", True, "True", 0, "false", False)]
+    found = pose_table.flags(table_of(*rows))["difficult"]
+    assert found.tolist() == [True] * 5 + [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("occluded", "2", "occluded is '2', not 0 or 1"),
+        ("truncated", "-1", "truncated is '-1', not 0 or 1"),
+        ("difficult", "nan", "difficult is 'nan', not 0 or 1"),
+        ("coarse", [], r"coarse is '\[\]', not 0 or 1"),
+        ("object", "0", "object is 0; objects are counted from 1"),
+        ("object", None, "object is missing; there are x"),
+        ("source", None, "source is empty, and other rows have it"),
+        ("image", {}, "image is {}, not a text"),
+    ],
+)
+def test_wrong_flags(name, value, message):
+    second = {"x": 1} if value is None else {name: value}
+    one_line(pose_table.flags, table_of({name: 1}, second), match=f"line 3: {message}$")
