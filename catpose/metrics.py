@@ -150,7 +150,12 @@ def azimuth_difference_deg(azimuth_deg, target_azimuth_deg) -> np.ndarray:
 
 
 def summarize(
-    errors: Errors, num_categories: int, *, average: str = "category", named: bool = True
+    errors: Errors,
+    num_categories: int,
+    *,
+    average: str = "category",
+    named: bool = True,
+    groups: np.ndarray | None = None,
 ) -> dict[str, dict[str, Any]]:
     """All metrics of one evaluation.
 
@@ -160,20 +165,22 @@ def summarize(
       average: "category" for the mean over categories, "weighted" for that mean with each category
         weighing as many as it has objects, "instance" for one value over all objects.
       named: whether the system names categories; else metrics that need them are left out.
+      groups: (N,) int, what stands in the place of the category in averages, such as the parts of a
+        benchmark; None for the true categories.
 
     Returns:
       By metric, ready for JSON: "value", None without any object, and "per_category", a list with
       None for categories without an object.
 
     Raises:
-      ValueError: if a category is outside [0, num_categories), or the columns differ in length.
+      ValueError: a category or group is outside [0, num_categories), or lengths differ.
 
     Reference: sections 3.3 and 4.4 of the paper, Tables 5 and 7.
     """
     lengths = {name: len(column) for name, column in errors._asdict().items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"the columns of errors must have one length; got {lengths}")
-    category = np.asarray(errors.category)
+    category = np.asarray(errors.category if groups is None else groups)
     if category.size and not (category.min() >= 0 and category.max() < num_categories):
         raise ValueError(
             f"categories must be in [0, {num_categories}); got {category.min()} to {category.max()}"

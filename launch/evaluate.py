@@ -19,9 +19,10 @@ PREDICTIONS = OPTIONS.string("predictions", None, "a file: .csv, .json, .jsonl o
 PROTOCOL = OPTIONS.list("protocol", ["catpose"], "name, several with commas, or list")
 DATA = OPTIONS.string(
     "data", None, "labels: a table, a folder with manifest.csv, a built PASCAL3D+, or "
-    "READER:FOLDER for a dataset of a plugin; with "
+    "READER:FOLDER for a dataset of a plugin, ood_cv:FOLDER for labels of OOD-CV; with "
     "--workdir, another folder for the run's data, or another seed where they are shapes"
 )  # fmt: skip
+LISTS = OPTIONS.string("lists", "", "folder of OccludedPASCAL3D+'s lists of images")
 SPLIT = OPTIONS.string("split", "test", "which objects; empty for all of a folder's")
 OUTPUT = OPTIONS.string("output", None, "folder for the results; beside the input unless given")
 FUSION = OPTIONS.string(
@@ -59,11 +60,11 @@ def _score_file(chosen: Mapping[str, Any]) -> None:
     from catpose.experiment import datasets
 
     path = pathlib.Path(PREDICTIONS.value)
-    truth = datasets.read_labels(DATA.value, SPLIT.value)
+    truth = datasets.read_labels(DATA.value, SPLIT.value, LISTS.value)
     found = predictions.only(predictions.read(path, truth), FUSION.value or "")
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
-    for name in chosen:
-        _report(found, truth, name, str(path), folder, f"{path.stem}-{name}")
+    scores = {name: _scored(found, truth, name) for name in chosen}
+    _report(scores, dict.fromkeys(chosen, str(path)), folder, dict.fromkeys(chosen, path.stem))
 
 
 def _score_run(chosen: Mapping[str, Any]) -> None:
@@ -83,16 +84,19 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
     truth, found, answering = rerun.predict(
         workdir, SPLIT.value, best=BEST.value, root=DATA.value or ""
     )
+    scores, origins, stems = {}, {}, {}
     for name, protocol in chosen.items():
         fusion = FUSION.value or protocols.fusion_of(protocol, answering)
         stem, one = f"{SPLIT.value}-{fusion}", predictions.only(found, fusion)
         stem += "-best" if BEST.value else ""
-        path = folder / f"{stem}.csv"
-        outputs.check_inputs([path], _inputs())
-        predictions.write(one, path)
-        print(f"predictions: {path}")
-        what = f"{workdir}, {fusion} fusion"
-        _report(one, truth, name, what, folder, f"{stem}-{name}")
+        if stem not in stems.values():
+            path = folder / f"{stem}.csv"
+            outputs.check_inputs([path], _inputs())
+            predictions.write(one, path)
+            print(f"predictions: {path}")
+        scores[name], stems[name] = _scored(one, truth, name), stem
+        origins[name] = f"{workdir}, {fusion} fusion"
+    _report(scores, origins, folder, stems)
 
 
 def _inputs() -> list[pathlib.Path]:
@@ -101,20 +105,38 @@ def _inputs() -> list[pathlib.Path]:
     return [pathlib.Path(PREDICTIONS.value or ""), data, data / "manifest.csv"]
 
 
-def _report(found: Any, truth: Any, name: str, what: str, folder: pathlib.Path, stem: str) -> None:
+def _scored(found: Any, truth: Any, name: str) -> Any:
     from catpose import api
+
+    return api.evaluate(
+        found, name, data=truth, allow_missing=MISSING.value, allow_surplus=SURPLUS.value
+    )
+
+
+def _report(
+    scores: Mapping[str, Any],
+    origins: Mapping[str, str],
+    folder: pathlib.Path,
+    stems: Mapping[str, str],
+) -> None:
+    """Prints one protocol's score, or one table of several, and writes a page of each."""
     from catpose.evaluation import score_report
 
-    outputs.check_inputs([folder / f"{stem}.json", folder / f"{stem}.md"], _inputs())
-    scored = api.evaluate(
-        found,
-        name,
-        data=truth,
-        allow_missing=MISSING.value,
-        allow_surplus=SURPLUS.value,
-    )
-    paths = score_report.write(scored, name, what, folder, stem)
-    print(score_report.terminal(scored, name))
+    files = {name: folder / f"{stem}-{name}" for name, stem in stems.items()}
+    written = [path.with_name(path.name + s) for path in files.values() for s in (".json", ".md")]
+    outputs.check_inputs(written, _inputs())
+    paths = []
+    for name, scored in scores.items():
+        paths += score_report.write(scored, name, origins[name], folder, files[name].name)
+    if len(scores) == 1:
+        print(score_report.terminal(scored, name))
+    else:
+        print(f"{score_report.comparison(scores)}\n")
+        for name, scored in scores.items():
+            for remark in score_report.remarks(scored):
+                print(f"{name}: {remark}")
+        stem = "-".join(dict.fromkeys(stems.values()))
+        paths += score_report.write_comparison(scores, folder, stem)
     print(f"results: {', '.join(map(str, paths))}\n")
 
 

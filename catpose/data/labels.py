@@ -2,13 +2,12 @@
 
 A folder has a manifest or a built PASCAL3D+. A table has `id, category`, a pose (see
 `catpose.data.pose_table`) and optionally `split`, `occluded`, `truncated`, `difficult`, `coarse`
-(0 or 1), `object` (1 for the first object of its image), `image` and `source`. A table without
-`id` may have `image_id` and `object_index_1based`; the id is then
-`<image_id>_<object_index_1based>`.
+(0 or 1, empty for 0), `object` (1 for the first object of its image), `image`, `source`, `part` (of
+a benchmark) and a box. A table without `id` may have `image_id` and `object_index_1based`; the id
+is then `<image_id>_<object_index_1based>`.
 """
 
 import pathlib
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -42,11 +41,11 @@ def read(path: str | pathlib.Path, split: str = "test") -> Examples:
     origin = str(path)
     if not path.is_dir():
         table = tables.read(path, known=COLUMNS)
-        rows = table.rows
         if "split" in table.columns:
-            names = np.array([tables.string(row, "split") for row in rows])
-            rows = [rows[i] for i in _of_split(names, split, origin)]
-        return checked(_table(table, rows), origin)
+            names = np.array([tables.string(row, "split") for row in table.rows])
+            index = _of_split(names, split, origin)
+            table = table._replace(rows=[table.rows[i] for i in index])
+        return of_table(table)
     found = (manifest if (path / "manifest.csv").is_file() else pascal3d).read(path)
     return of_split(found, split, origin)
 
@@ -88,10 +87,13 @@ def _of_split(names: np.ndarray, split: str, origin: str) -> np.ndarray:
     return index
 
 
-def _table(table: tables.Table, rows: Sequence[tables.Row]) -> Examples:
-    """The objects in some rows of a table."""
-    table = table._replace(rows=list(rows))
-    names = pose_table.ids(table)
+def of_table(table: tables.Table) -> Examples:
+    """Labels that the rows of a table say.
+
+    Raises:
+      InputError: a row without id, category or pose, an id twice, or a value that is wrong.
+    """
+    rows, names = table.rows, pose_table.ids(table)
     named = [tables.string(row, "category") for row in rows]
     for row, name, category in zip(rows, names, named, strict=True):
         if not (name and category):
@@ -121,5 +123,6 @@ def _table(table: tables.Table, rows: Sequence[tables.Row]) -> Examples:
         categories=categories,
         box=boxes,
         flags=pose_table.flags(table),
+        origin=str(table.path),
         notes=(*([pose_table.described(unread)] if unread else ()), *found.notes),
     )

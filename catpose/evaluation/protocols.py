@@ -28,7 +28,8 @@ NORMS = {"frobenius": 1.0, "two_norm": math.sqrt(0.5)}
 # "category": the mean over categories of each category's value.
 # "weighted": that mean with each category weighing as many as it has objects.
 # "instance": one value over all objects, as if of one category.
-AVERAGES = ("category", "weighted", "instance")
+# "part": the mean over the parts of a benchmark of the value over all objects of each part.
+AVERAGES = ("category", "weighted", "instance", "part")
 
 # "oracle": the category is given. Of a run, the pose network of the true category answers.
 # "predicted": the system names the category; a wrong name does not touch the pose error.
@@ -49,6 +50,7 @@ class Protocol(NamedTuple):
       coarse: whether objects count whose azimuth and elevation are known only coarsely; they are
         scored against whatever rotation the labels give them.
       first_object_only: whether only object number 1 of each image's annotation counts.
+      parts: which parts of a benchmark count, values of the labels' flag "part"; () for all.
       frame: where errors are measured; "camera" and "upright" give the same, "paper" others.
       average: one of `AVERAGES`.
       norm: a key of `NORMS`.
@@ -64,6 +66,7 @@ class Protocol(NamedTuple):
     difficult: bool = True
     coarse: bool = False
     first_object_only: bool = False
+    parts: tuple[str, ...] = ()
     frame: str = "camera"
     average: str = "category"
     norm: str = "frobenius"
@@ -73,6 +76,20 @@ class Protocol(NamedTuple):
 
 _CLEAR = {"occluded": False, "truncated": False}  # "clear": the object is seen whole
 _EASY = {**_CLEAR, "difficult": False}  # RenderForCNN's word
+
+_SPHERICAL = Protocol(
+    description="Spherical Regression: the easy list and objects with coarse labels only",
+    source="leoshine/Spherical_Regression, dataset/Pascal3D/prepare_data/prepare_anno_db.py: "
+    "coarse azimuth and elevation where only they exist. The norm is that of its "
+    "S1.Viewpoint/Note.md, which corrects the published table.",
+    test_list="voc_val",
+    coarse=True,
+    category="oracle",
+    num_objects=2136,
+    **_EASY,
+)
+# As NeMo, on the images of one level. By level: the list, and the number of its images.
+_OCCLUDED = {1: ("FGL1_BGL1", 10421), 2: ("FGL2_BGL2", 10219), 3: ("FGL3_BGL3", 9983)}
 
 PROTOCOLS = {
     "catpose": Protocol(
@@ -130,16 +147,13 @@ PROTOCOLS = {
         num_objects=2108,
         **_EASY,
     ),
-    "spherical_regression": Protocol(
-        description="Spherical Regression: the easy list with coarse labels, sqrt(2) too small",
-        source="leoshine/Spherical_Regression, prepare_anno_db.py (coarse azimuth and elevation "
-        "stand in where only they exist) and eval_quat_multilevel.py (arccos over sqrt(2)).",
-        test_list="voc_val",
-        coarse=True,
+    "spherical_regression": _SPHERICAL,
+    "spherical_regression_withdrawn": _SPHERICAL._replace(
+        description="Spherical Regression as first published and withdrawn, sqrt(2) too small",
+        source="leoshine/Spherical_Regression, S1.Viewpoint/lib/eval/eval_aet_multilevel.py "
+        "(arccos over sqrt(2)); S1.Viewpoint/Note.md withdraws its results. The rest as in "
+        "'spherical_regression'.",
         norm="two_norm",
-        category="oracle",
-        num_objects=2136,
-        **_EASY,
     ),
     "image2sphere": Protocol(
         description="Image2Sphere: VOC-val, easy, the first annotated object of each image",
@@ -159,6 +173,27 @@ PROTOCOLS = {
         test_list="imagenet_val",
         first_object_only=True,
         average="weighted",
+        category="oracle",
+    ),
+    **{
+        f"occluded_pascal3d_{level}": Protocol(
+            description=f"OccludedPASCAL3D+, level {level} ({part}), scored as by NeMo",
+            source="Angtian/OccludedPASCAL3D, README.md (levels and their numbers of images) and "
+            "code/CreateOccludedDataset.py (images with one object); Angtian/NeMo, CalAccuracy.py.",
+            parts=(part,),
+            average="weighted",
+            category="oracle",
+            num_objects=count,
+        )
+        for level, (part, count) in _OCCLUDED.items()
+    },
+    "ood_cv": Protocol(
+        description="OOD-CV: each nuisance over all its objects, and the mean of the six",
+        source="eccv22-ood-workshop/ROBIN-dataset, evaluation/pose/evaluate_pose.py. The share of "
+        "errors below 30 degrees is its figure; its test without a nuisance (iid) does not count.",
+        coarse=True,
+        parts=("shape", "pose", "texture", "context", "weather", "occlusion"),
+        average="part",
         category="oracle",
     ),
     "imagenet_val": Protocol(

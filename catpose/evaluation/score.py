@@ -25,7 +25,8 @@ class Score(NamedTuple):
     Attributes:
       protocol: as it was applied.
       origin: what the labels are.
-      categories: names, in the order of the per-category lists.
+      categories: names, in the order of the per-category lists; of the protocol's parts where it
+        averages over these.
       num_objects: objects that count.
       num_per_category: of each category.
       left_out: by filter, objects that it left out.
@@ -113,14 +114,18 @@ def score(
             f"'{counted.id[index < 0][0]}' (--allow_missing scores them as misses)"
         )
     errors, named = _errors(counted, found, index, protocol, orders)
-    num_categories = len(counted.categories)
-    summary = metrics.summarize(errors, num_categories, average=protocol.average, named=named)
+    groups, names, average = errors.category, counted.categories, protocol.average
+    if average == "part":
+        names, average = protocol.parts, "category"
+        groups = np.array([names.index(part) for part in counted.flags["part"].tolist()])
+        notes += [f"no object of the part {names[i]}" for i in set(range(len(names))) - {*groups}]
+    summary = metrics.summarize(errors, len(names), average=average, named=named, groups=groups)
     if replicates:
         intervals = bootstrap.bootstrap(
-            errors.category,
-            num_categories,
+            groups,
+            len(names),
             {name: metrics.values(name, errors) for name in summary},
-            average=protocol.average,
+            average=average,
             replicates=replicates,
             seed=seed,
         )
@@ -129,9 +134,9 @@ def score(
     return Score(
         protocol=protocol,
         origin=truth.origin,
-        categories=counted.categories,
+        categories=names,
         num_objects=len(index),
-        num_per_category=np.bincount(counted.category, minlength=num_categories).tolist(),
+        num_per_category=np.bincount(groups, minlength=len(names)).tolist(),
         left_out=left_out,
         missing=missing,
         surplus=len(strangers),
@@ -204,17 +209,27 @@ def select(
       A mask (N,), how many objects each filter left out, and remarks on filters that could not be
       applied because the labels lack the flag. An object is counted by the first filter that leaves
       it out.
+
+    Raises:
+      InputError: the labels do not say which part of the protocol's benchmark an object is in.
     """
-    wanted = {name: (name, False) for name in BOOLEAN_FLAGS if not getattr(protocol, name)}
+    wanted = {name: (name, (False,)) for name in BOOLEAN_FLAGS if not getattr(protocol, name)}
     if protocol.first_object_only:
-        wanted["first_object_only"] = ("object", 1)
+        wanted["first_object_only"] = ("object", (1,))
     if protocol.test_list != "any":
-        wanted["test_list"] = ("source", protocols.TEST_LISTS[protocol.test_list])
+        wanted["test_list"] = ("source", (protocols.TEST_LISTS[protocol.test_list],))
+    if protocol.parts:
+        wanted["part"] = ("part", protocol.parts)
+        if "part" not in truth.flags:
+            raise InputError(
+                f"{truth.origin} does not say which part of the benchmark an object is in, and the "
+                f"protocol scores {', '.join(protocol.parts)}; see docs/evaluation.md"
+            )
     kept = np.ones(len(truth.id), bool)
     left_out, lacking = {}, []
-    for name, (flag, value) in wanted.items():
+    for name, (flag, values) in wanted.items():
         if flag in truth.flags:
-            passes = np.asarray(truth.flags[flag]) == value
+            passes = np.isin(truth.flags[flag], values)
             left_out[name] = int((kept & ~passes).sum())
             kept &= passes
         else:

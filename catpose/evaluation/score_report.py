@@ -2,20 +2,23 @@
 
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catpose import metrics, outputs
 from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.evaluation import score
+from catpose.evaluation.published_figures import FIGURES, Figure
 from catpose.visualize import text_tables
 
 _PER_CATEGORY = ("pose_err_deg", "acc_30", "cat_acc")
+_COMPARED = ("pose_err_deg", "acc_30", "cat_acc")
 _AVERAGES = {
     "category": "mean over categories",
     "weighted": "mean over categories weighted by their objects",
     "instance": "over all objects",
+    "part": "mean over parts",
 }
 _NORMS = {"frobenius": "geodesic errors", "two_norm": "errors in the 2-norm, sqrt(2) too small"}
 _CATEGORY = {
@@ -33,8 +36,37 @@ def terminal(score: score.Score, name: str) -> str:
       name: of the protocol.
     """
     parts = [_heading(score, name), text_tables.plain(*_overall(score), 1)]
-    parts += [text_tables.plain(*_categories(score), 1), "\n".join(_remarks(score))]
+    parts += [text_tables.plain(*_categories(score), 1), "\n".join(remarks(score))]
+    parts += [comparison({name: score})] if name in FIGURES else []
     return "\n\n".join(part for part in parts if part)
+
+
+def comparison(scores: Mapping[str, score.Score], *, in_markdown: bool = False) -> str:
+    """One table of several protocols, a row each, with what others published beside it.
+
+    Args:
+      scores: by the name of the protocol.
+      in_markdown: for a page instead of a terminal.
+    """
+    chosen = [metrics.METRICS[name] for name in _COMPARED]
+    heads = list(map(metrics.heading, chosen))
+    rows, sources = [], []
+    for name, own in scores.items():
+        values = [own.metrics.get(metric, {}).get("value") for metric in _COMPARED]
+        interval = _interval(own.metrics["pose_err_deg"].get("interval"), 2)
+        cells = [name, str(own.num_objects), interval, *map(_number, values, chosen)]
+        for figure in FIGURES.get(name, (Figure("", ""),)):
+            others = [getattr(figure, metric) for metric in _COMPARED]
+            if figure.source and figure.source not in sources:
+                sources.append(figure.source)
+            place = f" [{sources.index(figure.source) + 1}]" if figure.source else ""
+            rows.append([*cells, *map(_number, others, chosen), f"{figure.system}{place}"])
+            cells = [""] * len(cells)
+    heads = ["protocol", "objects", f"{heads[0]}, 95 % interval", *heads]
+    heads += [f"published {heads[3]}", *heads[4:], "by"]
+    table = (text_tables.markdown if in_markdown else text_tables.plain)(heads, rows, 1)
+    places = [f"[{i}] {source}" for i, source in enumerate(sources, start=1)]
+    return "\n\n".join([table, *("  \n".join(places) for _ in places[:1])])
 
 
 def markdown(score: score.Score, name: str, predictions: str) -> str:
@@ -49,7 +81,8 @@ def markdown(score: score.Score, name: str, predictions: str) -> str:
         f"Scored by catpose. Predictions: {predictions}. {_heading(score, name)}.",
         text_tables.markdown(*_overall(score), 1),
         text_tables.markdown(*_categories(score), 1),
-        "\n".join(f"- {remark}" for remark in _remarks(score)),
+        "\n".join(f"- {remark}" for remark in remarks(score)),
+        *(["## Published", comparison({name: score}, in_markdown=True)] * (name in FIGURES)),
         "## Protocol",
         text_tables.markdown(["switch", "value"], definition, 2),
         score.protocol.source,
@@ -85,7 +118,22 @@ def write(
     """
     content = json.dumps(to_json(score, name, predictions), indent=2, allow_nan=False) + "\n"
     page = markdown(score, name, predictions)
-    files = {folder / f"{stem}.json": content, folder / f"{stem}.md": page}
+    return _written({folder / f"{stem}.json": content, folder / f"{stem}.md": page}, folder)
+
+
+def write_comparison(
+    scores: Mapping[str, score.Score], folder: pathlib.Path, stem: str
+) -> list[pathlib.Path]:
+    """Writes the table of several protocols to `<stem>-protocols.md`; returns its path.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    page = f"Scored by catpose.\n\n{comparison(scores, in_markdown=True)}\n"
+    return _written({folder / f"{stem}-protocols.md": page}, folder)
+
+
+def _written(files: Mapping[pathlib.Path, str], folder: pathlib.Path) -> list[pathlib.Path]:
     outputs.check_own(files)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,6 +150,10 @@ def _heading(score: score.Score, name: str) -> str:
         f"{name} on {score.origin}: {score.num_objects} objects, {_AVERAGES[used.average]}, "
         f"{_NORMS[used.norm]}, frame {used.frame}, {_CATEGORY[used.category]}"
     )
+
+
+def _number(value: float | None, metric: metrics.Metric) -> str:
+    return text_tables.number(value, metric.digits)
 
 
 def _interval(ends: Sequence[float] | None, digits: int) -> str:
@@ -126,7 +178,8 @@ def _overall(score: score.Score) -> tuple[list[str], list[list[str]]]:
 
 def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
     """One table row for each category: medians with their interval, accuracies without."""
-    head, columns = ["category", "objects"], []
+    kind = "part" if score.protocol.average == "part" else "category"
+    head, columns = [kind, "objects"], []
     listed = [name for name in _PER_CATEGORY if name in score.metrics]
     for name in listed:
         metric, found = metrics.METRICS[name], score.metrics[name]
@@ -141,7 +194,8 @@ def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
     return head, [list(row) for row in zip(score.categories, counts, *columns, strict=True)]
 
 
-def _remarks(score: score.Score) -> list[str]:
+def remarks(score: score.Score) -> list[str]:
+    """What is to be said of a score: what was left out, and what looks wrong."""
     left_out = ", ".join(f"{count} {name}" for name, count in score.left_out.items() if count)
     remarks = (
         (left_out, f"left out by filter: {left_out}"),

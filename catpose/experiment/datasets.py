@@ -6,7 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from catpose.data import crop_cache, examples, labels, manifest, online_rendering, shapes_dataset
+from catpose.data import (
+    benchmarks,
+    crop_cache,
+    examples,
+    labels,
+    manifest,
+    online_rendering,
+    shapes_dataset,
+)
 from catpose.data.categories import CATEGORIES
 from catpose.data.pascal3d import dataset as pascal3d
 from catpose.data.render_for_cnn import read as rendered
@@ -68,13 +76,22 @@ def read(data: config_lib.Data, show_progress: bool = True) -> examples.Examples
     return found
 
 
-def read_labels(where: str, split: str) -> examples.Examples:
+def read_labels(where: str, split: str, lists: str = "") -> examples.Examples:
     """Labels of a table or a folder (see `labels.read`), or "KIND:FOLDER" for a reader of READERS.
+
+    Args:
+      where: these; "ood_cv:FOLDER" for the labels of OOD-CV.
+      split: only the objects of this split; "" for all.
+      lists: folder of OccludedPASCAL3D+'s lists of images, to which the labels are distributed.
 
     Raises:
       InputError: nothing there, no such split, or content that is wrong.
     """
+    if lists:
+        return benchmarks.by_lists(read_labels(where, split), lists)
     kind, colon, folder = where.partition(":")
+    if kind == "ood_cv" and colon:
+        return benchmarks.read_ood_cv(folder)
     if not (colon and kind in READERS):
         return labels.read(where, split)
     found = read(config_lib.Data(kind=kind, root=folder))

@@ -285,7 +285,9 @@ def test_the_published_list_is_recognised(real):
     assert result.num_per_category == [275, 118, 232, 248, 154, 308, 244, 21, 134, 39, 113, 222]
     assert result.left_out == {"occluded": 0, "truncated": 0, "difficult": 0}
     assert result.notes == [
-        "the labels have no flag coarse, source: their objects count as already chosen by it"
+        "xmin, ymin, xmax, ymax look like a box and are not read; a box is x0, y0, x1, y1 in "
+        "pixels, 0-based, with x1 and y1 exclusive",
+        "the labels have no flag coarse, source: their objects count as already chosen by it",
     ]
     smaller = examples.take(truth, np.arange(2108) < 2000)
     result = score.score(smaller, found, easy, allow_surplus=True, replicates=0)

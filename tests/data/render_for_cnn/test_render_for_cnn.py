@@ -186,8 +186,11 @@ def test_further_synsets(tmp_path, source):
 
 
 DESCRIPTIONS = {
-    "no JSON": (b"{tilt: fresh}", "cannot read rendered.json of .* as JSON"),
-    "no text": (b"\xff\xfe\x00", "cannot read rendered.json of .* as JSON"),
+    "no JSON": (b"{tilt: fresh}", "rendered.json of .*: not JSON: Expecting property name"),
+    "no text": (b"\xff\xfe\x00", "rendered.json of .*, line 1: not UTF-8; save the file as UTF-8"),
+    "twice": (b'{"tilt": "fresh", "tilt": "released"}', "the key 'tilt' stands twice in an object"),
+    "deep": (b"[" * 100_000, "rendered.json of .*: lists or objects are nested too deep"),
+    "synset of lists": (b'{"synsets": {"a": []}}', "rendered.json of .* is not of the form {"),
     "a list": (b'["fresh"]', "rendered.json of .* is not of the form {"),
     "synsets": (b'{"synsets": ["mug"]}', "rendered.json of .* is not of the form {"),
     "tilt": (b'{"tilt": -1}', "the tilt's sign is '-1'; known: released, fresh$"),
@@ -200,6 +203,14 @@ def test_descriptions_that_are_none(tmp_path, content, message):
     with pytest.raises(InputError, match=message) as caught:
         read(folder(tmp_path, {"rendered.json": content}), tilt_sign="")
     assert "\n" not in str(caught.value)
+
+
+def test_angles_of_many_digits_are_no_angles(tmp_path):
+    """45 digits are infinite in float32; such a name is not of this form, and counted."""
+    more = {f"02958343_m_a{digits}_e009_t000_d004.png": b"" for digits in ("9" * 45, "\u0663")}
+    found = read(folder(tmp_path, more))
+    assert np.isfinite(found.rotation).all()
+    assert any(note.startswith("2 images skipped whose names are not") for note in found.notes)
 
 
 @SOURCES
