@@ -155,7 +155,7 @@ def test_a_run_that_learned_in_paper(launch, trained, tmp_path):
         ([], "give either --workdir=DIR or --predictions=FILE"),
         (["--workdir=x", "--predictions=x.csv"], "give either --workdir=DIR or --predictions"),
         (["--predictions=x.csv"], "--predictions needs --data"),
-        (["--predictions=x.csv", "--data=y"], "cannot read x.csv: No such file"),
+        (["--predictions=x.csv", "--data=TRUTH"], "cannot read x.csv: No such file"),
         (["--predictions=FOUND", "--data=absent"], "no labels at absent"),
         (["--predictions=FOUND", "--data=TRUTH", "--protocol=mine"], "unknown protocol 'mine'"),
         (["--predictions=FOUND", "--data=TRUTH", "--output=/dev/null/x"], "cannot write to"),
