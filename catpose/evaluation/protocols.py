@@ -175,6 +175,14 @@ PROTOCOLS = {
         average="weighted",
         category="oracle",
     ),
+    "imagenet_val": Protocol(
+        description="category and pose on ImageNet-val, every object counting the same",
+        source="The test images of NOVUM 2024 and CAVE 2026, which name the category; means of "
+        "that family are over images, and here the median is as well.",
+        test_list="imagenet_val",
+        first_object_only=True,
+        average="instance",
+    ),
     **{
         f"occluded_pascal3d_{level}": Protocol(
             description=f"OccludedPASCAL3D+, level {level} ({part}), scored as by NeMo",
@@ -195,14 +203,6 @@ PROTOCOLS = {
         parts=("shape", "pose", "texture", "context", "weather", "occlusion"),
         average="part",
         category="oracle",
-    ),
-    "imagenet_val": Protocol(
-        description="category and pose on ImageNet-val, every object counting the same",
-        source="The test images of NOVUM 2024 and CAVE 2026, which name the category; means of "
-        "that family are over images, and here the median is as well.",
-        test_list="imagenet_val",
-        first_object_only=True,
-        average="instance",
     ),
 }
 
