@@ -5,6 +5,7 @@ some damaged files. One child serves all calls, so its start is paid once, and a
 where it ended. A limit is no sandbox: it protects from damage, not from intent.
 """
 
+import atexit
 import contextlib
 import functools
 import multiprocessing.connection
@@ -46,8 +47,7 @@ def read(function: Callable[..., Any], path: str | os.PathLike, *args: Any) -> A
             result, error = child.pipe.recv()
         except BaseException as stop:  # an answer that nobody takes would be taken for the next one
             _child.cache_clear()
-            child.process.kill()
-            slow = child.process.wait() == -signal.SIGALRM
+            slow = _end(child, os.getpid()) == -signal.SIGALRM
             if not isinstance(stop, EOFError | OSError):
                 raise
             reason = f"takes more than {SECONDS} s" if slow else "ends the process that reads it"
@@ -76,7 +76,16 @@ class _Child:
 @functools.cache
 def _child(parent: int) -> _Child:
     """The one child of a process; a fork of it gets its own."""
-    return _Child()
+    child = _Child()
+    atexit.register(_end, child, parent)
+    return child
+
+
+def _end(child: _Child, parent: int) -> int:
+    """Ends a child, in the process whose it is; returns its exit status."""
+    if os.getpid() == parent:
+        child.process.kill()
+    return child.process.wait()
 
 
 def serve(descriptor: int) -> None:

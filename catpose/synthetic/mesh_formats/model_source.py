@@ -18,24 +18,25 @@ from catpose.errors import InputError
 from catpose.synthetic.mesh_cleanup import Surface
 from catpose.synthetic.mesh_formats import polygons
 
-MAX_BYTES = 256 * 2**20  # of a file: what is made of it in memory is up to eight times as large
-MAX_TRIANGLES = 4_000_000
+MAX_BYTES = 256 * 2**20  # of a file
+MAX_TEXT = 128 * 2**20  # of a file of text, which takes up to fifteen times as much memory
+MAX_TRIANGLES = 2_000_000  # about a kilobyte of memory each until they are simplified
 GRAY = 0.6  # of what has no color of its own
 _FAR = 1e30  # of coordinates: their squares are still numbers
 _FOREIGN = re.compile(r"/|[A-Za-z]:|file:")  # how a path of the machine that wrote the file begins
 
 
-def read_bytes(path: pathlib.Path) -> bytes:
+def read_bytes(path: pathlib.Path, limit: int = MAX_BYTES) -> bytes:
     """The content of a file.
 
     Raises:
-        InputError: it is missing, no regular file, or larger than `MAX_BYTES`.
+        InputError: it is missing, no regular file, or has more bytes than the limit.
     """
     try:
         if not path.is_file():  # a pipe would never end
             raise InputError(f"there is no file {path}")
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} has more than {MAX_BYTES >> 20} MiB; simplify the model")
+        if path.stat().st_size > limit:
+            raise InputError(f"{path} has more than {limit >> 20} MiB; simplify the model")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {errors.reason(error)}") from error
@@ -43,7 +44,7 @@ def read_bytes(path: pathlib.Path) -> bytes:
 
 def read_text(path: pathlib.Path) -> str:
     """The text of a file in UTF-8, with or without a mark of it, or in Latin-1."""
-    data = read_bytes(path)
+    data = read_bytes(path, MAX_TEXT)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -84,7 +85,8 @@ def join(parts: Iterable[Surface]) -> Surface:
     """One surface of all parts.
 
     Raises:
-        InputError: no faces, too many of them, or one with a vertex that is missing or not finite.
+        InputError: no faces, too many, or one with a vertex that is missing or a number that is not
+            finite.
     """
     kept, count, num_triangles = [], 0, 0
     for vertices, triangles, colors in parts:
@@ -98,6 +100,8 @@ def join(parts: Iterable[Surface]) -> Surface:
         points = vertices[used].astype(np.float64)
         if not (np.abs(points) < _FAR).all():
             raise InputError("a vertex is not three finite numbers")
+        if not np.isfinite(colors).all():
+            raise InputError("a color is not three finite numbers")
         kept.append(Surface(points, corners.reshape(-1, 3) + count, np.clip(colors, 0, 1)))
         count += len(points)
     if not kept:

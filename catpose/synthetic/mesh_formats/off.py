@@ -3,8 +3,11 @@
 Colors are shares, or numbers up to 255 where one is above 1.
 """
 
+import array
+import itertools
 import pathlib
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,19 +28,24 @@ def read(path: pathlib.Path) -> list[Surface]:
     """
     head, rows = _split(path)
     points, shades = _vertices(head, rows)
-    rows = rows[head.vertices : head.vertices + head.faces]
-    if len(rows) < head.faces:
+    corners, sizes, colors = array.array("q"), array.array("q"), array.array("d")
+    for row in itertools.islice(rows, head.faces):
+        size = int(row[0])
+        if not 0 < size < len(row):
+            raise InputError("a line of its faces ends before its corners do")
+        if len(row) == size + 2:
+            raise InputError("its colors are numbers of a palette; write red, green and blue")
+        sizes.append(size)
+        corners.extend(map(int, row[1 : 1 + size]))
+        colors.extend(_color(row[1 + size :]))
+    if len(sizes) < head.faces:
         raise InputError(f"it ends before its {head.faces} faces do")
-    sizes = np.array([int(row[0]) for row in rows], np.int64)
-    if not all(0 < size < len(row) for row, size in zip(rows, sizes, strict=True)):
-        raise InputError("a line of its faces ends before its corners do")
-    corners = [int(word) for row, n in zip(rows, sizes, strict=True) for word in row[1 : 1 + n]]
-    own = _colors([row[1 + n :] for row, n in zip(rows, sizes, strict=True)])
-    cuts, faces = polygons.triangulated(np.array(corners, np.int64), sizes, points)
-    triangles = np.array(corners, np.int64)[cuts]
-    mixed = shades[triangles].mean(axis=1)
-    colors = np.where(np.isnan(own[faces]), mixed, own[faces])
-    return [Surface(points, triangles, np.where(np.isnan(colors), model_source.GRAY, colors))]
+    cuts, faces = polygons.triangulated(
+        np.array(corners, np.int64), np.array(sizes, np.int64), points
+    )
+    triangles, own = np.array(corners, np.int64)[cuts], _shares(colors)[faces]
+    mixed = np.where(np.isnan(own), shades[triangles].mean(axis=1), own)
+    return [Surface(points, triangles, np.where(np.isnan(mixed), model_source.GRAY, mixed))]
 
 
 def vertices(path: pathlib.Path) -> Float[np.ndarray, "V 3"]:
@@ -65,37 +73,42 @@ class _Head(NamedTuple):
     faces: int
 
 
-def _split(path: pathlib.Path) -> tuple[_Head, list[list[str]]]:
-    """The first line, and the words of the lines after it that are not empty."""
+def _split(path: pathlib.Path) -> tuple[_Head, Iterator[list[str]]]:
+    """The first line, and the words of each line after it that is not empty."""
     text = re.sub(r"#.*", "", model_source.read_text(path))
     match = _HEADER.match(text)
     if not match:
         raise InputError("it is not an OFF file: text that begins with OFF and three counts")
     texture, normal, *counts = match.groups(default="0")
-    rows = [words for words in map(str.split, text[match.end() :].split("\n")) if words]
+    rows = filter(None, map(str.split, text[match.end() :].split("\n")))
     return _Head(2 * (texture != "0"), 3 * (normal != "0"), *map(int, counts)), rows
 
 
 def _vertices(
-    head: _Head, rows: list[list[str]]
+    head: _Head, rows: Iterator[list[str]]
 ) -> tuple[Float[np.ndarray, "V 3"], Float[np.ndarray, "V 3"]]:
     """Positions, and colors where there are some."""
-    rows = rows[: head.vertices]
-    if not rows or len(rows) < head.vertices:
+    numbers, colors = array.array("d"), array.array("d")
+    for row in itertools.islice(rows, head.vertices):
+        try:
+            x, y, z = map(float, row[:3])
+        except ValueError as error:
+            raise InputError("a vertex is not three numbers") from error
+        numbers.extend((x, y, z))
+        colors.extend(_color(row[3 + head.normal : len(row) - head.texture]))
+    points = np.array(numbers).reshape(-1, 3)
+    if not len(points) or len(points) < head.vertices:
         raise InputError(f"it ends before its {head.vertices} vertices do")
-    try:
-        points = np.array([row[:3] for row in rows], np.float64).reshape(-1, 3)
-    except ValueError as error:
-        raise InputError("a vertex is not three numbers") from error
     if not np.isfinite(points).all():
         raise InputError("a vertex is not three finite numbers")
-    return points, _colors([row[3 + head.normal : len(row) - head.texture] for row in rows])
+    return points, _shares(colors)
 
 
-def _colors(words: list[list[str]]) -> Float[np.ndarray, "N 3"]:
-    """Red, green and blue in [0, 1], NaN where there are none."""
-    if any(len(row) == 1 for row in words):
-        raise InputError("its colors are numbers of a palette; write them as red, green and blue")
-    rows = [row[:3] if len(row) in (3, 4) else [np.nan] * 3 for row in words]
-    colors = np.array(rows, np.float64).reshape(-1, 3)
-    return colors / (255 if np.nanmax(colors, initial=0) > 1 else 1)
+def _color(words: list[str]) -> tuple[float, ...]:
+    """Red, green and blue as written, NaN where there are none."""
+    return tuple(map(float, words[:3])) if len(words) in (3, 4) else (np.nan,) * 3
+
+
+def _shares(colors: array.array) -> Float[np.ndarray, "N 3"]:
+    values = np.array(colors).reshape(-1, 3)
+    return values / (255 if np.nanmax(values, initial=0) > 1 else 1)
