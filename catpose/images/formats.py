@@ -7,7 +7,7 @@ else has tested.
 import contextlib
 import functools
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from PIL import Image, ImageFile
 
@@ -52,9 +52,9 @@ def identify(data: bytes) -> ImageFile.ImageFile:
       Exception: whatever PIL raises of a damaged header.
     """
     brand = _brand(data)
-    for name, (opener, accepts) in _openers().items():
-        # The brand decides, as PIL's AVIF takes some of HEIF for its own.
-        if brand in ("", name) and accepts(data[:16]) is True:
+    # Where there is a brand it decides, as PIL's AVIF takes some of HEIF for its own.
+    for opener, accepts in filter(None, map(_opener, (brand,) if brand else FORMATS)):
+        if accepts(data[:16]) is True:
             image = opener(io.BytesIO(data), "")
             tags = getattr(image, "tag_v2", {})
             if tags.get(_SUBFILE_TYPE, 0) & 1 or _DNG_VERSION in tags or data[8:10] == b"CR":
@@ -64,14 +64,17 @@ def identify(data: bytes) -> ImageFile.ImageFile:
 
 
 @functools.cache
-def _openers() -> Mapping[str, tuple[Opener, Callable[[bytes], bool | str]]]:
-    """PIL's opener of each format that is there, and whether it takes a file's first bytes."""
-    Image.init()
-    with contextlib.suppress(ImportError):
-        import pillow_heif
+def _opener(name: str) -> tuple[Opener, Callable[[bytes], bool | str]] | None:
+    """PIL's opener of a format, and whether it takes a file's first bytes; None where absent."""
+    Image.preinit()
+    if name == "HEIF":
+        with contextlib.suppress(ImportError):
+            import pillow_heif
 
-        pillow_heif.register_heif_opener()
-    return {name: Image.OPEN[name] for name in FORMATS if name in Image.OPEN}
+            pillow_heif.register_heif_opener()
+    elif name not in Image.OPEN:
+        Image.init()  # takes longer
+    return Image.OPEN.get(name)
 
 
 def _brand(data: bytes) -> str:

@@ -71,9 +71,9 @@ def test_previews_of_raw_photos_are_not_the_photo():
 @pytest.fixture
 def openers():
     """The formats that are there are looked up once; here anew."""
-    formats._openers.cache_clear()
+    formats._opener.cache_clear()
     yield
-    formats._openers.cache_clear()
+    formats._opener.cache_clear()
 
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
