@@ -169,7 +169,7 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
         own.probabilities,
         names,
         folder / "example_sheet.png",
-        where=f"{where}, frame {frame}",
+        where=where,
         meshes=None if None in meshes.values() else meshes,
         tight=truth.aspect is not None,  # built-in examples have some background around them
     )
