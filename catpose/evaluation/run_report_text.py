@@ -44,9 +44,10 @@ FIGURES = {
     "example_sheet": (
         "Examples",
         "Arrows are the prediction, dashed lines the truth: F front, L left side, U up. The "
-        "caption has the predicted category, its probability and the pose error in the run's frame; "
-        "red: wrong category. Below, where every category has one, a 3D model of the predicted category at "
-        "the predicted pose; it is another object of its kind, so look at how it is turned.",
+        "caption has the predicted category, its probability and the pose error in the run's "
+        "frame; red: wrong category. Below, where every category has one, a 3D model of the "
+        "predicted category at the predicted pose; it is another object of its kind, so look at "
+        "how it is turned.",
     ),
 }
 _PER_CATEGORY = ("pose_err_deg", "cat_acc")  # of which every category is listed
