@@ -14,11 +14,11 @@ import pathlib
 
 import numpy as np
 
-from catpose import errors
 from catpose.data import disk_cache, file_names, pose_table, tables
 from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
+from catpose.images import files
 
 REQUIRED = ("file", "category", "split")
 COLUMNS = (*REQUIRED, *pose_table.COLUMNS)
@@ -69,10 +69,10 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
     whole_image = [np.nan] * 4
     boxes = [pose_table.box(row) or whole_image for row in rows]
     boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    digests = {name: disk_cache.digest(_content(file)) for name, file in paths.items()}
+    digests = {name: disk_cache.digest(files.read_bytes(path)) for name, path in paths.items()}
     rotation, notes = _rotations(table)
     return Examples(
-        read_fn=lambda i: _content(paths[names[i]]),
+        read_fn=lambda i: files.read_bytes(paths[names[i]]),
         digest=disk_cache.digest([digests[name] for name in names], boxes),
         id=np.array(ids, dtype=np.str_),
         category=np.array([number[row.values["category"]] for row in rows], np.int32),
@@ -83,13 +83,6 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
         flags={"image": np.array(names, dtype=np.str_)},
         notes=notes,
     )
-
-
-def _content(path: str) -> bytes:
-    try:
-        return pathlib.Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {errors.reason(error)}") from error
 
 
 def _rotations(table: tables.Table) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -8,7 +8,6 @@ it has: "paper" (Mahendran et al. 2018), "easy", "all", and for PASCAL3D+ "image
 import contextlib
 import functools
 import io
-import json
 import pathlib
 import shutil
 import threading
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from catpose import progress
-from catpose.data import disk_cache, pose_table
+from catpose.data import disk_cache, pose_table, tables
 from catpose.data.examples import Camera, Examples
 from catpose.data.pascal3d import build_report, staging, tfds_builder
 from catpose.data.pascal3d import layout as releases
@@ -148,12 +147,13 @@ def _inputs(root: pathlib.Path, dataset: str, variant: str) -> str:
 
 def _finished(folder: pathlib.Path) -> dict[str, Any] | None:
     """The report in `folder`, the last thing that a build writes; None without."""
-    try:
-        return json.loads((folder / "report.json").read_text())
-    except FileNotFoundError:
+    path = folder / "report.json"
+    if not path.is_file():
         return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {folder / 'report.json'}: {error}") from error
+    found = tables.parse_json(tables.text(path), str(path))
+    if not isinstance(found, dict) or not {"inputs", "files", "parts", "content"} <= found.keys():
+        raise InputError(f"{path} is damaged; remove it, and make the dataset anew")
+    return found
 
 
 def locate(

@@ -252,7 +252,7 @@ def read_lists(root: pathlib.Path, dataset: str, variant: Variant) -> Listed:
             if not (root / path).is_file():
                 missing.append((split, category, path))
                 continue
-            for id in _ids(root / path, flagged=source == "pascal"):
+            for id in _ids(root, path, flagged=source == "pascal"):
                 key = (source, category, id)
                 if key in entries:
                     repeated.append(f"{category}_{source}/{id}" if category else id)
@@ -267,19 +267,20 @@ def read_lists(root: pathlib.Path, dataset: str, variant: Variant) -> Listed:
 
 def _categories(path: pathlib.Path) -> tuple[str, ...]:
     """The categories of ObjectNet3D, names of folders, one a line."""
-    names = {name: f"{path}, line {i}" for i, name in tables.lines(path)}
-    for name, where in names.items():
-        file_names.below(path.parent, name, where)
-    return tuple(names)
+    listed = tables.lines(path)
+    for i, name in listed:
+        file_names.below(path.parent, name, f"{path}, line {i}")
+    return tuple(dict.fromkeys(name for _, name in listed))
 
 
-def _ids(path: pathlib.Path, flagged: bool) -> list[str]:
-    found = []
+def _ids(root: pathlib.Path, name: str, flagged: bool) -> list[str]:
+    """The images of a list, one a line."""
+    found, path = [], root / name
     for i, line in tables.lines(path):
         id, *rest = line.split()
-        file_names.below(path.parent, id, f"{path}, line {i}")
+        file_names.below(root, id, f"{path}, line {i}")
         # 1: the image has such an object; 0: only difficult ones; -1: none.
-        if flagged and (not rest or rest[0] not in ("-1", "0", "1")):
+        if flagged and rest[:1] not in (["-1"], ["0"], ["1"]):
             raise InputError(f"{path}, line {i}: not an image's id and a flag, -1, 0 or 1")
         if not flagged or rest[0] == "1":
             found.append(id)
