@@ -9,7 +9,6 @@ manifest, and leads nowhere else.
 
 import collections
 import itertools
-import os
 import pathlib
 
 import numpy as np
@@ -49,28 +48,30 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
     images = path.parent / "images" if (path.parent / "images").is_dir() else path.parent
     listed = {row.values.get("category", "") for row in rows} - {""}
     number = {name: i for i, name in enumerate(categories or sorted(listed))}
-    paths: dict[str, str] = {}
     for where, values in rows:
-        name = values.get("file", "")
-        if name not in paths:
-            paths[name] = file_names.below(images, name, where)
-            if not os.path.isfile(paths[name]):
-                raise InputError(f"{where}: no image {paths[name]}")
         for column, known in (("category", number), ("split", SPLITS)):
             if values.get(column, "") not in known:
                 raise InputError(
                     f"{where}: unknown {column} '{values.get(column, '')}'; "
                     f"known: {', '.join(known)}"
                 )
+        if "file" not in values:
+            raise InputError(f"{where}: no image; file is empty")
+    boxes = [pose_table.box(row) or [np.nan] * 4 for row in rows]
+    boxes = np.array(boxes, np.float64).reshape(-1, 4)
+    rotation, notes = _rotations(table)
     names = [row.values["file"] for row in rows]
     total, count = collections.Counter(names), collections.defaultdict(itertools.count)
     ids = [f"{name}#{next(count[name]) + 1}" if total[name] > 1 else name for name in names]
     pose_table.check_unique(ids, [row.where for row in rows])
-    whole_image = [np.nan] * 4
-    boxes = [pose_table.box(row) or whole_image for row in rows]
-    boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    digests = {name: disk_cache.digest(files.read_bytes(path)) for name, path in paths.items()}
-    rotation, notes = _rotations(table)
+    paths, digests = {}, {}
+    for name, (where, _) in zip(names, rows, strict=True):
+        if name not in paths:
+            paths[name] = file_names.below(images, name, where)
+            try:
+                digests[name] = disk_cache.digest(files.read_bytes(paths[name]))
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
     return Examples(
         read_fn=lambda i: files.read_bytes(paths[names[i]]),
         digest=disk_cache.digest([digests[name] for name in names], boxes),

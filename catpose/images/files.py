@@ -52,7 +52,8 @@ def read_bytes(path: str | os.PathLike) -> bytes:
             raise InputError(
                 f"cannot read {path} as an image: it has {size / MAX_BYTES:.1f} GiB, and 1 is read"
             )
-        return pathlib.Path(path).read_bytes()
+        with open(path, "rb") as file:  # pathlib would parse the path first
+            return file.read()
     except OSError as error:
         reason = errors.reason(error)
         raise InputError(f"cannot read {path} as an image: {reason}") from error

@@ -1,7 +1,6 @@
 """Which files of a folder are images, and what is read as one."""
 
 import os
-import pathlib
 
 import pytest
 
@@ -60,9 +59,9 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"content")
     assert files.read_bytes(str(tmp_path / "a.png")) == b"content"
 
-    def refuse(path):
+    def refuse(path, mode):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pathlib.Path, "read_bytes", refuse)
+    monkeypatch.setattr(files, "open", refuse, raising=False)
     with pytest.raises(InputError, match=r"a\.png as an image: Permission denied$"):
         files.read_bytes(tmp_path / "a.png")

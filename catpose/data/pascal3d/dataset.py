@@ -150,9 +150,12 @@ def _finished(folder: pathlib.Path) -> dict[str, Any] | None:
     path = folder / "report.json"
     if not path.is_file():
         return None
-    found = tables.parse_json(tables.text(path), str(path))
+    try:
+        found = tables.parse_json(tables.text(path), str(path))
+    except InputError as error:
+        raise InputError(f"{error}; the file is damaged: remove it, and build again") from error
     if not isinstance(found, dict) or not {"inputs", "files", "parts", "content"} <= found.keys():
-        raise InputError(f"{path} is damaged; remove it, and make the dataset anew")
+        raise InputError(f"{path} is damaged: remove it, and build again")
     return found
 
 
