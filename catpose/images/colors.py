@@ -32,11 +32,10 @@ def rgb(image: Image.Image, matte: Color | None = MATTE) -> Image.Image:
     if image.mode[0] in "IF":
         result = Image.fromarray(_gray(image)).convert("RGB")
     elif image.has_transparency_data:
-        layer = image.convert("RGBA")
-        if matte is None:
-            layer.putalpha(255)
-        result = Image.new("RGB", image.size, matte)
-        result.paste(layer, mask=layer)
+        layer = image if image.mode == "RGBA" else image.convert("RGBA")  # huge ones not twice
+        result = layer.convert("RGB") if matte is None else Image.new("RGB", image.size, matte)
+        if matte is not None:
+            result.paste(layer, mask=layer)
     elif image.mode != "RGB":
         result = image.convert("RGB")
     if result is not image:  # EXIF data are in the info; transparency is used up
