@@ -155,6 +155,15 @@ def test_times_of_change(tmp_path):
     assert files.inspect([0], 1)[0][0, 2] == 12345
 
 
+def test_pipes_and_dead_links_are_no_files(tmp_path):
+    folder(tmp_path)
+    os.mkfifo(tmp_path / "pipe.png")  # opening it would wait for a writer
+    (tmp_path / "dead.png").symlink_to(tmp_path / "absent.png")
+    found = archive.find(str(tmp_path), is_image, show_progress=False).path
+    assert not {"pipe.png", "dead.png"} & {name.rpartition("/")[2] for name in found}
+    assert found
+
+
 def test_links_in_a_circle_end(tmp_path):
     root = folder(tmp_path)
     os.symlink(root, os.path.join(root, "circle"))
