@@ -151,7 +151,7 @@ def _triangles(
     if mode == 6 and len(corners) > 2:
         a, b = corners[1:-1], corners[2:]
         return np.stack([a, b, np.full_like(a, corners[0])], axis=1)
-    raise InputError(f"{len(corners)} corners do not make triangles of mode {str(mode)[:20]}")
+    raise InputError(f"{len(corners)} corners do not make triangles of mode {mode}")
 
 
 def _skinned(

@@ -31,7 +31,7 @@ _REMEDIES = {
 def refuse(extension: str) -> None:
     """Raises InputError for an extension that is not read."""
     remedy = _REMEDIES.get(extension, "export it again without")
-    raise InputError(f"it uses {extension[:80]}, which is not read; {remedy}")
+    raise InputError(f"it uses {extension}, which is not read; {remedy}")
 
 
 class Document:
@@ -52,7 +52,7 @@ class Document:
         self.json = json.loads(text)
         version = str(self.json["asset"]["version"])
         if not version.startswith("2"):
-            raise InputError(f"it is glTF {version[:20]}; export it as glTF 2.0")
+            raise InputError(f"it is glTF {version}; export it as glTF 2.0")
         for name in self.json.get("extensionsRequired", []):
             if name not in _READ and not name.startswith(_HARMLESS):
                 refuse(name)
@@ -64,7 +64,7 @@ class Document:
         """The entry of one of the document's lists that a number names."""
         items = self.json.get(kind, [])
         if type(index) is not int or not 0 <= index < len(items):
-            raise InputError(f"{kind}[{str(index)[:20]}] is named, but not there")
+            raise InputError(f"{kind}[{index}] is named, but not there")
         return items[index]
 
     def accessor(self, index: Any, *, color: bool = False) -> np.ndarray:
@@ -143,14 +143,14 @@ class Document:
             content = bytes(self._view(self.item("bufferViews", image["bufferView"])))
         else:
             content = self._named(image["uri"])
-        name = str(image.get("name", image.get("uri", f"images[{found[0]}]")))[:80]
+        name = str(image.get("name", image.get("uri", f"images[{found[0]}]")))
         wrap = tuple(_WRAPS[sampler.get(f"wrap{axis}", 10497)] for axis in "ST")
         return face_colors.opened(self.path, name, content), wrap
 
 
 def _whole(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise InputError(f"a count or an offset is {str(value)[:40]}")
+        raise InputError(f"a count or an offset is {value}")
     return value
 
 

@@ -5,6 +5,7 @@ anything of that size is made, and a line on standard error says what is missing
 """
 
 import functools
+import os
 import pathlib
 import re
 import sys
@@ -51,11 +52,18 @@ def read_text(path: pathlib.Path) -> str:
         return data.decode("latin-1")
 
 
-def beside(model: pathlib.Path, name: str) -> pathlib.Path | None:
+def beside(
+    model: pathlib.Path, name: str, start: pathlib.Path | None = None
+) -> pathlib.Path | None:
     """The file that a model names by a path from its own folder; None where it is not there.
 
-    Backslashes, %20, quotes and blanks around are understood; of a path on the machine that wrote
-    the model its last part counts.
+    Backslashes, %20, quotes, blanks around and another case are understood; of a path on the
+    machine that wrote the model its last part counts.
+
+    Args:
+        model: the file.
+        name: as written there.
+        start: the file from whose folder the path begins, if it is another.
 
     Raises:
         InputError: the path leads out of the model's folder. A folder `models`, as in ShapeNet's
@@ -64,21 +72,25 @@ def beside(model: pathlib.Path, name: str) -> pathlib.Path | None:
     name = name.strip().strip("\"'").replace("\\", "/")
     if _FOREIGN.match(name):
         name = name.rpartition("/")[2]
-    folder = model.parent.resolve()
-    root = folder.parent if folder.name == "models" else folder
+    root = model.parent.absolute()
+    root = root.parent if root.name == "models" else root
     for spelled in (name, urllib.parse.unquote(name)):
-        path = (folder / spelled).resolve()
+        path = pathlib.Path(os.path.normpath((start or model).parent.absolute() / spelled))
         if not path.is_relative_to(root):
             raise InputError(f"{model} names the file {name}, which is not in its folder")
         if path.is_file():
             return path
+        others = path.parent.iterdir() if path.parent.is_dir() else ()
+        alike = [p for p in others if p.name.lower() == path.name.lower() and p.is_file()]
+        if alike:
+            return min(alike)
     return None
 
 
 @functools.cache
 def tell(line: str) -> None:
     """Writes a line about what is left out, once, to standard error."""
-    print(line, file=sys.stderr)
+    print(errors.printable(line), file=sys.stderr)
 
 
 def join(parts: Iterable[Surface]) -> Surface:

@@ -29,11 +29,13 @@ class _Material(NamedTuple):
     Attributes:
         color: Kd; None: not given.
         texture: the name of map_Kd's file; "": none.
+        origin: the file that says so.
         options: of the texture, words by name.
     """
 
     color: Float[np.ndarray, "3"] | None = None
     texture: str = ""
+    origin: pathlib.Path | None = None
     options: dict[str, list[str]] = {}
 
 
@@ -98,7 +100,7 @@ def read(path: pathlib.Path) -> Iterator[Surface]:
             base = _colors(path, materials[name], table[place[where]])
             colors = np.where(np.isnan(colors), 1.0, colors) * base
         elif name and where.any():
-            missing = f"without its material {name[:80]}, which is in no .mtl file beside it"
+            missing = f"without its material {name}, which is in no .mtl file beside it"
             model_source.tell(f"{path}: {missing}")
         colors = np.where(np.isnan(colors), model_source.GRAY, colors)
         yield Surface(vertices, triangles[where], colors)
@@ -119,7 +121,7 @@ def _libraries(path: pathlib.Path, names: str) -> dict[str, _Material]:
         if file:
             materials |= _materials(file)
         else:
-            model_source.tell(f"{path}: without its materials: there is no {name[:80]} beside it")
+            model_source.tell(f"{path}: without its materials: there is no {name} beside it")
     return materials
 
 
@@ -137,14 +139,14 @@ def _materials(path: pathlib.Path) -> dict[str, _Material]:
                 color = np.array([*numbers, *numbers[-1:] * 2][:3]).reshape(3)
             except ValueError as error:
                 raise InputError(
-                    f"{path}, line {line_number}: Kd is not a color: {rest[:40]}"
+                    f"{path}, line {line_number}: Kd is not a color: {rest}"
                 ) from error
             materials[name] = materials[name]._replace(color=color)
         elif key.lower() == "map_kd":
             options = {}
             while match := _OPTION.match(rest):
                 options[match[1]], rest = match[2].split(), rest[match.end() :]
-            materials[name] = materials[name]._replace(texture=rest, options=options)
+            materials[name] = materials[name]._replace(texture=rest, origin=path, options=options)
     return materials
 
 
@@ -155,9 +157,10 @@ def _colors(
     plain = np.full(3, model_source.GRAY) if material.color is None else material.color
     pixels = None
     if material.texture:
-        found = model_source.beside(path, material.texture)
+        found = model_source.beside(path, material.texture, material.origin)
+        found = found or model_source.beside(path, material.texture)
         content = found and model_source.read_bytes(found)
-        pixels = face_colors.opened(path, material.texture[:80], content)
+        pixels = face_colors.opened(path, material.texture, content)
     if pixels is None:
         return np.tile(plain, (len(uv), 1))
     options = {key: [*map(_number, words)] for key, words in material.options.items()}

@@ -118,7 +118,7 @@ def _textured(
     for i, name in enumerate(names):
         found = model_source.beside(path, name)
         content = found and model_source.read_bytes(found)
-        pixels, where = face_colors.opened(path, name[:80], content), number == i
+        pixels, where = face_colors.opened(path, name, content), number == i
         if pixels is not None:
             colors = colors.copy()
             colors[where] = face_colors.means(pixels, uv[where] * [1, -1] + [0, 1])

@@ -80,7 +80,7 @@ def test_materials_with_blanks_in_their_names(tmp_path):
         ("1 0.5 0", None, (1, 0.5, 0)),
         ("1 0.5 0", "0.5 0.5 1", (0.5, 0.25, 0)),  # multiplied
         ("255 51 0", None, (1, 0.2, 0)),
-        ("1.0 1 0.5 0", None, (1, 0.5, 0)) if False else ("1 0.5 0 1", None, (1, 0.5, 0)),
+        ("1 0.5 0 1", None, (1, 0.5, 0)),
     ],
 )
 def test_colors_behind_the_vertices(tmp_path, row, kd, color):
@@ -115,6 +115,7 @@ def picture(path, color=GREEN):
         ("old wood.png", '"old wood.png"'),
         ("wood.png", "C:\\Users\\me\\maps\\wood.png"),
         ("wood.png", "/home/me/wood.png"),
+        ("Wood.PNG", "wood.png"),
         ("2.png", "-clamp on -blendu off -bm 0.5 2.png"),
         ("wood.png", "-s 1 1 1 -o 0 0 0 wood.png"),
         ("old wood.png", "-o 0.5 -s 2 2 old wood.png"),
@@ -124,6 +125,14 @@ def picture(path, color=GREEN):
 def test_paths_of_textures(tmp_path, name, written):
     picture(tmp_path / name)
     found = seen(tmp_path, PLACED, f"newmtl m\nmap_Kd {written}\n")
+    assert found == expected(color=np.array(GREEN) / 255)
+
+
+@pytest.mark.parametrize("written", ["wood.png", "../maps/wood.png", "maps/wood.png"])
+def test_paths_of_textures_begin_at_their_mtl_file(tmp_path, written):
+    picture(tmp_path / "maps" / "wood.png")
+    (tmp_path / "maps" / "b.mtl").write_text(f"newmtl m\nmap_Kd {written}\n")
+    found = seen(tmp_path, "mtllib maps/b.mtl\nusemtl m\n" + PLACED)
     assert found == expected(color=np.array(GREEN) / 255)
 
 
