@@ -16,6 +16,7 @@ COMMANDS = {
     "tables": "train and evaluate what the paper's tables compare",
     "benchmark": "measure how fast training and inference are here",
     "export": "make a small folder of a trained run's weights",
+    "weights": "list what can start a network: its license, its input, how to get it",
     "config": "list the keys of a config: catpose config quickstart --grep=rate",
 }
 ABOUT = "catpose: object category and 3D pose from one image. catpose COMMAND --help says more."

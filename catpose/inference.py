@@ -27,12 +27,15 @@ class Answer(NamedTuple):
         pair where the representation chooses a category and a pose together (`Pose.choose`).
       rotation: by fusion, (B, 3, 3) in the frame of learning.
       network_rotation: (B, K, 3, 3), each category's own pose in the frame of learning.
+      known: (B,) probability that it is one of the categories at all; None where the network knows
+        no others.
     """
 
     probabilities: Float[Array, "B K"]
     category: dict[str, Int[Array, "B"]]
     rotation: dict[str, Float[Array, "B 3 3"]]
     network_rotation: Float[Array, "B K 3 3"]
+    known: Float[Array, "B"] | None
 
 
 def answer(
@@ -71,6 +74,9 @@ def answer(
         category=found,
         rotation=rotation,
         network_rotation=model.pose.to_rotation(outputs.pose_outputs),
+        known=jnp.exp(jax.nn.logsumexp(outputs.category_logits, axis=-1))
+        if model.network.knows_others
+        else None,
     )
 
 
@@ -115,17 +121,19 @@ def compile_crops(model: build.Model) -> Callable:
 
     Returns:
       `(variables, (N, S, S, 3) uint8)` -> probabilities (N, K), category (N,), rotation (N, 3, 3)
-      in frame "camera" and (N, 3) azimuth, elevation and theta in degrees.
+      in frame "camera", (N, 3) azimuth, elevation and theta in degrees, and `Answer.known`, NaN
+      where the network knows no others.
     """
 
     @jax.jit
-    def predict(variables: Any, image: Array) -> tuple[Array, Array, Array, Array]:
+    def predict(variables: Any, image: Array) -> tuple[Array, ...]:
         image = model.input_spec.normalize(image)
         found = answer(model, variables, image, fusions=(model.fusion,))
         rotation = found.rotation[model.fusion]
         rotation = viewpoint.convert_frame(rotation, model.input_spec.frame, "camera")
         angles = jnp.degrees(jnp.stack(viewpoint.angles_from_rotation(rotation), axis=-1))
-        return found.probabilities, found.category[model.fusion], rotation, angles
+        known = jnp.full(len(image), jnp.nan) if found.known is None else found.known
+        return found.probabilities, found.category[model.fusion], rotation, angles, known
 
     return predict
 

@@ -39,7 +39,10 @@ class Prediction(NamedTuple):
       azimuth_deg: in [0, 360); 0 sees the object's front, 90 its left side.
       elevation_deg: in [-90, 90]; positive when seen from above.
       theta_deg: in (-180, 180]; positive when turned counter-clockwise in the picture.
-      confidence: the category's probability. It is no measure of how right the pose is.
+      confidence: the category's probability, given that it is one of them. It is no measure of how
+        right the pose is.
+      known: the probability that the box shows one of the categories at all; None where the network
+        knows no others.
     """
 
     category: str
@@ -49,6 +52,7 @@ class Prediction(NamedTuple):
     elevation_deg: float
     theta_deg: float
     confidence: float
+    known: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The same in lists and numbers, for JSON."""
@@ -112,6 +116,7 @@ class Predictor(NamedTuple):
         category: np.integer,
         rotation: np.ndarray,
         angles: np.ndarray,
+        known: np.floating,
     ) -> Prediction:
         return Prediction(
             category=self.categories[category],
@@ -121,6 +126,7 @@ class Predictor(NamedTuple):
             elevation_deg=float(angles[1]),
             theta_deg=float(angles[2]),
             confidence=float(probabilities[category]),
+            known=None if np.isnan(known) else float(known),
         )
 
     def draw(

@@ -3,7 +3,8 @@
 catpose export --workdir=runs/NAME --output_dir=DIR
 
 The folder can stand wherever a run's workdir is read: catpose predict, catpose evaluate,
-catpose.load. Kernels are rounded to float16.
+catpose.load. Kernels are rounded to float16. Of a run that began from a package of weights it has
+what training added to them.
 """
 
 import pathlib
@@ -21,7 +22,7 @@ BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not 
 
 def main() -> None:
     """Copies what describes the run, and writes its weights."""
-    from catpose.experiment import checkpoint, workdir
+    from catpose.experiment import build, checkpoint, workdir
 
     folder, output = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT_DIR.value)
     workdir.read_config(folder)
@@ -29,7 +30,8 @@ def main() -> None:
     outputs.check_folder(output, (checkpoint.WEIGHTS,), "an exported network's")
     if output.exists() and output.samefile(folder):
         raise InputError("--output_dir is the run's own folder; give another one")
-    weights = checkpoint.export(folder, output, best=BEST.value)
+    step, arrays = build.read_arrays(folder, best=BEST.value)
+    weights = checkpoint.export(step, arrays, output, build.package_arrays(folder))
     try:
         for name in ("config.json", "categories.json", workdir.KEYS):
             if (folder / name).is_file():

@@ -25,7 +25,7 @@ def test_the_category_beside_a_pose_is_that_of_the_pose(fusion, expected):
         category_logits=jnp.log(jnp.array([[0.6, 0.4]])),
         pose_outputs=pose.activate(jnp.asarray(raw)),
     )
-    network = types.SimpleNamespace(apply_fn=lambda *_, **__: (outputs, {}))
+    network = types.SimpleNamespace(apply_fn=lambda *_, **__: (outputs, {}), knows_others=False)
     spec = InputSpec(32, 1.0, "none", "upright")
     model = build.Model(network, pose, ("cup", "jug"), spec)
     found = inference.answer(model, {}, None, category=jnp.array([1]))

@@ -202,10 +202,10 @@ def test_whatever_their_number_three_programs_are_enough(predictors, photo):
 
     def predict(crops):
         seen.append(len(crops))
-        probabilities, rotation, angles = (
-            np.zeros((len(crops), *shape), np.float32) for shape in ((3,), (3, 3), (3,))
+        probabilities, rotation, angles, known = (
+            np.zeros((len(crops), *shape), np.float32) for shape in ((3,), (3, 3), (3,), ())
         )
-        return probabilities, np.zeros(len(crops), np.int32), rotation, angles
+        return probabilities, np.zeros(len(crops), np.int32), rotation, angles, known
 
     predictor = predictors["weighted"]._replace(predict_fn=predict)
     crop = predictor.crop(photo)
@@ -227,6 +227,7 @@ def test_json(predictors, photo):
         "elevation_deg": found.elevation_deg,
         "theta_deg": found.theta_deg,
         "confidence": max(found.probabilities.values()),
+        "known": None,
         "frame": "camera",
     }
     assert np.array(read["rotation"]).shape == (3, 3)

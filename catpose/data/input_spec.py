@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Num
 NORMALIZATIONS = {
     "keras": ("bgr", 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
     "torchvision": ("rgb", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "efficientnet": ("rgb", 1.0, (127.0, 127.0, 127.0), (128.0, 128.0, 128.0)),
     "none": ("rgb", 1.0, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),  # for pictures that people look at
 }
 

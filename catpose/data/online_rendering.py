@@ -28,6 +28,7 @@ from catpose.synthetic import (
     mesh_files,
     scene,
 )
+from catpose.synthetic.look import Look
 from catpose.synthetic.objects import catalogue as families
 
 NAME = "drawn"  # of the split, and of the source in a phase
@@ -67,7 +68,7 @@ class Engine(NamedTuple):
     category: np.ndarray
     names: np.ndarray
     bucket: tuple[int, ...]
-    look: domain_randomization.Look
+    look: Look
     supersampling: int
     digest: str
 
@@ -191,7 +192,7 @@ def build(
     table: UInt8[np.ndarray, "N P P 3"],
     seen: domain_randomization.Views,
     *,
-    look: domain_randomization.Look,
+    look: Look,
     supersampling: int = 2,
 ) -> Engine:
     """Puts the models of K categories in buckets of padded size.
@@ -252,7 +253,7 @@ def draw(
     assets: Assets,
     *,
     bucket: tuple[int, ...],
-    look: domain_randomization.Look,
+    look: Look,
     size: int,
     context: float,
     supersampling: int,

@@ -17,6 +17,7 @@ from catpose import progress
 from catpose.data import disk_cache, examples
 from catpose.errors import InputError
 from catpose.synthetic import backgrounds, domain_randomization, mesh_batch, view_density
+from catpose.synthetic.look import Look
 from catpose.synthetic.objects import catalogue
 from catpose.synthetic.objects.catalogue import CATEGORIES
 
@@ -25,7 +26,7 @@ _STREAMS = ("train", "validation", "test", "pretrain", "drawn", "rendered")
 SPLITS = tuple(name for name in _STREAMS if name != "drawn")
 _BACKGROUND_FAMILY = {"validation": "unseen", "test": "unseen", "rendered": "plain"}  # else "seen"
 _VIEWS_PER_OBJECT = {"validation": 1, "test": 1}  # else 4
-_LOOK = domain_randomization.Look(
+_LOOK = Look(
     squeeze=0.0,
     loosen=(0.01, 0.125),
     key_light=(0.55, 0.8),

@@ -12,12 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from catpose.data import imagenet
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry, viewpoint
-from catpose.models import architectures
+from catpose.models import BACKBONES, architectures, pretrained, weight_packages
+from catpose.models.backbone import CLASSIFIER
 from catpose.poses import POSES, dictionary, karcher
 from catpose.poses.base import Pose
 
@@ -125,9 +127,12 @@ def build_model(
     """
     model = config.model
     pose = build_pose(config, keys)
+    classes = ()
+    if model.category_head == CLASSIFIER:
+        classes = imagenet.classes(categories, model.category_classes)
     try:
         network = architectures.build(
-            num_categories=len(categories), **{**vars(model), "pose": pose}
+            num_categories=len(categories), classes=classes, **{**vars(model), "pose": pose}
         )
     except (ValueError, TypeError) as error:
         raise InputError(f"config.model: {error}") from error
@@ -177,8 +182,40 @@ def read_variables(
       InputError: no checkpoint there, or one of another network.
     """
     target = jax.eval_shape(model.network.init_fn, jax.random.key(0), model.input_spec.image)
-    step, arrays = checkpoint.read_run(folder, best=best)
+    step, arrays = read_arrays(folder, best=best)
     return step, {name: checkpoint.restore(arrays, target[name], name) for name in target}
+
+
+def read_arrays(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
+    """As `checkpoint.read_run`, with what an export has left to a package of weights.
+
+    Raises:
+      InputError: no checkpoint there, or the package is not installed.
+    """
+    step, arrays = checkpoint.read_run(folder, best=best)
+    package = package_arrays(folder) if checkpoint.is_export(folder) else {}
+    whole = {path: array + np.asarray(arrays.get(path, 0.0)) for path, array in package.items()}
+    return step, {**arrays, **whole}
+
+
+def package_arrays(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """What a run's network has of the package of weights that it began from, by path.
+
+    Empty of a run that began from other weights.
+
+    Raises:
+      InputError: the package is not installed.
+    """
+    config = workdir.read_config(folder)
+    package = BACKBONES[config.model.trunk].package
+    if config.model.pretrained != weight_packages.NAME or package is None:
+        return {}
+    model = build_model(config, workdir.read_categories(folder), workdir.read_keys(folder))
+    shapes = jax.eval_shape(model.network.init_fn, jax.random.key(0), model.input_spec.image)
+    unknown = jax.tree.map(lambda leaf: np.full(leaf.shape, np.nan, leaf.dtype), shapes)
+    filled, _ = pretrained.load_pretrained(weight_packages.find(package), unknown, model.network)
+    arrays = {path: np.asarray(leaf) for path, leaf in checkpoint.flatten(filled).items()}
+    return {path: array for path, array in arrays.items() if not np.isnan(array).all()}
 
 
 def build_phases(config: config_lib.Config) -> tuple[phases.Phase, ...]:

@@ -6,6 +6,7 @@ knowing which phase's optimizer it was saved with, and an error can name what do
 
 import pathlib
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -80,7 +81,7 @@ def save(manager: ocp.CheckpointManager, step: int, state: Any, score: float | N
     A NaN, the score of a run that diverged, is none.
     """
     # A copy on the host: the step that runs meanwhile reuses the state's own buffers.
-    host = {path: np.array(leaf) for path, leaf in _flatten(state).items()}
+    host = {path: np.array(leaf) for path, leaf in flatten(state).items()}
     metrics = None if score is None or np.isnan(score) else {SCORE: float(score)}
     manager.save(step, args=ocp.args.StandardSave(host), metrics=metrics)
 
@@ -98,8 +99,8 @@ def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
     Raises:
       InputError: the run in `folder` has none.
     """
-    exported = folder / WEIGHTS
-    if exported.is_file() and not (folder / "checkpoints").is_dir():
+    if is_export(folder):
+        exported = folder / WEIGHTS
         arrays = weight_files.read(exported)
         if "step" not in arrays or arrays["step"].shape:
             raise InputError(f"{exported} is not a file that catpose export wrote: it has no step")
@@ -113,25 +114,33 @@ def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
         return step, read(manager, step)
 
 
-def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool) -> pathlib.Path:
+def is_export(folder: pathlib.Path) -> bool:
+    """Whether a folder is what `export` made of a run."""
+    return (folder / WEIGHTS).is_file() and not (folder / "checkpoints").is_dir()
+
+
+def export(
+    step: int, arrays: Mapping[str, Any], output: pathlib.Path, package: Mapping[str, Any] = {}
+) -> pathlib.Path:
     """Writes a run's weights to one small file, without what only training needs.
 
     Kernels are rounded to float16, everything else stays float32.
 
     Args:
-      folder: the run's.
+      step: of the run.
+      arrays: of its checkpoint.
       output: a folder, made where it does not exist.
-      best: the weights with the lowest validation error instead of the last ones.
+      package: what a package of weights has of them, by path. Of these the file has what training
+        added, and nothing where it added nothing.
 
     Raises:
-      InputError: no checkpoint there, or no way to write.
+      InputError: no way to write.
     """
-    step, arrays = read_run(folder, best=best)
-    kept = {
-        path: np.asarray(array, np.float16 if path.endswith(".kernel") else np.float32)
-        for path, array in arrays.items()
-        if path.startswith(("params.", "batch_stats."))
-    }
+    kept = {}
+    for path, array in arrays.items():
+        added = np.asarray(array) - package[path] if path in package else np.asarray(array)
+        if path.startswith(("params.", "batch_stats.")) and (path not in package or added.any()):
+            kept[path] = np.asarray(added, np.float16 if path.endswith(".kernel") else np.float32)
     try:
         output.mkdir(parents=True, exist_ok=True)
         safetensors.numpy.save_file({**kept, "step": np.array(step)}, output / WEIGHTS)
@@ -151,7 +160,7 @@ def restore(arrays: dict[str, Any], target: Any, prefix: str = "") -> Any:
     Raises:
       InputError: the checkpoint is of another network: it names the first leaf that differs.
     """
-    wanted = _flatten(target, prefix)
+    wanted = flatten(target, prefix)
     for path in arrays:
         if path not in wanted and path.startswith(_start(prefix)):
             raise InputError(
@@ -173,7 +182,7 @@ def restore(arrays: dict[str, Any], target: Any, prefix: str = "") -> Any:
     return jax.tree.unflatten(jax.tree.structure(target), leaves)
 
 
-def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Leaves by path; "." between the levels, because "/" already divides parameter names."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {

@@ -4,7 +4,7 @@ A config is a ConfigDict in `configs/` and on the command line. It becomes a `Co
 `read`, which checks every value; below, nothing changes it (`dataclasses.replace` makes another).
 The keys of `config.model` are in `catpose.models.settings`, those of a phase in
 `catpose.experiment.phases` and `catpose.data.augment`, those of `config.engine.look` in
-`catpose.synthetic.domain_randomization`.
+`catpose.synthetic.look`.
 """
 
 import dataclasses
@@ -17,7 +17,8 @@ from catpose.experiment.phases import Phase
 from catpose.geometry import viewpoint
 from catpose.images import files
 from catpose.models import settings
-from catpose.synthetic import domain_randomization
+from catpose.synthetic.backgrounds import FAMILIES as BACKGROUND_FAMILIES
+from catpose.synthetic.look import Look
 
 NEAREST = 1.2  # half diagonals of an object, from its center to the camera
 
@@ -132,13 +133,16 @@ class Engine:
         ),
     )
     backgrounds: str = config_keys.key("", "a folder of photographs; empty for random patterns")
+    background_family: str = config_keys.key(
+        "seen",
+        "of the random patterns, see catpose/synthetic/backgrounds.py",
+        config_keys.one_of(BACKGROUND_FAMILIES),
+    )
     num_backgrounds: int = config_keys.key(
         1000, "backgrounds kept in memory", config_keys.at_least(1)
     )
     supersampling: int = config_keys.key(2, "samples per pixel and axis", config_keys.at_least(1))
-    look: domain_randomization.Look = config_keys.group(
-        domain_randomization.Look, "how pictures differ"
-    )
+    look: Look = config_keys.group(Look, "how pictures differ")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -170,7 +170,7 @@ def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_
     else:
         count = made.num_backgrounds
         generator = np.random.default_rng([made.seed, count, size])
-        table = backgrounds.table(generator, count, size)
+        table = backgrounds.table(generator, count, size, made.background_family)
     return online_rendering.build(
         meshes,
         table,

@@ -10,8 +10,8 @@ import numpy as np
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
+from catpose.models import BACKBONES, pretrained, weight_packages
 from catpose.models import backbone as backbones
-from catpose.models import pretrained
 
 
 def initial_variables(
@@ -33,6 +33,8 @@ def initial_variables(
     if config.model.pretrained in workdir.shipped():
         return _with_shipped_features(config, model, variables)
     path = pathlib.Path(config.model.pretrained)
+    if config.model.pretrained == weight_packages.NAME:
+        path = _packaged(config)
     if path.is_dir():
         return _with_parts_of(path, model, variables)
     beside = pathlib.Path(config.data.root) / path
@@ -59,6 +61,16 @@ def initial_variables(
     return variables, line
 
 
+def _packaged(config: config_lib.Config) -> pathlib.Path:
+    package = BACKBONES[config.model.trunk].package
+    if package is None:
+        raise InputError(
+            f"config.model.pretrained is 'package', and no package has weights of "
+            f"'{config.model.trunk}'; `catpose weights` lists what there is"
+        )
+    return weight_packages.find(package)
+
+
 def _check_normalization(what: str, wanted: str, model: build.Model) -> None:
     found = model.input_spec.normalization
     if found != wanted:
@@ -73,7 +85,7 @@ def _with_shipped_features(
     _check_normalization(
         f"the weights '{name}'", workdir.read_config(folder).model.normalization, model
     )
-    _, arrays = checkpoint.read_run(folder, best=False)
+    _, arrays = build.read_arrays(folder, best=False)
     filled = dict(variables)
     for kind in ("params", "batch_stats"):
         own = checkpoint.restore(arrays, variables[kind][group], f"{kind}.{group}")
@@ -87,7 +99,7 @@ def _with_parts_of(
     _check_normalization(
         f"the weights in {folder}", workdir.read_config(folder).model.normalization, model
     )
-    _, arrays = checkpoint.read_run(folder, best=False)
+    _, arrays = build.read_arrays(folder, best=False)
     found, layers = {}, model.network.backbone.layers
     for path, array in arrays.items():
         kind, _, rest = path.partition(".")

@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 
 from catpose import config_keys
 from catpose.models import BACKBONES, heads, initializers, pose_nets
-from catpose.models.backbone import Backbone
+from catpose.models.backbone import CLASSIFIER, Backbone
 from catpose.models.settings import ARCHITECTURES, Settings
 
 GROUPS = ("feature_network", "category_network", "pose_networks")
@@ -79,6 +79,9 @@ class Network(NamedTuple):
     feature_settings: what, beside those parameters and the image, its result depends on.
 
     backbone, net: an entry of `catpose.models.BACKBONES`, and what its `describe` returned.
+
+    knows_others: whether the category logits are logarithms of probabilities, of which the rest to
+    1 is that of being in none of the categories.
     """
 
     init_fn: Callable[..., dict]
@@ -88,15 +91,23 @@ class Network(NamedTuple):
     feature_settings: str
     backbone: Backbone
     net: Any
+    knows_others: bool = False
 
 
-def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
+def build(
+    *,
+    num_categories: int,
+    pose: Any,
+    classes: tuple[tuple[int, ...], ...] = (),
+    **settings: Any,
+) -> Network:
     """A network of figure 2; by default the paper's own.
 
     Args:
       num_categories: K, at least 1.
       pose: the pose representation, a catpose.poses.base.Pose; its num_outputs and activate are
         read.
+      classes: for the category head "classifier", the backbone's own classes of each category.
       **settings: keys of `catpose.models.settings.Settings`, but `pose`.
 
     Returns:
@@ -119,6 +130,14 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
         raise ValueError(
             f"split_stage is {split}; of '{checked.trunk}' it can be from {low} to {high}"
         )
+    is_classifier = category_head == CLASSIFIER
+    if is_classifier and (checked.head_hidden or not backbone.num_classes):
+        raise ValueError(
+            f"'{checked.trunk}' has no classifier for category_head 'classifier', or head_hidden "
+            "is not empty"
+        )
+    if is_classifier and len(classes) != num_categories:
+        raise ValueError(f"there are classes of {len(classes)} categories, not {num_categories}")
     try:
         net = backbone.describe(checked, **checked.trunk_settings)
     except TypeError as error:
@@ -129,7 +148,7 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
     own_features = None
     if composition.own_features:
         own_features = feature_network.clone()
-        if category_head == "stage5":
+        if category_head != "pooled":
             own_features = heads.FeatureNetwork(backbone, net, backbone.splits[1], 1, 0, dtype)
     category_network = heads.CategoryNetwork(
         own_features,
@@ -138,6 +157,7 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
         split,
         category_head,
         num_categories,
+        classes,
         checked.head_hidden,
         checked.head_dropout,
         dtype,
@@ -228,7 +248,9 @@ def build(*, num_categories: int, pose: Any, **settings: Any) -> Network:
 
     feature_paths = ("feature_network", *((OWN_FEATURES,) if composition.own_features else ()))
     reads = (checked.trunk, net, split, checked.pool_grid, checked.pool_channels, category_head)
-    return Network(init_fn, apply_fn, feature_fn, feature_paths, repr(reads), backbone, net)
+    return Network(
+        init_fn, apply_fn, feature_fn, feature_paths, repr(reads), backbone, net, is_classifier
+    )
 
 
 # One program, in which the networks themselves are dead code. Modules with equal fields are equal,

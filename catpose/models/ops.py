@@ -14,7 +14,7 @@ from jax import numpy as jnp
 from jaxtyping import Array, Float
 
 from catpose.models.cpu import conv as cpu_conv
-from catpose.models.cpu import products
+from catpose.models.cpu import depthwise, products
 
 CPU_FORMULATIONS = os.environ.get("CATPOSE_CPU_FORMULATIONS", "1") != "0"
 
@@ -38,6 +38,18 @@ def conv(
       The responses, in the type of x. Only reverse-mode derivatives are defined.
     """
     function = cpu_conv.conv if CPU_FORMULATIONS else cpu_conv.plain
+    return function(stride, padding, x, kernel)
+
+
+def depthwise_conv(
+    x: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "rows columns 1 channels"],
+    *,
+    stride: int = 1,
+    padding: cpu_conv.Padding = cpu_conv.NO_PADDING,
+) -> Float[Array, "batch new_height new_width channels"]:
+    """Cross-correlate each channel with a kernel of its own; arguments as of `conv`."""
+    function = depthwise.conv if CPU_FORMULATIONS else depthwise.plain
     return function(stride, padding, x, kernel)
 
 
@@ -70,6 +82,11 @@ def relu(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     if not CPU_FORMULATIONS:
         return y
     return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
+
+
+def relu6(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """x between 0 and 6."""
+    return jax.nn.relu6(x)
 
 
 def _relu_forward(x):

@@ -4,6 +4,7 @@ Classifiers are never loaded.
 """
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from catpose.models import backbone as backbones
 from catpose.models import weight_files
 from catpose.models.architectures import Network
 
-_OUTPUTS_LAST = (2, 3, 1, 0)
+_OUTPUTS_LAST = {4: (2, 3, 1, 0), 2: (1, 0)}  # by the number of axes
 _COUNTER = "num_batches_tracked"  # of PyTorch's batch normalization
 
 
@@ -105,22 +106,21 @@ def _check_surplus(
         )
 
 
-def _is_torch_kernel(name: str, array: Any) -> bool:
-    return len(array.shape) == 4 and name.endswith(".weight")
+def _axes(name: str, array: Any) -> Sequence[int]:
+    """The axes in the network's order: PyTorch's kernels have their outputs first."""
+    axes = range(len(array.shape))
+    return _OUTPUTS_LAST.get(len(axes), axes) if name.endswith(".weight") else axes
 
 
 def _shape(name: str, array: weight_files.Stored) -> tuple[int, ...]:
-    """As the network has it: PyTorch's kernels have their outputs first."""
-    shape = array.shape
-    return tuple(shape[i] for i in _OUTPUTS_LAST) if _is_torch_kernel(name, array) else shape
+    return tuple(array.shape[i] for i in _axes(name, array))
 
 
 def _values(name: str, stored: weight_files.Stored, kind: str, leaf: Any, file_name: str) -> Any:
     array = np.asarray(stored)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise InputError(f"{file_name}: {name} has values of type {array.dtype}, not real numbers")
-    if _is_torch_kernel(name, array):
-        array = array.transpose(_OUTPUTS_LAST)
+    array = array.transpose(_axes(name, array))
     with np.errstate(over="ignore"):
         array = np.asarray(array, np.float32)
     if not np.isfinite(array).all():

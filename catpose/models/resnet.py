@@ -15,6 +15,7 @@ these are the same numbers.
 Reference: He et al., Deep Residual Learning for Image Recognition, 2016, table 1.
 """
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -221,7 +222,7 @@ def describe(settings: Any) -> Architecture:
         raise ValueError(f"basic blocks exist in variant 'v1.5', not in {net.variant!r}")
     if not 1 <= len(net.blocks) <= 4 or min(net.blocks) < 1:
         raise ValueError(f"blocks is one to four positive numbers, not {net.blocks}")
-    last = LAST_STAGE if settings.category_head == "stage5" else settings.split_stage
+    last = LAST_STAGE if settings.category_head != "pooled" else settings.split_stage
     if len(net.blocks) < last - FIRST_STAGE + 1:
         raise ValueError(f"blocks={net.blocks} ends before stage {last}")
     return net._replace(dtype=jnp.dtype(net.dtype))
@@ -269,6 +270,8 @@ def weight_names(
 def weight_name(path: tuple[str, ...], *, is_torch: bool) -> str:
     """The name in a file of the parameter at a path, from its stage on."""
     *block, layer, leaf = path
+    if layer == backbone.CLASSIFIER:
+        return f"fc.{TORCH_LEAF['conv', leaf]}" if is_torch else f"predictions/{leaf}"
     # The layer is conv, conv2, bn, bn2, shortcut_conv or shortcut_bn.
     kind = re.search("conv|bn", layer).group()
     if block == ["stem"]:
@@ -285,10 +288,33 @@ def weight_name(path: tuple[str, ...], *, is_torch: bool) -> str:
     return f"{keras_layer}/{KERAS_LEAF[kind, leaf]}"
 
 
+# The published networks by name; of the config's own `blocks` and `block` nothing is read.
+_PUBLISHED = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+
+
+def _describe_published(settings: Any, *, depth: int) -> Architecture:
+    block, blocks = _PUBLISHED[depth]
+    variant = "v1.5" if block == "basic" else settings.variant
+    return describe(
+        dataclasses.replace(settings, block=block, blocks=blocks, width=64, variant=variant)
+    )
+
+
 RESNET = backbone.Backbone(
     describe=describe,
     features=features,
-    layers=("stem", *(f"stage{number}" for number in range(FIRST_STAGE, LAST_STAGE + 1))),
+    layers=(
+        "stem",
+        *(f"stage{number}" for number in range(FIRST_STAGE, LAST_STAGE + 1)),
+        backbone.CLASSIFIER,
+    ),
+    num_classes=1000,
     splits=(FIRST_STAGE, LAST_STAGE),
     rest=rest,
     weight_names=weight_names,
@@ -296,3 +322,7 @@ RESNET = backbone.Backbone(
     weight_part=lambda name: re.split("[._/]", name)[0],
     normalization=lambda net: VARIANTS[net.variant].normalization,
 )
+NAMED = {
+    f"resnet{depth}": RESNET._replace(describe=functools.partial(_describe_published, depth=depth))
+    for depth in _PUBLISHED
+}

@@ -8,7 +8,7 @@ from catpose import config_keys
 from catpose.models import BACKBONES
 from catpose.poses import POSES
 
-CATEGORY_HEADS = ("stage5", "pooled")
+CATEGORY_HEADS = ("stage5", "pooled", "classifier")
 
 
 class Composition(NamedTuple):
@@ -83,8 +83,15 @@ class Settings:
     )
     category_head: str = config_keys.key(
         "stage5",
-        "the category network: the remaining stages, or a perceptron on the pooled features",
+        "the category network: the remaining stages; a perceptron on the pooled features; or the "
+        "remaining stages and the backbone's own classifier, summed over the classes of each "
+        "category",
         config_keys.one_of(CATEGORY_HEADS),
+    )
+    category_classes: Mapping[str, tuple[int, ...]] = config_keys.key(
+        {},
+        "of the head classifier: by category, its classes among ImageNet's, from 0 on; see "
+        "catpose/data/imagenet.py, which knows those of the paper's categories",
     )
     head_hidden: tuple[int, ...] = config_keys.key((), "hidden layers of the category network")
     head_dropout: float = config_keys.key(0.0, "probability of dropping one of their units")
@@ -97,11 +104,13 @@ class Settings:
     )
     normalization: str = config_keys.key(
         "keras",
-        "of the images, as the pretrained weights expect it: keras, torchvision or none",
+        "of the images, as the pretrained weights expect it: keras, torchvision, efficientnet or "
+        "none",
     )
     pretrained: str = config_keys.key(
         "none",
-        "initial weights: none, a file of ImageNet weights, the folder of a run (its backbone), or "
-        "the name of a shipped network such as mini",
+        "initial weights: none, a file of ImageNet weights, package (that of the backbone, see "
+        "`catpose weights`), the folder of a run (its backbone), or the name of a shipped network "
+        "such as mini",
     )
     allow_missing: bool = config_keys.key(False, "whether layers that the file lacks stay random")

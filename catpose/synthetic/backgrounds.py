@@ -1,15 +1,17 @@
 """Random backgrounds: soft color fields, a horizon, scattered shapes, grain.
 
-Two families, so that a test can show backgrounds of a kind that no training image has: they share
-the color field but not the clutter ("seen": rectangles, ellipses, lines; "unseen": triangles,
-rings, bands). A third, "plain", is one color, as behind renders of a model alone.
+Two families are for the dataset `shapes`, so that a test can show backgrounds of a kind that no
+training image has: they share the color field but not the clutter ("seen": rectangles, ellipses,
+lines; "unseen": triangles, rings, bands). "plain" is one color, as behind renders of a model alone.
+"cluttered" is for networks that are to work on photographs: many shapes of both kinds, in all
+colors, sharp or soft.
 """
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
-FAMILIES = ("seen", "unseen", "plain")
+FAMILIES = ("seen", "unseen", "plain", "cluttered")
 
 
 def background(
@@ -20,7 +22,7 @@ def background(
     Args:
         generator: the only source of chance.
         size: width and height in pixels.
-        family: "seen", "unseen" or "plain".
+        family: one of FAMILIES.
 
     Returns:
         Colors in [0, 1], float32.
@@ -42,11 +44,17 @@ def background(
     image = Image.fromarray((np.clip(field, 0, 1) * 255).astype(np.uint8))
     image = image.resize((size, size), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
-    clutter = _seen if family == "seen" else _unseen
+    clutter = (
+        [_seen, _unseen] if family == "cluttered" else [_seen if family == "seen" else _unseen]
+    )
+    count, spread = (40, 0.35) if family == "cluttered" else (6, 0.22)
     base = field.mean(axis=(0, 1))
-    for _ in range(int(generator.integers(0, 6))):
-        color = np.clip(base + generator.normal(0, 0.22, 3), 0, 1)
-        clutter(generator, draw, size, tuple((color * 255).astype(int).tolist()))
+    for i in range(int(generator.integers(0, count))):
+        color = np.clip(base + generator.normal(0, spread, 3), 0, 1)
+        draw_one = clutter[i % len(clutter)]
+        draw_one(generator, draw, size, tuple((color * 255).astype(int).tolist()))
+    if family == "cluttered" and generator.random() < 0.5:  # out of focus
+        image = image.filter(ImageFilter.GaussianBlur(generator.uniform(0, size / 40)))
     pixels = np.asarray(image, np.float32) / 255
     gray = pixels.mean(axis=-1, keepdims=True)
     pixels = gray + (pixels - gray) * np.float32(generator.uniform(0.15, 0.65))

@@ -7,7 +7,6 @@ Reference: Su, Qi, Li and Guibas, Render for CNN, 2015, section 4: views like th
 random light, backgrounds of real scenes, crops that are loose or cut the object.
 """
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,90 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
-from catpose import config_keys
 from catpose.synthetic import mesh_batch, renderer, scene, textures, view_density
+from catpose.synthetic.look import Look
 
 _ROOM = 1.25  # side of a background over that of a picture: it is cut out anywhere
 _LIGHTS = 4  # a key light and three others, some of which may be off
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """How pictures differ, in shares of the object's box unless another unit is given."""
-
-    squeeze: float = config_keys.key(
-        0.5,
-        "probability that the crop is squeezed to a square, as the box of a photo is; the others "
-        "keep the object's proportions, as the dataset shapes does",
-        config_keys.at_least(0),
-    )
-    loosen: tuple[float, float] = config_keys.key(
-        (0.0, 0.12), "range of the margin around the object, all sides alike", config_keys.spread()
-    )
-    box_jitter: float = config_keys.key(
-        0.03, "each side of the crop moves by up to this, on its own", config_keys.at_least(0)
-    )
-    truncation: float = config_keys.key(
-        0.0, "probability that the crop cuts off a part of the object", config_keys.at_least(0)
-    )
-    truncation_most: float = config_keys.key(
-        0.3, "the largest part that it cuts off, on one side", config_keys.at_least(0)
-    )
-    occlusion: float = config_keys.key(
-        0.0, "probability that something covers a part of the object", config_keys.at_least(0)
-    )
-    occlusion_most: float = config_keys.key(
-        0.5, "its largest width and height, in shares of the picture", config_keys.at_least(0)
-    )
-    key_light: tuple[float, float] = config_keys.key(
-        (0.45, 0.85), "intensity of the light from above and in front", config_keys.spread()
-    )
-    ambient: tuple[float, float] = config_keys.key(
-        (0.3, 0.65), "range of the light from everywhere", config_keys.spread()
-    )
-    more_lights: float = config_keys.key(
-        0.3,
-        "the other three lights' intensities are uniform up to this, each on or off",
-        config_keys.at_least(0),
-    )
-    sky: float = config_keys.key(
-        0.3,
-        "the light from everywhere is up to this share stronger from above, and weaker from below",
-        config_keys.at_least(0),
-    )
-    point_lights: int = config_keys.key(
-        0, "lights two to five half diagonals away, each on or off", config_keys.at_least(0)
-    )
-    point_power: float = config_keys.key(
-        0.3,
-        "what each of them gives at the object's center, uniform up to this",
-        config_keys.at_least(0),
-    )
-    texture: float = config_keys.key(
-        0.0,
-        "how strongly a pattern may change the object's colors, see `textures.sample`",
-        config_keys.between(0, 1),
-    )
-    grey: float = config_keys.key(0.2, "probability of a plain background", config_keys.at_least(0))
-    contrast: float = config_keys.key(
-        0.15, "the picture's contrast is uniform in 1 +- this", config_keys.at_least(0)
-    )
-    brightness: float = config_keys.key(
-        0.06, "added, uniform in +- this (1 = white)", config_keys.at_least(0)
-    )
-    saturation: float = config_keys.key(
-        0.2, "factor on the distance from gray, uniform in 1 +- this", config_keys.at_least(0)
-    )
-    noise: float = config_keys.key(
-        0.04, "the largest deviation of the noise's range (1 = white)", config_keys.at_least(0)
-    )
-
-    def __post_init__(self) -> None:
-        if 2 * self.box_jitter + self.truncation_most > 0.9:
-            raise ValueError(
-                "twice box_jitter and truncation_most are more than 0.9 together: nothing of the "
-                "object would be left"
-            )
 
 
 class Views(NamedTuple):
@@ -272,6 +192,17 @@ def _hidden(
     return jnp.where(there[..., None], cover, image)
 
 
+def _spread(
+    image: Float[Array, "B S S 3"], share: Float[Array, "B 1 1 1"], axis: int
+) -> Float[Array, "B S S 3"]:
+    """Each pixel with shares of its two neighbors along an axis; the edges repeat."""
+    around = [(1, 1) if i == axis else (0, 0) for i in range(4)]
+    padded = jnp.pad(image, around, mode="edge")
+    size = image.shape[axis]
+    before, after = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in (0, 2))
+    return (1 - 2 * share) * image + share * (before + after)
+
+
 def _developed(
     keys: Array, image: Float[Array, "B S S 3"], numbers: _Numbers, look: Look
 ) -> Float[Array, "B S S 3"]:
@@ -286,6 +217,16 @@ def _developed(
     gray = image.mean(axis=-1, keepdims=True)
     image = gray + saturation * (image - gray)
     image = 0.5 + contrast * (image - 0.5) + brightness
+    if look.cast:
+        image *= numbers.between(1 - look.cast, 1 + look.cast, 3)[:, None, None]
+    if look.monochrome:
+        gray = image.mean(axis=-1, keepdims=True)
+        image = jnp.where(field(numbers.between(0, 1)) < look.monochrome, gray, image)
+    if look.blur:
+        # Four times (share, 1 - 2 share, share): the variances, of 2 shares each, add up.
+        share = field(numbers.between(0, look.blur)) ** 2 / 8
+        for axis in (1, 2, 1, 2, 1, 2, 1, 2):
+            image = _spread(image, share, axis)
     # Random bytes are a quarter of the work of normal numbers, and as good at this strength.
     shape = image.shape[1:]
     grain = jax.vmap(lambda key: jax.random.bits(key, shape, jnp.uint8))(keys)

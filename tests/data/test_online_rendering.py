@@ -17,6 +17,7 @@ from catpose.data.render_for_cnn import write as render_files
 from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
 from catpose.synthetic import backgrounds, domain_randomization, mesh_batch, view_density
+from catpose.synthetic.look import Look
 from catpose.synthetic.objects.catalogue import make
 from catpose.training import phase_run, run_setup
 from tests.support import numpy_rasterizer, numpy_scene, tiny
@@ -24,7 +25,7 @@ from tests.support import numpy_rasterizer, numpy_scene, tiny
 SIZE = 32
 COLORS = np.array([[0.9, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.9], [0.8, 0.8, 0.1]])
 # Nothing but the object's own color: no shading, no change by the camera.
-PLAIN = domain_randomization.Look(
+PLAIN = Look(
     squeeze=0.0,
     loosen=(0.0, 0.0),
     box_jitter=0.0,
@@ -256,9 +257,9 @@ def test_what_cannot_be_drawn_is_told_before_training(tmp_path, made):
     with pytest.raises(InputError, match="no photographs in"):
         online_rendering.photo_backgrounds(tmp_path, 4, 8, seed=0)
     with pytest.raises(InputError, match=r"look has the unknown key .grain"):
-        config_keys.read(domain_randomization.Look, {"grain": 1.0}, "config.engine.look")
+        config_keys.read(Look, {"grain": 1.0}, "config.engine.look")
     with pytest.raises(InputError, match=r"look.ambient is \(0.5, 0.1\)"):
-        config_keys.read(domain_randomization.Look, {"ambient": (0.5, 0.1)}, "look")
+        config_keys.read(Look, {"ambient": (0.5, 0.1)}, "look")
 
 
 def test_backgrounds_are_parts_of_the_photographs(tmp_path):

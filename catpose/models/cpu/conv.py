@@ -188,7 +188,7 @@ def _patch_gradient(stride, padding, x, kernel, gradient):
 
 
 def _tap_products(stride, padding, x, kernel):
-    taps = _taps(x, kernel.shape[:2], stride, padding)
+    taps = inputs_of_taps(x, kernel.shape[:2], stride, padding)
     matrices = kernel.reshape(-1, *kernel.shape[2:])
     parts = (products.dot(*pair, jnp.float32) for pair in zip(taps, matrices, strict=True))
     return sum(parts).astype(x.dtype)
@@ -216,7 +216,7 @@ def _sliding_kernel_gradient(stride, padding, x, kernel, gradient):
     # Up to 64 outputs blocks are faster than 16 products of few columns.
     if _is_worth_tiles(stride, gradient, kernel) and kernel.shape[3] > 64:
         return winograd.kernel_gradient(padding, x, gradient)
-    taps = _taps(x, kernel.shape[:2], stride, padding)
+    taps = inputs_of_taps(x, kernel.shape[:2], stride, padding)
     if _is_thin(kernel):
         # Those of a row side by side: narrow products waste the vector units.
         number = kernel.shape[1]
@@ -227,11 +227,11 @@ def _sliding_kernel_gradient(stride, padding, x, kernel, gradient):
 
 def _patches(x, size, stride, padding):
     """The inputs under the kernel at each position, (B, H', W', rows * columns * inputs)."""
-    taps = _taps(x, size, stride, padding)
+    taps = inputs_of_taps(x, size, stride, padding)
     return taps[0] if len(taps) == 1 else jnp.concatenate(taps, axis=-1)
 
 
-def _taps(x, size, stride, padding):
+def inputs_of_taps(x, size, stride, padding):
     """The inputs under each element of the kernel, row by row, (B, H', W', inputs)."""
     if padding != NO_PADDING:
         x = jnp.pad(x, ((0, 0), *padding, (0, 0)))

@@ -15,7 +15,7 @@ def test_large_maps_have_the_gradient_of_lax(inputs, outputs, num_blocks):
     generator = np.random.default_rng(0)
     x = jnp.asarray(generator.normal(size=(4, 20, 16, inputs)), jnp.float32)
     gradient = jnp.asarray(generator.normal(size=(4, 20, 16, outputs)), jnp.float32)
-    taps = conv._taps(x, (3, 3), 1, ((1, 1), (1, 1)))
+    taps = conv.inputs_of_taps(x, (3, 3), 1, ((1, 1), (1, 1)))
     assert kernel_gradient._are_large(taps, gradient)
     least = kernel_gradient._BLOCK.get(outputs, math.inf)
     assert kernel_gradient._num_blocks(4 * 20 * 16, least) == num_blocks
@@ -35,7 +35,7 @@ def test_blocks_of_bfloat16_are_summed_in_float32():
     x, gradient = (
         jnp.asarray(generator.integers(-3, 4, (4, 20, 16, 64)), jnp.bfloat16) for _ in range(2)
     )
-    taps = conv._taps(x, (3, 3), 1, ((1, 1), (1, 1)))
+    taps = conv.inputs_of_taps(x, (3, 3), 1, ((1, 1), (1, 1)))
     assert kernel_gradient._are_large(taps, gradient)
     found = jax.jit(kernel_gradient.of_taps)(taps, gradient)
     rows = [np.asarray(tap, np.float64).reshape(-1, 64) for tap in taps]

