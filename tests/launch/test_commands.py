@@ -173,7 +173,7 @@ def no_training_rows(rows):
         (first_row(file="absent.jpg"), "line 2: no image"),
         (first_row(category="yak"), "line 2: unknown category 'yak'; known: ant, bee, cat"),
         (first_row(azimuth_deg="nan"), "line 2: azimuth_deg is 'nan', not a finite number"),
-        (first_row(theta_deg=""), "line 2: theta_deg is '', not a finite number"),
+        (first_row(theta_deg=""), "line 2: theta_deg is missing; there are"),
         (first_row(split="dev"), "line 2: unknown split 'dev'"),
         (first_row(x0=60, x1=70), "the box 60,3,70,38 lies outside the image (50 x 40 pixels)"),
         (first_row(x0=45), "line 2: the box 45,3,45,38 has no area"),
