@@ -1,9 +1,11 @@
 """Errors in what the user gave."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _LONGEST = 300  # characters of a message
+# Of many files, those that cannot be read are named and left out, up to this share.
+MAX_BROKEN_SHARE = 0.05
 
 
 class InputError(ValueError):
@@ -30,6 +32,28 @@ def reason(error: BaseException) -> str:
     """What an exception says in one line, for the end of a message."""
     text = getattr(error, "strerror", None) or str(error)
     return next(iter(text.splitlines()), "") or type(error).__name__
+
+
+def check_broken(
+    broken: Sequence[str], total: int, what: str, share: float = MAX_BROKEN_SHARE, key: str = ""
+) -> None:
+    """Refuses too many broken files among many.
+
+    Args:
+      broken: a message for each that cannot be read.
+      total: how many there are.
+      what: they are, in the plural.
+      share: of the total, which may be broken.
+      key: of the config, that sets the share.
+
+    Raises:
+      InputError: more are broken.
+    """
+    if len(broken) > share * total:
+        raise InputError(
+            f"{len(broken)} of {total} {what} cannot be read, more than the allowed share "
+            f"{share:g}{key and f' ({key})'}; the first: {broken[0]}"
+        )
 
 
 def near(word: str, known: Iterable[str]) -> str:

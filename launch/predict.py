@@ -49,7 +49,6 @@ def main() -> None:
     import catpose
     from catpose import devices, predict
     from catpose.data import pose_table
-    from catpose.images import files
 
     devices.keep_compilations()
     show, models = _drawing()
@@ -84,7 +83,7 @@ def main() -> None:
         print(f"no 3D model of {names}: axes are drawn instead; see --models", file=sys.stderr)
     if failed:
         message = f"{failed} of {len(listed)} photos have no prediction"
-        if failed > files.MAX_BROKEN_SHARE * len(listed):
+        if failed > errors.MAX_BROKEN_SHARE * len(listed):
             raise InputError(message)
         print(message, file=sys.stderr)
 

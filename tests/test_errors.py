@@ -17,3 +17,15 @@ def test_a_long_message_keeps_its_beginning_and_its_end():
     assert shown.startswith("a.csv, line 2: unknown split 'xxx")
     assert shown.endswith("xxx'; known: train, val")
     assert errors.printable("y" * 300) == "y" * 300
+
+
+def test_few_broken_files_among_many_are_passed_over():
+    errors.check_broken([], 0, "images")
+    errors.check_broken(["a.png: cut"], 20, "images")
+    message = (
+        r"^1 of 19 images cannot be read, more than the allowed share 0\.05; the first: a: cut$"
+    )
+    with pytest.raises(InputError, match=message):
+        errors.check_broken(["a: cut"], 19, "images")
+    with pytest.raises(InputError, match=r"share 0\.1 \(config\.key\); the first: b$"):
+        errors.check_broken(["b", "c"], 10, "models", 0.1, "config.key")

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from catpose import progress
+from catpose import errors, progress
 from catpose.data import disk_cache, examples, photos
 from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.images import decode as decoding
-from catpose.images import files
 
 _NAMED = 20  # broken images at most
 
@@ -17,7 +16,7 @@ def load(
     *,
     resolution: int,
     margin: int = 0,
-    max_broken_share: float = files.MAX_BROKEN_SHARE,
+    max_broken_share: float = errors.MAX_BROKEN_SHARE,
     cache_dir: str = "",
     show_progress: bool = True,
 ) -> examples.Dataset:
@@ -67,11 +66,7 @@ def load(
     if broken:
         more = [f"and {len(broken) - _NAMED} more"] if len(broken) > _NAMED else []
         notes += (f"{len(broken)} broken images left out of {total}:", *broken[:_NAMED], *more)
-    if len(broken) > max_broken_share * total:
-        raise InputError(
-            f"{len(broken)} of {total} images cannot be read, more than the allowed share "
-            f"{max_broken_share:g} (config.data.max_broken_share); the first: {broken[0]}"
-        )
+    errors.check_broken(broken, total, "images", max_broken_share, "config.data.max_broken_share")
     return examples.Dataset(encoded.categories, splits, notes)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Int, UInt8
 from PIL import Image
 
+from catpose import errors
 from catpose.data import disk_cache, examples, photos, shapes_dataset
 from catpose.data.categories import SYNSETS
 from catpose.errors import InputError
@@ -176,11 +177,7 @@ def photo_backgrounds(
                 (size, size), Image.Resampling.BILINEAR, (x, y, x + side, y + side), 4
             )
             table[i] = np.asarray(part)
-    if len(broken) > image_files.MAX_BROKEN_SHARE * num:
-        raise InputError(
-            f"{len(broken)} of {num} photographs in {folder} cannot be read, more than the allowed "
-            f"share {image_files.MAX_BROKEN_SHARE:g}; the first: {broken[0]}"
-        )
+    errors.check_broken(broken, num, f"photographs in {folder}")
     for line in broken:
         print(f"left out: {line}", file=sys.stderr)
     table[waiting] = table[: len(waiting)]

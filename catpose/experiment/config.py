@@ -12,10 +12,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from catpose import config_keys, devices, plugins
+from catpose import config_keys, devices, errors, plugins
 from catpose.experiment.phases import Phase
 from catpose.geometry import viewpoint
-from catpose.images import files
 from catpose.models import settings
 from catpose.synthetic.backgrounds import FAMILIES as BACKGROUND_FAMILIES
 from catpose.synthetic.look import Look
@@ -62,7 +61,7 @@ class Data:
         0, "training images at most, evenly from all categories; 0 for all", config_keys.at_least(0)
     )
     max_broken_share: float = config_keys.key(
-        files.MAX_BROKEN_SHARE,
+        errors.MAX_BROKEN_SHARE,
         "share of the images that may be unreadable",
         config_keys.between(0, 1),
     )

@@ -10,8 +10,6 @@ SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .avif .heic .heif .tif .tiff .bmp .gif .ppm .pgm .pbm .pnm"
     .split()
 )  # fmt: skip
-# Of many images, those that cannot be read are named and left out, up to this share.
-MAX_BROKEN_SHARE = 0.05
 MAX_BYTES = 1 << 30  # of a file
 
 

@@ -16,7 +16,6 @@ from jaxtyping import Float
 
 from catpose import errors
 from catpose.errors import InputError
-from catpose.images import files
 from catpose.synthetic import mesh_cleanup, scene
 from catpose.synthetic.mesh_formats import gltf, model_source, obj, off, ply, stl
 
@@ -135,7 +134,7 @@ def load_each(
         max_triangles: see `load`.
 
     Raises:
-        InputError: at the end, if the share of those is above `files.MAX_BROKEN_SHARE`.
+        InputError: at the end, if the share of those is above `errors.MAX_BROKEN_SHARE`.
     """
     broken = []
     for model in models:
@@ -145,11 +144,7 @@ def load_each(
             broken.append(str(error))
             continue
         yield model, mesh
-    if len(broken) > files.MAX_BROKEN_SHARE * len(models):
-        raise InputError(
-            f"{len(broken)} of {len(models)} models cannot be read, more than the allowed share "
-            f"{files.MAX_BROKEN_SHARE:g}; the first: {broken[0]}"
-        )
+    errors.check_broken(broken, len(models), "models")
     for line in broken:
         print(f"left out: {line}", file=sys.stderr)
 

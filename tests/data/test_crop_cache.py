@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catpose import errors
 from catpose.data import crop_cache, manifest
 from catpose.errors import InputError
-from catpose.images import decode, files
+from catpose.images import decode
 
 HEADER = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1"
 
@@ -84,7 +85,7 @@ def test_broken_photos_are_left_out_and_counted(tmp_path):
 
 
 def test_few_broken_photos_among_many_are_left_out_unasked(tmp_path):
-    assert files.MAX_BROKEN_SHARE == 1 / 20
+    assert errors.MAX_BROKEN_SHARE == 1 / 20
     root = folder_of_photos(tmp_path, 40, broken=(3, 8))
     assert load(root, tmp_path).notes[0] == "2 broken images left out of 40:"
     (root / "images" / "9.png").write_bytes(b"broken")
