@@ -1,5 +1,7 @@
 """Messages are one printable line."""
 
+import pytest
+
 from catpose import errors
 from catpose.errors import InputError
 
