@@ -410,7 +410,7 @@ def test_a_table_of_boxes_and_a_folder(runs, predictors, photo, tmp_path):
     os.mkfifo(tmp_path / "photos" / "pipe.png")
     table = tmp_path / "boxes.csv"
     table.write_text(
-        f"file,x0,y0,x1,y1\nphotos/a.png,{','.join(map(str, BOX))}\nphotos/a.png,,,,\n"
+        f"\ufefffile, x0, y0, x1, y1\nphotos/a.png, {', '.join(map(str, BOX))}\nphotos/a.png,,,,\n"
     )
     run = f"--workdir={runs['weighted'][0]}"
     done = command(run, f"--boxes={table}")
@@ -501,6 +501,9 @@ def test_the_commands_errors_are_one_line(runs, photo, tmp_path):
     path = tmp_path / "photo.png"
     photo.save(path)
     run = f"--workdir={runs['weighted'][0]}"
+    tables = tmp_path / "coco.csv", tmp_path / "outside.csv"
+    tables[0].write_text("file,x,y,width,height\nphoto.png,1,2,30,40\n")
+    tables[1].write_text("file\n../photo.png\n")
     for arguments, message in (
         ([run, f"--image={path}", "--box=1,2,x,4"], "error: --box is x0,y0,x1,y1 in pixels"),
         ([f"--workdir={tmp_path}", f"--image={path}"], f"error: no run in {tmp_path}"),
@@ -509,6 +512,11 @@ def test_the_commands_errors_are_one_line(runs, photo, tmp_path):
         (
             [run, f"--image={path}", "--output=x.png", f"--models={tmp_path}"],
             f"error: there is no model in {tmp_path}",
+        ),
+        ([run, f"--boxes={tables[0]}"], f"error: {tables[0]}: x, y, width, height look like a box"),
+        (
+            [run, f"--boxes={tables[1]}"],
+            f"error: {tables[1]}, line 2: '../photo.png' leads outside",
         ),
         ([run, f"--image={path}", "--up=+y"], "error: --up and --front are axes of the files in"),
     ):
