@@ -17,12 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from catpose import errors
 from catpose.data import disk_cache, matching, pose_table, tables
 from catpose.data.examples import Examples
 from catpose.data.tables import Row
 from catpose.errors import InputError
+from catpose.geometry import viewpoint
 
 PROBABILITY = "probability_"
+MAX_BYTES = 4 << 30  # of a file's arrays; 100,000 objects with 12 categories take a tenth of one
 _SUFFIXES = (".npz", ".csv", ".json", ".jsonl")
 GIVEN = "given"  # the fusion of predictions that do not say how they were made
 
@@ -178,6 +181,10 @@ def _probabilities(row: Row) -> dict[str, float]:
 
 def _read_arrays(path: pathlib.Path) -> Predictions:
     try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > MAX_BYTES:
+            raise ValueError(f"its arrays take {size / (1 << 30):.1f} GiB")
         with np.load(path) as file:
             arrays = dict(file)
         fields: dict[str, Any] = {"categories": tuple(arrays.pop("categories").tolist())}
@@ -187,11 +194,37 @@ def _read_arrays(path: pathlib.Path) -> Predictions:
                 fields.setdefault(field, {})[fusion] = values
             else:
                 fields[field] = values
-        return Predictions(**fields)
+        found = Predictions(**fields)
+        _check_shapes(found)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} does not hold predictions: {error}") from error
+    except Exception as error:  # a damaged archive can raise anything
+        raise InputError(f"{path} does not hold predictions: {errors.reason(error)}") from error
+    return found
+
+
+def _check_shapes(found: Predictions) -> None:
+    """Refuses arrays that do not belong together, ids that stand twice and invalid rotations."""
+    count, num_categories = len(found.id), len(found.categories)
+    pose_table.check_unique(found.id.tolist(), [f"object {i + 1}" for i in range(count)])
+    shapes = {"id": (found.id, (count,)), "frame": (found.frame, (count,))}
+    if found.rotation.keys() != found.category.keys():
+        raise ValueError("rotations and categories are of different fusions")
+    for fusion in found.rotation:
+        shapes[f"rotation.{fusion}"] = (found.rotation[fusion], (count, 3, 3))
+        shapes[f"category.{fusion}"] = (found.category[fusion], (count,))
+    if found.probabilities is not None:
+        shapes["probabilities"] = (found.probabilities, (count, num_categories))
+    if found.network_rotation is not None:
+        shapes["network_rotation"] = (found.network_rotation, (count, num_categories, 3, 3))
+    for name, (values, shape) in shapes.items():
+        if values.shape != shape:
+            raise ValueError(f"{name} has the shape {values.shape}, not {shape}")
+    for rotation in found.rotation.values():
+        pose_table.nearest_rotations(rotation, found.id.tolist())
+    unknown = {*found.frame.tolist()} - {*viewpoint.FRAMES}
+    if unknown:
+        raise ValueError(f"unknown frame '{min(unknown)}'")
 
 
 def write(predictions: Predictions, path: pathlib.Path) -> None:

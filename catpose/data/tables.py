@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from catpose import errors
 from catpose.errors import InputError
 
+MAX_BYTES = 1 << 30  # of a table; a million rows have less than a tenth of it
 LARGEST = 1e9  # no angle, pixel or number of an object is larger
 _NUM_NAMED = 12  # column names in a message
 
@@ -77,11 +78,17 @@ def text(path: pathlib.Path) -> str:
     """The content of a text file in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
-      InputError: the file cannot be read, or is not such a text.
+      InputError: the file cannot be read, has more than MAX_BYTES, or is not such a text.
     """
     try:
+        if path.exists() and not path.is_file():  # a named pipe would be waited for
+            raise InputError(f"cannot read {path}: it is no regular file")
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise InputError(
+                f"cannot read {path}: it has {size / MAX_BYTES:.1f} GiB, and 1 is read"
+            )
         content = path.read_bytes()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise InputError(f"cannot read {path}: {errors.reason(error)}") from error
     return decoded(content, str(path))
 

@@ -1,6 +1,7 @@
 """Predictions as files: every form of a pose, every kind of wrong row."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -123,6 +124,44 @@ def test_arrays_hold_every_fusion_and_network(tmp_path):
     (tmp_path / "r.npz").write_text("no archive")
     one_line(predictions.read, tmp_path / "r.npz", match=r"r\.npz does not hold predictions: ")
     one_line(predictions.read, tmp_path / "s.npz", match=r"^cannot read .*s\.npz: No such file")
+
+
+def test_damaged_arrays(tmp_path, monkeypatch):
+    """Each is one line: what does not belong together, is not finite, or is too large."""
+    whole = predictions.checked(
+        ["a", "b"], np.stack([np.eye(3)] * 2), category=["car", "bus"],
+        probabilities=np.array([[0.2, 0.8], [0.6, 0.4]]), categories=("bus", "car"),
+    )  # fmt: skip
+    path = tmp_path / "p.npz"
+    predictions.write(whole, path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    assert predictions.read(path).id.tolist() == ["a", "b"]
+    for name, values, message in (
+        ("id", np.array(["a", "a"]), "object 2: the id 'a' is also that of object 1$"),
+        ("id", np.array(["a"]), r"frame has the shape \(2,\), not \(1,\)$"),
+        ("id", np.array("a"), "len"),
+        ("rotation.given", np.full((2, 3, 3), np.nan), "a: not a rotation: R R' differs from"),
+        ("rotation.given", np.eye(3), r"rotation.given has the shape \(3, 3\), not \(2, 3, 3\)$"),
+        ("rotation.top1", np.stack([np.eye(3)] * 2), "are of different fusions$"),
+        ("frame", np.array(["camera", "lens"]), "unknown frame 'lens'$"),
+        ("probabilities", np.zeros((2, 3)), r"probabilities has the shape \(2, 3\), not \(2, 2"),
+        ("network_rotation", np.zeros((2, 3, 3)), "network_rotation has the shape "),
+        ("notes", np.array([{}], object), "Object arrays cannot be loaded"),
+    ):
+        np.savez(path, **(arrays | {name: values}))
+        one_line(predictions.read, path, match=rf"p\.npz does not hold predictions: .*{message}")
+    np.save(tmp_path / "q.npy", np.zeros(2))
+    (tmp_path / "q.npy").rename(path)
+    one_line(predictions.read, path, match=r"p\.npz does not hold predictions: ")
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("id.npy", "w") as f,
+    ):
+        for _ in range(5):
+            f.write(bytes(1 << 20))
+    monkeypatch.setattr(predictions, "MAX_BYTES", 4 << 20)
+    one_line(predictions.read, path, match="its arrays take 0.0 GiB$")
 
 
 def test_rounded_matrices_become_rotations(tmp_path):

@@ -1,6 +1,7 @@
 """Tables as editors, spreadsheets and programs write them, and one line for what is wrong."""
 
 import json
+import os
 
 import pytest
 
@@ -144,10 +145,20 @@ def test_numbers_and_texts():
 
 def test_a_folder_or_a_name_that_is_too_long(tmp_path):
     (tmp_path / "t.csv").mkdir()
-    one_line(tables.read, tmp_path / "t.csv", match=r"^cannot read .*t\.csv: Is a directory$")
+    one_line(
+        tables.read, tmp_path / "t.csv", match=r"^cannot read .*t\.csv: it is no regular file$"
+    )
     one_line(
         tables.read, tmp_path / f"{'a' * 300}.csv", match="^cannot read .*: File name too long$"
     )
+
+
+def test_a_pipe_is_not_waited_for_and_a_huge_file_not_read(tmp_path):
+    os.mkfifo(tmp_path / "t.csv")
+    one_line(tables.read, tmp_path / "t.csv", match="it is no regular file$")
+    with (tmp_path / "u.csv").open("wb") as file:
+        file.truncate(5 << 30)
+    one_line(tables.read, tmp_path / "u.csv", match="it has 5.0 GiB, and 1 is read$")
 
 
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "a/../../b", "..", "a\0b"])

@@ -154,7 +154,7 @@ def write(
     found, numbers = collect(sweep, absent), recipes.numbers(names)
     # Table rows that share a phase share its folder.
     folders = {part.folder for parts in sweep.runs.values() for part in parts}
-    commits = {json.loads((one / "config.json").read_text())["commit"] for one in folders}
+    commits = {workdir.read_json(one / workdir.CONFIG)["commit"] for one in folders}
     files = [one / "seconds" for one in folders]
     sections, texts = {}, []
     if "representations" in names:
