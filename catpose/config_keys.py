@@ -14,10 +14,12 @@ from typing import Any, NamedTuple, TypeVar
 from catpose.errors import InputError
 
 Settings = TypeVar("Settings")
+_LARGEST = 2**32  # integers are below it: seeds have 32 bits
+_LARGEST_FLOAT = 2.0**127  # so that float32 holds it
 _KINDS = {
     bool: "True or False",
-    int: "an integer",
-    float: "a number",
+    int: "an integer of 32 bits",
+    float: "a finite number",
     str: "a text",
     tuple: "a list",
     collections.abc.Mapping: "a mapping",
@@ -46,6 +48,7 @@ class Key(NamedTuple):
 
 
 ANY = Range(lambda value: True, lambda: "")
+NOT_EMPTY = Range(bool, lambda: "anything but empty")
 
 
 def at_least(low: int | float) -> Range:
@@ -67,6 +70,13 @@ def each(one: Range) -> Range:
     """Lists whose values, and mappings whose keys, are all in a range."""
     return Range(
         lambda value: all(map(one.contains, value)), lambda: f"each {one.text() or 'of a plugin'}"
+    )
+
+
+def values(one: Range) -> Range:
+    """Mappings whose values are all in a range."""
+    return Range(
+        lambda value: all(map(one.contains, value.values())), lambda: f"values {one.text()}"
     )
 
 
@@ -139,15 +149,25 @@ def _value(expected: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return value if isinstance(value, kind) else read(kind, value, where)
     if kind is collections.abc.Mapping and hasattr(value, "items"):
-        return _plain(value)
+        _, inner = typing.get_args(expected)
+        return {
+            name: _plain(item) if inner is Any else _value(inner, item, f"{where}[{name!r}]")
+            for name, item in value.items()
+        }
     if kind is tuple and isinstance(value, list | tuple):
         inner, *_ = typing.get_args(expected)
         return tuple(_value(inner, item, f"{where}[{i}]") for i, item in enumerate(value))
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+    is_huge = type(value) is int and abs(value) >= _LARGEST
+    if kind is float and type(value) is int and not is_huge:
+        value = float(value)
+    wrong = isinstance(value, bool) if kind is int else kind is float and not _is_finite(value)
+    if not isinstance(value, kind) or is_huge or wrong:
         raise InputError(f"{where} is {value!r}; it can be {_KINDS[kind]}")
     return os.path.expanduser(value) if kind is str else value
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and abs(value) < _LARGEST_FLOAT
 
 
 def _plain(value: Any) -> Any:

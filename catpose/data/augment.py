@@ -65,8 +65,8 @@ class Augment:
         "the camera moves about the object by angles uniform in +-(azimuth, elevation, theta), "
         "where it is known (pascal3d, objectnet3d); the paper's are (1, 1, 4), in steps",
         config_keys.Range(
-            lambda value: len(value) == 3,
-            lambda: "three angles in degrees: azimuth, elevation, theta",
+            lambda value: len(value) == 3 and min(value) >= 0,
+            lambda: "three angles in degrees, 0 or larger: azimuth, elevation, theta",
         ),
     )
 

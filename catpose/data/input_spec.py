@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Num
 
-# What each set of pretrained weights wants to see: (order of channels, scale, mean, deviation).
+# What each set of pretrained weights wants to see: (order of channels, scale, mean, deviation), by
+# the names in `catpose.models.settings.NORMALIZATIONS`.
 NORMALIZATIONS = {
     "keras": ("bgr", 1.0, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
     "torchvision": ("rgb", 255.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),

@@ -16,6 +16,7 @@ from catpose import config_keys, devices, errors, plugins
 from catpose.experiment.phases import Phase
 from catpose.geometry import viewpoint
 from catpose.models import settings
+from catpose.synthetic import view_density
 from catpose.synthetic.backgrounds import FAMILIES as BACKGROUND_FAMILIES
 from catpose.synthetic.look import Look
 
@@ -45,9 +46,15 @@ class Data:
         "by category: z where any turn about the object's z axis changes nothing, n where turns by "
         "360/n degrees do; losses and errors take the nearest equivalent of the truth. The "
         "protocols of launch.evaluate do not. --config.data.symmetry=\"{'bottle': 'z'}\"",
+        config_keys.values(
+            config_keys.Range(
+                lambda value: value == "z" or (type(value) is int and value > 0),
+                lambda: "z, or a number of turns",
+            )
+        ),
     )
     resolution: int = config_keys.key(
-        224, "side of the network's input in pixels", config_keys.at_least(1)
+        224, "side of the network's input in pixels", config_keys.between(1, 8192)
     )
     context: float = config_keys.key(
         1.0,
@@ -55,7 +62,7 @@ class Data:
         config_keys.between(1, 4),
     )
     margin: int = config_keys.key(
-        0, "further pixels kept around the box, for crops that move", config_keys.at_least(0)
+        0, "further pixels kept around the box, for crops that move", config_keys.between(0, 8192)
     )
     num_train: int = config_keys.key(
         0, "training images at most, evenly from all categories; 0 for all", config_keys.at_least(0)
@@ -66,7 +73,9 @@ class Data:
         config_keys.between(0, 1),
     )
     device_cache_mb: int = config_keys.key(
-        -1, "splits larger than this stay on the host; -1 for what the device can take"
+        -1,
+        "splits larger than this stay on the host; -1 for what the device can take",
+        config_keys.at_least(-1),
     )
     rendered: str = config_keys.key(
         "", "folder or tar of images rendered offline: a further split `rendered`"
@@ -84,6 +93,7 @@ class Data:
     num_images: Mapping[str, int] = config_keys.key(
         {"pretrain": 0, "train": 0, "rendered": 0, "validation": 0, "test": 0},
         "of shapes: images by split",
+        config_keys.values(config_keys.at_least(0)),
     )
 
 
@@ -140,8 +150,18 @@ class Engine:
     num_backgrounds: int = config_keys.key(
         1000, "backgrounds kept in memory", config_keys.at_least(1)
     )
-    supersampling: int = config_keys.key(2, "samples per pixel and axis", config_keys.at_least(1))
+    supersampling: int = config_keys.key(
+        2, "samples per pixel and axis", config_keys.between(1, 16)
+    )
     look: Look = config_keys.group(Look, "how pictures differ")
+
+    def __post_init__(self) -> None:
+        view_density.ranges(
+            azimuth_deg=self.azimuth_deg,
+            elevation_deg=self.elevation_deg,
+            theta_deg=self.theta_deg,
+            distance=self.distance,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,7 +199,9 @@ class Eval:
 class Config:
     """Everything that determines a run."""
 
-    name: str = config_keys.key("base", "of the run, for its folder and report")
+    name: str = config_keys.key(
+        "base", "of the run, for its folder and report", config_keys.NOT_EMPTY
+    )
     seed: int = config_keys.key(0, "of weights, batches and augmentation", config_keys.at_least(0))
     parallel: str = config_keys.key(
         "pmap",
@@ -207,6 +229,12 @@ class Config:
     max_skipped: int = config_keys.key(
         10,
         "a batch with a loss or gradient of NaN or Inf changes nothing; so many in a row end a run",
+        config_keys.at_least(1),
+    )
+    max_skipped_share: float = config_keys.key(
+        0.1,
+        "where more than this share of all batches changed nothing, the run ends with an error",
+        config_keys.between(0, 1),
     )
     plugins: tuple[str, ...] = config_keys.key(
         (), "modules that add backbones, poses, readers or losses; given by --plugins"
@@ -227,8 +255,9 @@ def read(values: Any) -> Config:
     """
     if isinstance(values, Config):
         return values
-    if needed := dict(values).get("plugins"):
-        plugins.check(needed)
+    needed = dict(values).get("plugins")
+    if isinstance(needed, list | tuple):
+        plugins.check([name for name in needed if isinstance(name, str)])
     return config_keys.read(Config, values, "config")
 
 

@@ -32,33 +32,42 @@ def initial_variables(
     variables = model.network.init_fn(key, model.input_spec.image)
     if config.model.pretrained in workdir.shipped():
         return _with_shipped_features(config, model, variables)
-    path = pathlib.Path(config.model.pretrained)
-    if config.model.pretrained == weight_packages.NAME:
-        path = _packaged(config)
+    path = find(config)
     if path.is_dir():
         return _with_parts_of(path, model, variables)
-    beside = pathlib.Path(config.data.root) / path
-    if not path.is_file() and not beside.is_file():
-        raise InputError(
-            f"no pretrained weights at {path} nor {beside}; "
-            "set --config.model.pretrained to a file, or to none"
-        )
     network = model.network
     if network.backbone.normalization is not None:
         _check_normalization(
             f"the weights {path}", network.backbone.normalization(network.net), model
         )
     variables, found = pretrained.load_pretrained(
-        path if path.is_file() else beside,
-        variables,
-        network,
-        allow_missing=config.model.allow_missing,
+        path, variables, network, allow_missing=config.model.allow_missing
     )
     line = f"{path.name}: {len(found.loaded)} arrays loaded"
     for kind, names in (("missing, left random", found.missing), ("unused", found.surplus)):
         if names:
             line += f"; {len(names)} {kind}: {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
     return variables, line
+
+
+def find(config: config_lib.Config) -> pathlib.Path:
+    """Where the initial weights of a run are; "none" and the names of shipped networks as they are.
+
+    Raises:
+      InputError: nothing there.
+    """
+    name = config.model.pretrained
+    if name == weight_packages.NAME:
+        return _packaged(config)
+    path, beside = pathlib.Path(name), pathlib.Path(config.data.root) / name
+    if name in ("none", *workdir.shipped()) or path.exists():
+        return path
+    if not beside.is_file():
+        raise InputError(
+            f"no pretrained weights at {path} nor {beside}; "
+            "set --config.model.pretrained to a file, or to none"
+        )
+    return beside
 
 
 def _packaged(config: config_lib.Config) -> pathlib.Path:

@@ -49,8 +49,10 @@ class LearningRate:
 class Phase:
     """One stage of training; by default the paper's joint phase (Table 1, step 5)."""
 
-    name: str = config_keys.key(dataclasses.MISSING, "for logs and reports")
-    steps: int = config_keys.key(dataclasses.MISSING, "number of updates", config_keys.at_least(1))
+    name: str = config_keys.key(dataclasses.MISSING, "for logs and reports", config_keys.NOT_EMPTY)
+    steps: int = config_keys.key(
+        dataclasses.MISSING, "number of updates", config_keys.between(1, 2**31 - 1)
+    )
     start: str = config_keys.key(
         "any",
         "only in runs whose initial weights are pretrained or random; any: in all",
@@ -65,6 +67,7 @@ class Phase:
         architectures.GROUPS,
         "groups, trained as a whole, whose BatchNorm uses and updates batch statistics; the others "
         "run on their running statistics",
+        config_keys.each(config_keys.one_of(architectures.GROUPS)),
     )
     pose_loss: str = config_keys.key(
         "geodesic", "a loss of the pose representation, such as geodesic or mse"
@@ -107,7 +110,9 @@ class Phase:
         config_keys.one_of(("", "broadcast_pose")),
     )
     sources: Mapping[str, int] = config_keys.key(
-        {"train": 48}, "examples in a batch from each split, by the split's name; 0 leaves it out"
+        {"train": 48},
+        "examples in a batch from each split, by the split's name; 0 leaves it out",
+        config_keys.values(config_keys.at_least(0)),
     )
     # Rendered images teach poses: on their backgrounds the category is too easy to see.
     pose_only: tuple[str, ...] = config_keys.key(
@@ -128,6 +133,11 @@ class Phase:
         # A config that switches a source off sets its share to 0.
         used = {name: count for name, count in self.sources.items() if count}
         object.__setattr__(self, "sources", used)
+        for pattern in self.train:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"train has the pattern '{pattern}': {error}") from error
         if not used:
             raise ValueError("sources is empty; it can be at least one split with its examples")
         for view in self.views:

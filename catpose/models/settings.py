@@ -9,6 +9,7 @@ from catpose.models import BACKBONES
 from catpose.poses import POSES
 
 CATEGORY_HEADS = ("stage5", "pooled", "classifier")
+NORMALIZATIONS = ("keras", "torchvision", "efficientnet", "none")
 
 
 class Composition(NamedTuple):
@@ -62,9 +63,11 @@ class Settings:
         config_keys.at_least(0),
     )
     blocks: tuple[int, ...] = config_keys.key(
-        (3, 4, 6, 3), "of a ResNet: residual blocks of stages 2, 3, 4 and 5"
+        (3, 4, 6, 3),
+        "of a ResNet: residual blocks of stages 2, 3, 4 and 5",
+        config_keys.each(config_keys.at_least(1)),
     )
-    width: int = config_keys.key(64, "channels of the first stage", config_keys.at_least(1))
+    width: int = config_keys.key(64, "channels of the first stage", config_keys.between(1, 65536))
     block: str = config_keys.key("bottleneck", "of a ResNet: bottleneck or basic")
     variant: str = config_keys.key(
         "v1", "of a ResNet and its pretrained weights: v1 (Keras) or v1.5 (torchvision)"
@@ -93,19 +96,29 @@ class Settings:
         "of the head classifier: by category, its classes among ImageNet's, from 0 on; see "
         "catpose/data/imagenet.py, which knows those of the paper's categories",
     )
-    head_hidden: tuple[int, ...] = config_keys.key((), "hidden layers of the category network")
-    head_dropout: float = config_keys.key(0.0, "probability of dropping one of their units")
-    pose_hidden: tuple[int, ...] = config_keys.key(
-        (1000, 500), "hidden layers of each pose network"
+    head_hidden: tuple[int, ...] = config_keys.key(
+        (), "hidden layers of the category network", config_keys.each(config_keys.at_least(1))
     )
-    dtype: str = config_keys.key("float32", "compute type; parameters are float32")
+    head_dropout: float = config_keys.key(
+        0.0,
+        "probability of dropping one of their units",
+        config_keys.Range(lambda value: 0 <= value < 1, lambda: "from 0 to below 1"),
+    )
+    pose_hidden: tuple[int, ...] = config_keys.key(
+        (1000, 500), "hidden layers of each pose network", config_keys.each(config_keys.at_least(1))
+    )
+    dtype: str = config_keys.key(
+        "float32",
+        "compute type; parameters are float32",
+        config_keys.one_of(("float32", "bfloat16", "float16", "float64")),
+    )
     remat: bool = config_keys.key(
         False, "compute residual blocks again in the backward pass, which saves memory"
     )
     normalization: str = config_keys.key(
         "keras",
-        "of the images, as the pretrained weights expect it: keras, torchvision, efficientnet or "
-        "none",
+        "of the images, as the pretrained weights expect it",
+        config_keys.one_of(NORMALIZATIONS),
     )
     pretrained: str = config_keys.key(
         "none",

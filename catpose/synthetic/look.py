@@ -13,7 +13,7 @@ class Look:
         0.5,
         "probability that the crop is squeezed to a square, as the box of a photo is; the others "
         "keep the object's proportions, as the dataset shapes does",
-        config_keys.at_least(0),
+        config_keys.between(0, 1),
     )
     loosen: tuple[float, float] = config_keys.key(
         (0.0, 0.12), "range of the margin around the object, all sides alike", config_keys.spread()
@@ -22,13 +22,13 @@ class Look:
         0.03, "each side of the crop moves by up to this, on its own", config_keys.at_least(0)
     )
     truncation: float = config_keys.key(
-        0.0, "probability that the crop cuts off a part of the object", config_keys.at_least(0)
+        0.0, "probability that the crop cuts off a part of the object", config_keys.between(0, 1)
     )
     truncation_most: float = config_keys.key(
-        0.3, "the largest part that it cuts off, on one side", config_keys.at_least(0)
+        0.3, "the largest part that it cuts off, on one side", config_keys.between(0, 1)
     )
     occlusion: float = config_keys.key(
-        0.0, "probability that something covers a part of the object", config_keys.at_least(0)
+        0.0, "probability that something covers a part of the object", config_keys.between(0, 1)
     )
     occlusion_most: float = config_keys.key(
         0.5, "its largest width and height, in shares of the picture", config_keys.at_least(0)
@@ -62,7 +62,9 @@ class Look:
         "how strongly a pattern may change the object's colors, see `textures.sample`",
         config_keys.between(0, 1),
     )
-    grey: float = config_keys.key(0.2, "probability of a plain background", config_keys.at_least(0))
+    grey: float = config_keys.key(
+        0.2, "probability of a plain background", config_keys.between(0, 1)
+    )
     contrast: float = config_keys.key(
         0.15, "the picture's contrast is uniform in 1 +- this", config_keys.at_least(0)
     )

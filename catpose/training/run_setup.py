@@ -12,7 +12,7 @@ from catpose import devices
 from catpose.data import batch, online_rendering, sampling
 from catpose.data.examples import SPLITS, Dataset
 from catpose.errors import InputError
-from catpose.experiment import build, datasets, phases, workdir
+from catpose.experiment import build, datasets, initial_weights, phases, workdir
 from catpose.experiment import config as config_lib
 from catpose.training import optimizer
 
@@ -67,7 +67,7 @@ def prepare(config: config_lib.Config, folder: pathlib.Path, *, show_progress: b
     Raises:
       InputError: see `experiment`, `phases` and `sampling`.
     """
-    build.build_phases(config)  # so that wrong phases are reported before the data is read
+    _check_config(config)
     data = datasets.load_dataset(config, show_progress=show_progress)
     run = assemble(config, folder, data, show_progress=show_progress)
     if devices.is_first():
@@ -103,6 +103,15 @@ def assemble(
         for source in dict.fromkeys(source for phase in run_phases for source in phase.sources)
     }
     return run._replace(pools=pools)
+
+
+def _check_config(config: config_lib.Config) -> None:
+    """Raises InputError for phases, initial weights or a network that cannot be, of any data."""
+    build.build_phases(config)
+    initial_weights.find(config)
+    if not config.model.pose_keys:  # else the network depends on the data; symmetry does too
+        data = dataclasses.replace(config.data, symmetry={})
+        build.build_model(dataclasses.replace(config, data=data), ("one",))
 
 
 def _check(run: Run) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from catpose import config_keys
 from catpose.configs import base
+from catpose.data import input_spec
 from catpose.errors import InputError
 from catpose.experiment import config as config_lib
 from catpose.experiment import workdir
+from catpose.models import settings
 
 
 def changed(**keys):
@@ -39,12 +41,72 @@ def test_the_defaults_are_those_of_the_dataclasses():
         ),
         ({"engine__distance": (1.0, 2.0)}, "config.engine.distance is .*; it can be a range from"),
         ({"optimizer__name": "lion"}, "config.optimizer.name is 'lion'; it can be adam, sgd"),
+        ({"seed": 2**70}, "config.seed is 1180591620717411303424; it can be an integer of 32 bits"),
+        ({"data__margin": -3}, "config.data.margin is -3; it can be from 0 to 8192"),
+        ({"data__resolution": 0}, "config.data.resolution is 0; it can be from 1 to 8192"),
+        ({"data__num_images": {"test": -1}}, "config.data.num_images is .*; it can be values 0 or"),
+        (
+            {"data__num_images": {"test": "a"}},
+            r"config.data.num_images\['test'\] is 'a'; it can be an",
+        ),
+        (
+            {"data__symmetry": {"cup": -1}},
+            "config.data.symmetry is .*; it can be values z, or a num",
+        ),
+        (
+            {"engine__elevation_deg": (0.0, 99.0)},
+            "config.engine: elevation_deg: .* beyond -90 to 90",
+        ),
+        (
+            {"model__normalization": "imagenet"},
+            "config.model.normalization is 'imagenet'; it can be",
+        ),
+        ({"model__dtype": "int8"}, "config.model.dtype is 'int8'; it can be float32, bfloat16"),
+        ({"model__blocks": (3, 0)}, r"config.model.blocks is \(3, 0\); it can be each 1 or larger"),
+        ({"model__pose_hidden": ("a",)}, r"config.model.pose_hidden\[0\] is 'a'; it can be an int"),
+        ({"eval__batch_size": 0}, "config.eval.batch_size is 0; it can be 1 or larger"),
+        (
+            {"optimizer__clip_norm": float("inf")},
+            "config.optimizer.clip_norm is inf; it can be a fin",
+        ),
+        (
+            {"optimizer__clip_norm": 2**140},
+            "config.optimizer.clip_norm is .*; it can be a finite n",
+        ),
+        ({"max_skipped": 0}, "config.max_skipped is 0; it can be 1 or larger"),
         ({"plugins": ("no_such",)}, "no_such is not loaded; give --plugins=no_such"),
     ],
 )
 def test_a_value_out_of_its_range(keys, message):
     with pytest.raises(InputError, match=message):
         changed(**keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"pose_weight": -5.0}, r"config.phases\[0\].pose_weight is -5.0; it can be 0 or larger"),
+        ({"pose_weight": float("nan")}, "pose_weight is nan; it can be a finite number"),
+        ({"augment": {"mirror": 5}}, r"config.phases\[0\].augment.mirror is 5.0; it can be from 0"),
+        (
+            {"augment": {"pose_jitter_deg": (-1.0, 0.0, 0.0)}},
+            "three angles in degrees, 0 or larger",
+        ),
+        ({"sources": {"train": -4}}, "sources is .*; it can be values 0 or larger"),
+        ({"sources": {"train": 0}}, "sources is empty"),
+        ({"batch_norm": ("heads",)}, "batch_norm is .*; it can be each feature_network, category_"),
+        ({"train": ("(",)}, r"config.phases\[0\]: train has the pattern '\(': missing \)"),
+        ({"steps": 2**31}, "steps is 2147483648; it can be from 1 to 2147483647"),
+        ({"name": ""}, "name is ''; it can be anything but empty"),
+    ],
+)
+def test_a_value_of_a_phase_out_of_its_range(keys, message):
+    with pytest.raises(InputError, match=message):
+        config_lib.read({"phases": [{"name": "one", "steps": 1, **keys}]})
+
+
+def test_normalizations_are_those_of_the_input():
+    assert tuple(input_spec.NORMALIZATIONS) == settings.NORMALIZATIONS
 
 
 def test_values_of_another_type():
@@ -54,6 +116,7 @@ def test_values_of_another_type():
         ("name", 3, "a text"),
         ("data", 3, "a mapping"),
         ("phases", "all", "a list"),
+        ("plugins", 3, "a list"),
     ):
         with pytest.raises(InputError, match=f"config.{key} is {value!r}; it can be {kind}"):
             config_lib.read({**values, key: value})

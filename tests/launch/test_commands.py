@@ -226,6 +226,7 @@ def test_wrong_flags(error, arguments, message):
     ("override", "message"),
     [
         ("data.root=absent", "no manifest at absent"),
+        ("model.pretrained=configs", "no run in configs: it has no config.json"),
         ("model.pretrained=absent.npz", "no pretrained weights at absent.npz"),
         ("model.pose=euler7", "config.model.pose is 'euler7'"),
         ("model.variant=v3", "v3"),

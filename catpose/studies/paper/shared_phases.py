@@ -28,6 +28,7 @@ _WITHOUT_EFFECT = (
     "log_steps",
     "checkpoint_steps",
     "max_skipped",
+    "max_skipped_share",
     "tensorboard",
     "steps_per_call",
     "model.remat",
