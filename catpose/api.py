@@ -43,7 +43,8 @@ def train(
       The workdir, for `catpose.load` and `catpose.evaluate`; results are in its report.json.
 
     Raises:
-      InputError: something that the config names is wrong, or the workdir is another config's.
+      InputError: something that the config names is wrong, the workdir is another config's, or
+        more than `config.max_skipped_share` of the batches changed nothing.
     """
     if plugins:
         plugin_modules.load(plugins)
@@ -55,6 +56,8 @@ def train(
             show_progress = show_progress and devices.is_first()
             run = run_setup.prepare(config, folder, show_progress=show_progress)
             run_report.write(run, loop.train(run), clock)
+        if devices.is_first():
+            run_report.check_skipped(folder, config.max_skipped_share)
     return folder
 
 

@@ -12,11 +12,12 @@ import numpy as np
 from catpose import devices
 from catpose.data import disk_cache, warp
 from catpose.data.predictions import Predictions
+from catpose.errors import InputError
 from catpose.evaluation import run_report_text, score
 from catpose.experiment import phases, workdir
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
-from catpose.training import input_pipeline, loop, run_setup, training_log
+from catpose.training import input_pipeline, loop, nonfinite, run_setup, training_log
 from catpose.visualize import category_models, example_sheet, plots, training_curves
 
 
@@ -42,6 +43,9 @@ def write(
     if not devices.is_first():
         return {}
     timed = _phases(run)
+    skipped = sum(phase["skipped"] for phase in timed)
+    share = skipped / phases.total_steps(run.phases)
+    of_all = f"{skipped} of {phases.total_steps(run.phases)} batches {nonfinite.SKIPPED}"
     report = {
         "name": run.config.name,
         "frame": run.model.input_spec.frame,
@@ -60,7 +64,9 @@ def write(
         "params_sha256": disk_cache.sha256(result.last.params),
         "versions": workdir.read_json(run.workdir / workdir.CONFIG)["versions"],
         "commit": workdir.commit(),
+        "skipped_share": round(share, 4),
         "notes": [
+            *([of_all] if skipped else []),
             *run.dataset.notes,
             *symmetry.notes(run.model.symmetry, run.model.categories),
         ],
@@ -80,6 +86,16 @@ def write(
     text = json.dumps(finite, indent=2, allow_nan=False) + "\n"
     disk_cache.write_whole(run.workdir / workdir.REPORT, text.encode())
     return report
+
+
+def check_skipped(folder: pathlib.Path, most: float) -> None:
+    """Raises InputError where a finished run has skipped more than a share of its batches."""
+    report = workdir.read_json(folder / workdir.REPORT)
+    if report.get("skipped_share", 0.0) > most:
+        raise InputError(
+            f"{report['notes'][0]}, more than config.max_skipped_share = {most:g}; the report is "
+            f"{folder / 'report.md'}; lower the learning rate, or set config.optimizer.clip_norm"
+        )
 
 
 def print_summary(folder: pathlib.Path) -> None:
@@ -112,7 +128,8 @@ def _best(
 
 def _phases(run: run_setup.Run) -> list[dict[str, Any]]:
     """Each phase with its time: the sum over the processes that worked on it."""
-    timed = [r for r in training_log.read(run.workdir) if "phase_seconds" in r]
+    records = training_log.read(run.workdir)
+    timed = [r for r in records if "phase_seconds" in r]
     entries = []
     for phase, start, stop in phases.spans(run.phases):
         own = [record for record in timed if record["phase"] == phase.name]
@@ -124,6 +141,9 @@ def _phases(run: run_setup.Run) -> list[dict[str, Any]]:
                 "stop": stop,
                 "seconds": round(sum(record["phase_seconds"] for record in own), 1),
                 "images_per_second": speeds[-1] if speeds else None,
+                "skipped": sum(
+                    len(r.get("skipped", ())) for r in records if r.get("phase") == phase.name
+                ),
             }
         )
     return entries

@@ -4,8 +4,11 @@ A state is saved as one flat dictionary from path to array, so a checkpoint can 
 knowing which phase's optimizer it was saved with, and an error can name what does not match.
 """
 
+import json
+import logging
 import pathlib
 import shutil
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,17 +18,30 @@ import orbax.checkpoint as ocp
 import safetensors.numpy
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
+from catpose import errors
 from catpose.errors import InputError
 from catpose.models import weight_files
 
-SCORE = "score"
+SCORE, CHECKSUM = "score", "crc32"
+DAMAGED = "damaged"  # folder beside that of the checkpoints
 WEIGHTS = "weights.safetensors"  # what `export` writes
+
+
+def _is_of_another(record: logging.LogRecord) -> bool:
+    return "orbax" not in pathlib.Path(record.pathname).parts
+
+
+# What orbax has to say through absl's log is said here in other words, or of no use.
+logging.getLogger("absl").addFilter(_is_of_another)
 
 
 def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.CheckpointManager:
     """Checkpoints in `folder`; keeps the latest and the one with the lowest score.
 
     What a killed process left half-written is removed.
+
+    Raises:
+      InputError: the scores are damaged.
     """
     if not read_only:
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +70,32 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
             primary_host=jax.process_index(), active_processes={jax.process_index()}
         ),
     )
-    return ocp.CheckpointManager(folder.absolute(), options=options)
+    try:
+        return ocp.CheckpointManager(folder.absolute(), options=options)
+    except ValueError as error:
+        raise InputError(
+            f"a checkpoint in {folder} has a damaged score ({errors.reason(error)}); resume the "
+            "training, which sets it aside, or copy the folder again"
+        ) from error
+
+
+def set_damaged_aside(folder: pathlib.Path) -> list[str]:
+    """Moves damaged checkpoints out of `folder`, so that training resumes from one before.
+
+    Returns:
+      What is wrong with each, and where it is now.
+    """
+    lines = []
+    for step in sorted((path for path in folder.glob("*") if path.name.isdigit()), key=str):
+        try:
+            _read(step)
+        except InputError as error:
+            aside = folder.parent / DAMAGED
+            aside.mkdir(exist_ok=True)
+            shutil.rmtree(aside / step.name, ignore_errors=True)
+            step.replace(aside / step.name)
+            lines.append(f"{error}; it is moved to {aside}")
+    return lines
 
 
 def check_room(folder: pathlib.Path, num_bytes: int) -> None:
@@ -82,13 +123,41 @@ def save(manager: ocp.CheckpointManager, step: int, state: Any, score: float | N
     """
     # A copy on the host: the step that runs meanwhile reuses the state's own buffers.
     host = {path: np.array(leaf) for path, leaf in flatten(state).items()}
+    host[CHECKSUM] = np.uint32(_checksum(host))
     metrics = None if score is None or np.isnan(score) else {SCORE: float(score)}
     manager.save(step, args=ocp.args.StandardSave(host), metrics=metrics)
 
 
 def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
-    """The arrays saved at `step`, by path."""
-    return manager.restore(step, args=ocp.args.StandardRestore())
+    """The arrays saved at `step`, by path.
+
+    Raises:
+      InputError: they are damaged.
+    """
+    return _read(pathlib.Path(manager.directory) / str(step))
+
+
+def _read(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    try:
+        if (scores := folder / "metrics" / "metrics").is_file():
+            json.loads(scores.read_bytes())
+        with ocp.StandardCheckpointer() as reader:
+            arrays = dict(reader.restore(folder.absolute() / "default"))
+        kept = arrays.pop(CHECKSUM, None)  # older ones have none
+        if kept is not None and int(kept) != _checksum(arrays):
+            raise ValueError("its checksum is another")
+    except Exception as error:  # of damaged files libraries raise anything
+        raise InputError(f"the checkpoint {folder} is damaged ({errors.reason(error)})") from error
+    return arrays
+
+
+def _checksum(arrays: dict[str, np.ndarray]) -> int:
+    value = 0
+    for path in sorted(arrays):
+        array = np.ascontiguousarray(arrays[path])
+        value = zlib.crc32(f"{path}{array.dtype}{array.shape}".encode(), value)
+        value = zlib.crc32(array.reshape(-1).view(np.uint8), value)
+    return value
 
 
 def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
@@ -97,7 +166,7 @@ def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
     The arrays of an export are read where `np.asarray` asks for them.
 
     Raises:
-      InputError: the run in `folder` has none.
+      InputError: the run in `folder` has none, or it is damaged.
     """
     if is_export(folder):
         exported = folder / WEIGHTS

@@ -10,11 +10,13 @@ Of several processes all do the same; the first one alone reads and writes the r
 """
 
 import contextlib
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from catpose import devices, progress
 from catpose.errors import InputError
@@ -98,7 +100,10 @@ def train(run: run_setup.Run) -> Result:
 
 def _checkpoints(run: run_setup.Run) -> contextlib.AbstractContextManager[Any]:
     if devices.is_first():
-        return checkpoint.open_manager(run.workdir / "checkpoints")
+        folder = run.workdir / "checkpoints"
+        for line in checkpoint.set_damaged_aside(folder):
+            tqdm.write(line, file=sys.stderr)
+        return checkpoint.open_manager(folder)
     return contextlib.nullcontext()
 
 
@@ -136,6 +141,9 @@ def _train_phase(
     ) as bar:
 
         def check(line: dict[str, Any] | None) -> None:
+            if line and line["skipped"] and run.show_progress:
+                many = f"{len(line['skipped'])} batches up to step {line['step']}"
+                tqdm.write(f"{phase.name}: {many} {nonfinite.SKIPPED}", file=sys.stderr)
             bad = session.streak.add(line["skipped"] if line else [])
             if bad:
                 raise InputError(nonfinite.message(run, phase, start, state, bad))

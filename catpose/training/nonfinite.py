@@ -9,6 +9,7 @@ from catpose.experiment import phases
 from catpose.training import input_pipeline, phase_run, run_setup
 from catpose.training.step import TrainState
 
+SKIPPED = "changed nothing: their loss or gradient was NaN or Inf"
 _MOST = 5  # examples that a message names
 
 

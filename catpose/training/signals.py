@@ -5,13 +5,17 @@ whoever works there asks `asked` between two steps, saves, and raises it. A seco
 wait any longer.
 """
 
+import functools
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
+_LATER = 0.02  # seconds
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _pending: list[int] = []  # at most one signal
 _deferring: list[None] = []  # one for each block that defers
@@ -42,9 +46,11 @@ def handled() -> Iterator[None]:
         return
     _pending.clear()
     before = {number: signal.signal(number, _receive) for number in SIGNALS}
+    hook, sys.unraisablehook = sys.unraisablehook, functools.partial(_again, sys.unraisablehook)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
         _pending.clear()
@@ -75,6 +81,15 @@ def raise_if_pending() -> None:
 def stop() -> NoReturn:
     """Raises `Stopped`, of the signal that waits; of SIGTERM where another process got one."""
     raise Stopped(_pending[0] if _pending else signal.SIGTERM)
+
+
+def _again(hook: Callable[[Any], Any], lost: Any) -> None:
+    """What a weakref's callback or __del__ raises is lost: the signal comes again after it."""
+    if isinstance(lost.exc_value, Stopped):
+        _pending.clear()
+        threading.Timer(_LATER, os.kill, (os.getpid(), lost.exc_value.number)).start()
+    else:
+        hook(lost)
 
 
 def _receive(number: int, frame: FrameType | None) -> None:
