@@ -4,12 +4,16 @@ A state is saved as one flat dictionary from path to array, so a checkpoint can 
 knowing which phase's optimizer it was saved with, and an error can name what does not match.
 """
 
+import contextlib
+import functools
 import json
 import logging
 import pathlib
+import re
 import shutil
+import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -23,6 +27,8 @@ from catpose.errors import InputError
 from catpose.models import weight_files
 
 SCORE, CHECKSUM = "score", "crc32"
+_GO_ON = "make room and give the same command again"
+_OF_STORE = re.compile("[A-Z_]+: Error ")  # what tensorstore raises
 DAMAGED = "damaged"  # folder beside that of the checkpoints
 WEIGHTS = "weights.safetensors"  # what `export` writes
 
@@ -33,6 +39,15 @@ def _is_of_another(record: logging.LogRecord) -> bool:
 
 # What orbax has to say through absl's log is said here in other words, or of no use.
 logging.getLogger("absl").addFilter(_is_of_another)
+
+
+def _without_late_futures(hook: Callable[[Any], Any], unraisable: Any) -> None:
+    if str(unraisable.exc_value) != "Event loop is closed":
+        hook(unraisable)
+
+
+# Where a read or write has failed, tensorstore's other futures end after orbax's event loop.
+sys.unraisablehook = functools.partial(_without_late_futures, sys.unraisablehook)
 
 
 def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.CheckpointManager:
@@ -79,6 +94,19 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
         ) from error
 
 
+@contextlib.contextmanager
+def write_errors(folder: pathlib.Path) -> Iterator[None]:
+    """Inside, an InputError is raised where the disk of `folder` is full or cannot be written."""
+    try:
+        yield
+    except ValueError as error:
+        if not _OF_STORE.match(str(error)):
+            raise
+        raise InputError(
+            f"cannot write the checkpoints in {folder}: {errors.reason(error)[:90]} ...; {_GO_ON}"
+        ) from error
+
+
 def set_damaged_aside(folder: pathlib.Path) -> list[str]:
     """Moves damaged checkpoints out of `folder`, so that training resumes from one before.
 
@@ -120,10 +148,18 @@ def save(manager: ocp.CheckpointManager, step: int, state: Any, score: float | N
     """Saves `state` at `step` in the background; `score` (lower is better) where there is one.
 
     A NaN, the score of a run that diverged, is none.
+
+    Raises:
+      InputError: the disk has no room for it.
     """
     # A copy on the host: the step that runs meanwhile reuses the state's own buffers.
     host = {path: np.array(leaf) for path, leaf in flatten(state).items()}
     host[CHECKSUM] = np.uint32(_checksum(host))
+    size, directory = sum(array.nbytes for array in host.values()), pathlib.Path(manager.directory)
+    if shutil.disk_usage(directory).free < size:
+        raise InputError(
+            f"{directory} has no room for a checkpoint of {size / 1e6:.1f} MB; {_GO_ON}"
+        )
     metrics = None if score is None or np.isnan(score) else {SCORE: float(score)}
     manager.save(step, args=ocp.args.StandardSave(host), metrics=metrics)
 

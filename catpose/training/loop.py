@@ -68,12 +68,13 @@ def train(run: run_setup.Run) -> Result:
 
     Raises:
       Stopped: a signal asked for it (see `signals`); the latest state is saved.
-      InputError: no room for checkpoints, or `config.max_skipped` batches in a row had a NaN or an
-        infinity.
+      InputError: no room for checkpoints, no way to write them, or `config.max_skipped` batches in
+        a row had a NaN or an infinity.
     """
     last_step = phases.total_steps(run.phases)
     # A signal waits from before the manager's threads begin until they have ended.
-    with signals.deferred(), _checkpoints(run) as manager:
+    written = checkpoint.write_errors(run.workdir)
+    with signals.deferred(), written, _checkpoints(run) as manager:
         saved = _from_first(manager and manager.latest_step())
         if saved is None:
             state = phase_run.initial_state(run)

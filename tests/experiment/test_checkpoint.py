@@ -1,9 +1,12 @@
 """What is kept, what is passed over, and what a checkpoint of something else says."""
 
+import shutil
 from typing import NamedTuple
 
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
+from absl import logging as absl_logging
 from jax import numpy as jnp
 
 from catpose.errors import InputError
@@ -107,3 +110,96 @@ def test_the_first_leaf_that_differs_is_named():
         restore(**{"a/b": kernel})
     with pytest.raises(InputError, match="has 'params.c.d', which this network"):
         checkpoint.restore(arrays, {"a/b": kernel}, "params")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A folder with the best checkpoint, 2, and the last, 6."""
+    folder = tmp_path_factory.mktemp("two") / "checkpoints"
+    saved(folder, {2: 30.0, 6: None})
+    return folder
+
+
+@pytest.fixture
+def damaged(two, tmp_path):
+    """A copy of it in which one file of the last checkpoint is changed."""
+
+    def change(name, content_fn):
+        folder = shutil.copytree(two, tmp_path / "run" / "checkpoints")
+        path = max(folder.glob(name), key=lambda path: path.stat().st_size)
+        path.write_bytes(content_fn(path.read_bytes()))
+        return folder
+
+    return change
+
+
+DAMAGES = [
+    ("6/default/_METADATA", lambda content: content[: len(content) // 2]),
+    ("6/default/d/*", lambda content: b""),
+    ("6/default/manifest.ocdbt", lambda content: b""),
+]
+
+
+@pytest.mark.parametrize(("name", "content_fn"), DAMAGES)
+def test_a_damaged_checkpoint_is_named_and_set_aside(damaged, name, content_fn):
+    folder = damaged(name, content_fn)
+    with pytest.raises(InputError, match=r"the checkpoint .*/6 is damaged \("):
+        checkpoint.read_run(folder.parent, best=False)
+    assert checkpoint.read_run(folder.parent, best=True)[0] == 2
+    (line,) = checkpoint.set_damaged_aside(folder)
+    assert "/6 is damaged (" in line
+    assert "it is moved to" in line
+    assert (folder.parent / "damaged" / "6" / "default").is_dir()
+    assert checkpoint.read_run(folder.parent, best=False)[0] == 2
+    assert checkpoint.set_damaged_aside(folder) == []
+
+
+def test_damaged_scores_are_set_aside_too(two, tmp_path):
+    folder = shutil.copytree(two, tmp_path / "checkpoints")
+    (folder / "2" / "metrics" / "metrics").write_text('{"score": 3')
+    with pytest.raises(InputError, match="has a damaged score"):
+        checkpoint.read_run(tmp_path, best=False)
+    checkpoint.set_damaged_aside(folder)
+    assert checkpoint.read_run(tmp_path, best=False)[0] == 6
+
+
+def test_other_values_than_those_that_were_saved(two, monkeypatch):
+    """As after a flipped bit, wherever in the files it is."""
+    restore = ocp.StandardCheckpointer.restore
+
+    def changed(self, path):
+        arrays = restore(self, path)
+        arrays["params.a/b"] = np.nextafter(arrays["params.a/b"], np.float32(9))
+        return arrays
+
+    checkpoint.read_run(two.parent, best=False)
+    monkeypatch.setattr(ocp.StandardCheckpointer, "restore", changed)
+    with pytest.raises(InputError, match="6 is damaged .its checksum is another"):
+        checkpoint.read_run(two.parent, best=False)
+
+
+def test_a_disk_that_fills_up(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(InputError, match="has no room for a checkpoint of 0.0 MB; make room"):
+        saved(tmp_path, {2: None})
+    with pytest.raises(InputError, match="cannot write the checkpoints in .*: RESOURCE_EXHAUSTED"):
+        with checkpoint.write_errors(tmp_path):
+            raise ValueError('RESOURCE_EXHAUSTED: Error opening "zarr" driver: No space left')
+    with pytest.raises(ValueError, match="^another$"), checkpoint.write_errors(tmp_path):
+        raise ValueError("another")
+
+
+def test_orbax_is_quiet_and_others_are_not(two, caplog):
+    checkpoint.read_run(two.parent, best=False)
+    assert not caplog.records
+    absl_logging.warning("of the user's own")
+    assert [record.message for record in caplog.records] == ["of the user's own"]
+
+
+def test_an_export_that_is_damaged(two, tmp_path):
+    checkpoint.export(two.parent, tmp_path, best=False)
+    path = tmp_path / checkpoint.WEIGHTS
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(InputError, match="weights.safetensors is damaged or half downloaded"):
+        checkpoint.read_run(tmp_path, best=False)

@@ -158,6 +158,35 @@ def test_training_ends_with_its_report_and_repeats_it(launch, trained):
     assert (status, again, err) == (0, out, "")
 
 
+def test_a_run_that_skipped_most_batches_ends_with_an_error(launch, error, trained, tmp_path):
+    """Of a learning rate at which the weights are Inf after the first of two steps."""
+    command = (
+        "launch.train", f"--config={trained[0]}", f"--workdir={tmp_path}",
+        "--config.phases[0].learning_rate.peak=1e38",
+    )  # fmt: skip
+    status, _, err = launch(*command)
+    assert status == 1
+    *_, line = err.splitlines()
+    assert "1 of 2 batches changed nothing: their loss or gradient was NaN or Inf" in line
+    assert "config.max_skipped_share" in line
+    assert "1 of 2 batches changed nothing" in (tmp_path / "report.md").read_text()
+    assert "1 of 2 batches" in error(*command)  # of the finished run too
+    assert launch(*command, "--config.max_skipped_share=0.5")[0] == 0
+
+
+def test_a_damaged_report_is_made_anew(launch, trained, tmp_path):
+    config, workdir, out = trained
+    folder = shutil.copytree(workdir, tmp_path / "run")
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text('{"splits": {"val')
+    status, _, err = launch("launch.train", f"--config={config}", f"--workdir={folder}")
+    assert status == 0
+    assert "report.json is damaged: it is made anew" in err
+    again = json.loads((folder / "report.json").read_text())
+    assert again["params_sha256"] == report["params_sha256"]
+    assert again["splits"] == report["splits"]
+
+
 def first_row(**values):
     return lambda rows: rows[0].update(values)
 

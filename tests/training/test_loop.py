@@ -165,6 +165,8 @@ def test_what_a_run_leaves(whole):
     assert joint["loss"] == pytest.approx(joint["pose_loss"] + 0.1 * joint["category_loss"])
     assert [line["step"] for line in lines if "split" in line] == [0, 5, 10, 15, 19]
     assert [phase["name"] for phase in written["phases"]] == ["tied", "category", "joint"]
+    assert [phase["skipped"] for phase in written["phases"]] == [0, 0, 0]
+    assert written["skipped_share"] == 0
     assert set(written["splits"]) == {"validation", "test"}
     step, best = result.best
     scores = {line["step"]: line["weighted"]["pose_err_deg"] for line in lines if "split" in line}

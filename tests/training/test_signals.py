@@ -1,5 +1,6 @@
 """Signals while a run is at work, and batches with a NaN or an infinity."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -7,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import weakref
 
 import jax
 import numpy as np
@@ -67,6 +70,34 @@ def test_inside_of_work_it_waits_and_a_second_one_does_not():
         work([signal.SIGINT, signal.SIGTERM])
     assert done == [[signal.SIGINT]]
     assert not signals.is_pending()
+
+
+class Thing:
+    """Something to be collected."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_signal_during_a_callback_of_the_collector_is_not_lost(number, waits):
+    def collected(_):
+        send(number)
+        sum(range(1000))  # here the handler is called, and what it raises is lost
+
+    def collect():
+        thing = Thing()
+        ref = weakref.ref(thing, collected)
+        del thing
+        assert ref() is None
+
+    def work():
+        with signals.deferred() if waits else contextlib.nullcontext():
+            collect()
+            for _ in range(0 if waits else 200):
+                time.sleep(0.01)
+
+    with pytest.raises(signals.Stopped) as stop, signals.handled():
+        work()
+    assert stop.value.number == number
 
 
 def test_other_threads_leave_signals_alone():
@@ -196,6 +227,23 @@ def test_features_being_stored_do_not_make_it_wait(tmp_path, monkeypatch):
     assert int(loop.train(run._replace(caches=run_setup.Caches())).last.step) == 7
 
 
+def test_a_damaged_checkpoint_is_left_for_the_one_before(whole, tmp_path, capfd):
+    config = settings(checkpoint_steps=3)
+    config.eval.every_steps = 3  # so that the best is kept too
+    run = made(config, tmp_path)
+    loop.train(run)
+    newest, *_ = sorted((tmp_path / "checkpoints").iterdir(), key=lambda p: -int(p.name))
+    with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:
+        best = manager.best_step()
+    (newest / "default" / "manifest.ocdbt").write_bytes(b"")
+    loop.train(run._replace(show_progress=True))
+    said = capfd.readouterr().err
+    assert f"checkpoints/{newest.name} is damaged" in said
+    if best == int(newest.name):
+        assert "random initial weights" in said
+    same(loop.train(run).last.params, whole.params)
+
+
 @pytest.fixture(scope="module")
 def phase_with_a_bad_example(tmp_path_factory):
     run = tiny.run(settings(), tmp_path_factory.mktemp("bad"))
@@ -231,16 +279,17 @@ def test_a_batch_without_numbers_changes_nothing(mode, phase_with_a_bad_example)
     assert all(changed)
 
 
-def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path):
+def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path, capfd):
     splits = {"train": tiny.split(48, 0), "validation": tiny.split(16, 1)}
     rotation = splits["train"].rotation.copy()
     rotation[[5, 17]] = np.nan
     splits["train"] = splits["train"]._replace(rotation=rotation)
-    run = made(settings(max_skipped=100), tmp_path / "many", splits)
+    run = made(settings(max_skipped=100), tmp_path / "many", splits)._replace(show_progress=True)
     last = loop.train(run).last
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(last.params))
     skipped = [s for line in training_log.read(run.workdir) for s in line.get("skipped", [])]
     assert 0 < len(skipped) < 7
+    assert "batches up to step 2 changed nothing: their loss or gradi" in capfd.readouterr().err
     rotation[:] = np.nan
     run = made(settings(max_skipped=3), tmp_path / "all", splits)
     with pytest.raises(InputError, match=r"3 consecutive batches.*train: \d+\.png.* and \d+ more"):

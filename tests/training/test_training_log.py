@@ -1,5 +1,6 @@
 """How fast the steps go, told without waiting for the device more than needed."""
 
+import json
 import time
 
 import pytest
@@ -32,6 +33,20 @@ def test_a_device_that_works_behind_is_not_too_fast(monkeypatch):
         clock.pause()
         assert now[0] == begin + 3
     assert clock.steps_per_second() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [bytes(40), b"\xff\xfe", b"null", b"{}", b"12", b"9" * 5000, b"[" * 100_000, b'{"step": "3"}',
+     b'{"step": 3, "lo'],
+)  # fmt: skip
+def test_a_damaged_line_stops_no_resume(tmp_path, line):
+    good = [{"step": step, "phase": "one"} for step in range(4)]
+    lines = [json.dumps(record).encode() for record in good]
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([*lines[:2], line, *lines[2:], line]))
+    with training_log.opened(tmp_path, step=2) as write_fn:
+        write_fn({"step": 3, "phase": "two"})
+    assert training_log.read(tmp_path) == [*good[:3], {"step": 3, "phase": "two"}]
 
 
 def test_a_line_counts_the_time_that_it_waited():
