@@ -14,6 +14,7 @@ from typing import Any
 
 from catpose import config_keys, devices, errors, plugins
 from catpose.experiment.phases import Phase
+from catpose.geometry import symmetry as symmetries
 from catpose.geometry import viewpoint
 from catpose.models import settings
 from catpose.synthetic import view_density
@@ -46,12 +47,6 @@ class Data:
         "by category: z where any turn about the object's z axis changes nothing, n where turns by "
         "360/n degrees do; losses and errors take the nearest equivalent of the truth. The "
         "protocols of launch.evaluate do not. --config.data.symmetry=\"{'bottle': 'z'}\"",
-        config_keys.values(
-            config_keys.Range(
-                lambda value: value == "z" or (type(value) is int and value > 0),
-                lambda: "z, or a number of turns",
-            )
-        ),
     )
     resolution: int = config_keys.key(
         224, "side of the network's input in pixels", config_keys.between(1, 8192)
@@ -95,6 +90,9 @@ class Data:
         "of shapes: images by split",
         config_keys.values(config_keys.at_least(0)),
     )
+
+    def __post_init__(self) -> None:
+        symmetries.orders(self.symmetry, tuple(self.symmetry))
 
 
 @dataclasses.dataclass(frozen=True)

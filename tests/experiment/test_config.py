@@ -51,7 +51,7 @@ def test_the_defaults_are_those_of_the_dataclasses():
         ),
         (
             {"data__symmetry": {"cup": -1}},
-            "config.data.symmetry is .*; it can be values z, or a num",
+            "config.data: the symmetry of 'cup' is '-1'; it can be none",
         ),
         (
             {"engine__elevation_deg": (0.0, 99.0)},
