@@ -66,7 +66,7 @@ class Augment:
         "where it is known (pascal3d, objectnet3d); the paper's are (1, 1, 4), in steps",
         config_keys.Range(
             lambda value: len(value) == 3 and min(value) >= 0,
-            lambda: "three angles in degrees, 0 or larger: azimuth, elevation, theta",
+            lambda: "three angles in degrees: azimuth, elevation, theta, each 0 or larger",
         ),
     )
 

@@ -50,9 +50,7 @@ class Phase:
     """One stage of training; by default the paper's joint phase (Table 1, step 5)."""
 
     name: str = config_keys.key(dataclasses.MISSING, "for logs and reports", config_keys.NOT_EMPTY)
-    steps: int = config_keys.key(
-        dataclasses.MISSING, "number of updates", config_keys.between(1, 2**31 - 1)
-    )
+    steps: int = config_keys.key(dataclasses.MISSING, "number of updates", config_keys.at_least(1))
     start: str = config_keys.key(
         "any",
         "only in runs whose initial weights are pretrained or random; any: in all",

@@ -69,7 +69,7 @@ def opened(
 
 def _check_own(folder: pathlib.Path) -> None:
     outputs.check_folder(folder, (CONFIG, "seconds"), "a run's")
-    if (folder / checkpoint.WEIGHTS).is_file() and not (folder / "checkpoints").is_dir():
+    if checkpoint.is_export(folder):
         raise InputError(f"{folder} is an exported network; give another --workdir")
     if (folder / CONFIG).is_file():
         _described(folder)

@@ -198,7 +198,7 @@ def test_orbax_is_quiet_and_others_are_not(two, caplog):
 
 
 def test_an_export_that_is_damaged(two, tmp_path):
-    checkpoint.export(two.parent, tmp_path, best=False)
+    checkpoint.export(*checkpoint.read_run(two.parent, best=False), tmp_path)
     path = tmp_path / checkpoint.WEIGHTS
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(InputError, match="weights.safetensors is damaged or half downloaded"):
