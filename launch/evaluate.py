@@ -132,9 +132,7 @@ def _report(
         print(score_report.terminal(scored, name))
     else:
         print(f"{score_report.comparison(scores)}\n")
-        for name, scored in scores.items():
-            for remark in score_report.remarks(scored):
-                print(f"{name}: {remark}")
+        print("\n".join(score_report.shared_remarks(scores)))
         stem = "-".join(dict.fromkeys(stems.values()))
         paths += score_report.write_comparison(scores, folder, stem)
     print(f"results: {', '.join(map(str, paths))}\n")

@@ -56,17 +56,30 @@ def comparison(scores: Mapping[str, score.Score], *, in_markdown: bool = False) 
         interval = _interval(own.metrics["pose_err_deg"].get("interval"), 2)
         cells = [name, str(own.num_objects), interval, *map(_number, values, chosen)]
         for figure in FIGURES.get(name, (Figure("", ""),)):
-            others = [getattr(figure, metric) for metric in _COMPARED]
+            published = [getattr(figure, metric) for metric in _COMPARED]
+            published = ["–" if value is None else f"{value:g}" for value in published]
             if figure.source and figure.source not in sources:
                 sources.append(figure.source)
             place = f" [{sources.index(figure.source) + 1}]" if figure.source else ""
-            rows.append([*cells, *map(_number, others, chosen), f"{figure.system}{place}"])
+            rows.append([*cells, *published, f"{figure.system}{place}"])
             cells = [""] * len(cells)
     heads = ["protocol", "objects", f"{heads[0]}, 95 % interval", *heads]
     heads += [f"published {heads[3]}", *heads[4:], "by"]
     table = (text_tables.markdown if in_markdown else text_tables.plain)(heads, rows, 1)
     places = [f"[{i}] {source}" for i, source in enumerate(sources, start=1)]
-    return "\n\n".join([table, *("  \n".join(places) for _ in places[:1])])
+    return "\n\n".join([table, *(["  \n".join(places)] if places else [])])
+
+
+def shared_remarks(scores: Mapping[str, score.Score]) -> list[str]:
+    """The remarks on several protocols, each once, with the protocols if they are not all."""
+    names: dict[str, list[str]] = {}
+    for name, own in scores.items():
+        for remark in remarks(own):
+            names.setdefault(remark, []).append(name)
+    return [
+        remark if len(own) == len(scores) else f"{', '.join(own)}: {remark}"
+        for remark, own in names.items()
+    ]
 
 
 def markdown(score: score.Score, name: str, predictions: str) -> str:

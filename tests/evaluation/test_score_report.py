@@ -65,6 +65,10 @@ def test_several_protocols_in_one_table(tmp_path):
     assert f"{value:.2f}" in paper
     assert " ".join(paper).endswith("13.56 – 0.9181 Top1, with rendered images [1]")
     assert "[1] arXiv 1711.07426, Table 5" in text
+    lacking = "the labels have no flag occluded, truncated, coarse, source: their objects count as"
+    first, second = score_report.shared_remarks(scores)
+    assert first == "intervals from 100 resamples within categories"
+    assert second.startswith(f"paper, voc_val: {lacking}")
     (path,) = score_report.write_comparison(scores, tmp_path, "mine")
     assert path.name == "mine-protocols.md"
     assert "| voc_val" in path.read_text()
