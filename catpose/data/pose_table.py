@@ -45,13 +45,18 @@ BOX = ("x0", "y0", "x1", "y1")
 SYNONYMS = {"image": ("image_id", "file"), "object": ("object_index_1based",)}
 FLAGS = (*BOOLEAN_FLAGS, "object", "image", "source", "part")
 COLUMNS = ("rotation", *MATRIX, *QUATERNION, *ANGLES, "frame", *BOX)
-# Boxes in other people's tables; their names in small letters, without what divides words.
+# Boxes in other people's tables; their names as `tables.plain` has them, without `_AROUND`.
 BOXES_ELSEWHERE = (
-    ("xmin", "ymin", "xmax", "ymax"), ("x1", "y1", "x2", "y2"), ("left", "top", "right", "bottom"),
-    ("x", "y", "width", "height"), ("x", "y", "w", "h"), ("xtl", "ytl", "xbr", "ybr"),
-    ("left", "top", "width", "height"), ("xcenter", "ycenter", "width", "height"),
-    ("cx", "cy", "w", "h"), ("bbox",), ("box",), ("boundingbox",),
+    BOX, ("xmin", "ymin", "xmax", "ymax"), ("minx", "miny", "maxx", "maxy"),
+    ("x1", "y1", "x2", "y2"), ("xtl", "ytl", "xbr", "ybr"), ("left", "top", "right", "bottom"),
+    *(
+        (*corner, *size)
+        for corner in (("x", "y"), ("left", "top"), ("xcenter", "ycenter"), ("cx", "cy"))
+        for size in (("width", "height"), ("w", "h"))
+    ),
+    ("bbox",), ("box",), ("boundingbox",),
 )  # fmt: skip
+_AROUND = re.compile("^(boundingbox|bbox|box|roi)(?=.)|(px|pixels?)$")
 # Entries of R R' may be so far from the identity's: two decimals are a rotation, a scaled or
 # sheared matrix is not. What passes is replaced by the nearest rotation.
 TOLERANCE = 0.02
@@ -216,7 +221,7 @@ def nearest_rotations(rotation: np.ndarray, names: Sequence[str]) -> np.ndarray:
 
 def boxes_elsewhere(table: Table) -> tuple[str, ...]:
     """The columns that look like a box under other names than `BOX`, where the table has no box."""
-    spelled = {re.sub("[^0-9a-z]", "", name.lower()): name for name in table.columns}
+    spelled = {_AROUND.sub("", tables.plain(name)): name for name in table.columns}
     found = next((names for names in BOXES_ELSEWHERE if set(names) <= set(spelled)), ())
     return () if set(BOX) <= set(table.columns) else tuple(spelled[name] for name in found)
 

@@ -66,9 +66,9 @@ def read(
     columns, rows = readers[path.suffix.lower()](path, text(path), required)
     if not rows and not allow_empty:
         raise InputError(f"{path} has no rows")
-    spelled = {_plain(name): name for name in columns}
+    spelled = {plain(name): name for name in columns}
     for name in known:
-        found = spelled.get(_plain(name), name)
+        found = spelled.get(plain(name), name)
         if found != name and name not in columns:
             raise InputError(f"{path}: the column '{found}' is not read; call it '{name}'")
     return Table(path, columns, rows)
@@ -208,15 +208,16 @@ def named(columns: Iterable[str]) -> str:
     return ", ".join(names[:_NUM_NAMED]) + ", ..." * (len(names) > _NUM_NAMED) or "none"
 
 
+def plain(name: str) -> str:
+    """The name of a column in small letters and digits alone: "X_0" is "x0"."""
+    return re.sub("[^0-9a-z]", "", name.lower())
+
+
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     """Rows as CSV; the first of a file are the names of its columns."""
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()
-
-
-def _plain(name):
-    return re.sub("[^0-9a-z]", "", name.lower())
 
 
 def _read_csv(path, content, required):

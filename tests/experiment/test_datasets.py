@@ -62,3 +62,16 @@ def test_unknown_kinds_and_labels_without_files():
         datasets.read(config.Data(kind="cubes"))
     with pytest.raises(InputError, match="^no labels at cubes:x"):
         datasets.read_labels("cubes:x", "test")
+
+
+def test_labels_of_benchmarks_in_parts(tmp_path):
+    part = tmp_path / "ref" / "nuisances" / "pose"
+    part.mkdir(parents=True)
+    (part / "labels.csv").write_text("imgs,labels,azimuth,elevation,theta\na.jpg,car,1,2,3\n")
+    found = datasets.read_labels(f"ood_cv:{tmp_path}/ref", "test")
+    assert found.id.tolist() == ["pose/a.jpg"]
+    table = tmp_path / "labels.csv"
+    table.write_text("id,image,category,azimuth_deg,elevation_deg,theta_deg\nb_1,b,car,1,2,3\n")
+    (tmp_path / "carFGL1_BGL1.txt").write_text("b.JPEG\n")
+    found = datasets.read_labels(str(table), "test", str(tmp_path))
+    assert found.id.tolist() == ["FGL1_BGL1/b_1"]
