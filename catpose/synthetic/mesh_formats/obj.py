@@ -6,9 +6,10 @@ the vertices, an extension that most programs write, multiply the material too.
 """
 
 import array
+import functools
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -93,11 +94,12 @@ def read(path: pathlib.Path) -> Iterator[Surface]:
     if place.size and place.max() >= len(table) - 1:
         raise InputError("a face names a texture coordinate that is not there")
     shade, of = _shades(np.array(shades).reshape(-1, 3), triangles), np.array(used, np.int64)[faces]
+    texture = functools.cache(functools.partial(_texture, path))  # many materials may share one
     for name, index in names.items():
         where = of == index
         colors = shade[where]
         if name in materials and where.any():
-            base = _colors(path, materials[name], table[place[where]])
+            base = _colors(materials[name], table[place[where]], texture)
             colors = np.where(np.isnan(colors), 1.0, colors) * base
         elif name and where.any():
             missing = f"without its material {name}, which is in no .mtl file beside it"
@@ -150,17 +152,21 @@ def _materials(path: pathlib.Path) -> dict[str, _Material]:
     return materials
 
 
+def _texture(
+    path: pathlib.Path, name: str, origin: pathlib.Path
+) -> Float[np.ndarray, "H W 3"] | None:
+    found = model_source.beside(path, name, origin) or model_source.beside(path, name)
+    return face_colors.opened(path, name, found and model_source.read_bytes(found))
+
+
 def _colors(
-    path: pathlib.Path, material: _Material, uv: Float[np.ndarray, "T 3 2"]
+    material: _Material,
+    uv: Float[np.ndarray, "T 3 2"],
+    texture: Callable[[str, pathlib.Path], Float[np.ndarray, "H W 3"] | None],
 ) -> Float[np.ndarray, "T 3"]:
     """The color of each triangle of a material."""
     plain = np.full(3, model_source.GRAY) if material.color is None else material.color
-    pixels = None
-    if material.texture:
-        found = model_source.beside(path, material.texture, material.origin)
-        found = found or model_source.beside(path, material.texture)
-        content = found and model_source.read_bytes(found)
-        pixels = face_colors.opened(path, material.texture, content)
+    pixels = texture(material.texture, material.origin) if material.texture else None
     if pixels is None:
         return np.tile(plain, (len(uv), 1))
     options = {key: [*map(_number, words)] for key, words in material.options.items()}

@@ -73,6 +73,8 @@ def read(path: pathlib.Path) -> list[Surface]:
         cuts, of = polygons.triangulated(corners, listed.sizes, points)
         triangles, own = corners[cuts], _rgb(face, len(listed.sizes))[of]
         colors = np.where(np.isnan(own), shades[triangles].mean(axis=1), own)
+        if "texcoord" in face and (face["texcoord"].sizes != 2 * listed.sizes).any():
+            raise InputError("a face has not two texture coordinates for each corner")
         uv = _uv(vertex, face, cuts, triangles)
         if names and uv is not None:
             number = face.get("texnumber", np.zeros(len(listed.sizes)))[of]

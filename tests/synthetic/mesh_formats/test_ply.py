@@ -125,6 +125,13 @@ def test_textures_of_meshlab(tmp_path, by_corner):
     assert triangles(path) == expected(color=[(0.2, 0.4, 1)] * 2 + [(1, 0.2, 0)] * 2)
 
 
+def test_faces_without_their_texture_coordinates_are_refused(tmp_path):
+    rows = [(side, [0.1] * (6 if i else 0)) for i, side in enumerate(SIDES.tolist())]
+    path = write(tmp_path, [BODY[0], faces(*rows, more=["list uchar float texcoord"])])
+    with pytest.raises(InputError, match="two texture coordinates for each corner"):
+        triangles(path)
+
+
 def changed(*pairs, order="ascii"):
     def write_changed(folder):
         path = write(folder, BODY, order)
