@@ -7,6 +7,7 @@ from typing import Any
 from catpose import errors
 from catpose.data import guarded
 from catpose.errors import InputError
+from catpose.images import formats
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -33,6 +34,8 @@ def _load(path: str, variable: str, structs: bool) -> Any:
             head = file.read(512 + len(_HDF5))
         if head.startswith(b"MATLAB 7.3") or _HDF5 in (head[: len(_HDF5)], head[512:]):
             raise ValueError("it is of version 7.3; load it in MATLAB and save it with '-v7'")
+        if foreign := formats.foreign(head):
+            raise ValueError(f"it is {foreign}")
         content = scipy.io.loadmat(
             path, squeeze_me=True, struct_as_record=not structs, variable_names=[variable]
         )

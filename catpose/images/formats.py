@@ -20,7 +20,7 @@ _OTHERS = {
     b"%!PS": "PostScript",
     b"\xc5\xd0\xd3\xc6": "PostScript",
     b"%PDF": "a PDF document",
-    b"version https://git-lfs": "a Git LFS pointer (`git lfs pull` fetches the image)",
+    b"version https://git-lfs": "a Git LFS pointer (`git lfs pull` fetches the file)",
     b"<!doctype html": "a web page (a failed download?)",
     b"<html": "a web page (a failed download?)",
     b"<svg": "an SVG drawing",
@@ -90,9 +90,20 @@ def _brand(data: bytes) -> str:
     return "raw" if b"crx " in brands else "video"
 
 
+def foreign(data: bytes) -> str:
+    """What begins so and is neither an image nor a 3D model, as "a web page"; "" where unknown."""
+    begin = _beginning(data)
+    found = (kind for magic, kind in _OTHERS.items() if begin.startswith(magic.lower()))
+    return next(found, "")
+
+
+def _beginning(data: bytes) -> bytes:
+    return data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
+
+
 def _kind(data: bytes, brand: str) -> str:
     """What a file is that no opener takes, in words."""
-    begin = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").lower()
+    begin = _beginning(data)
     if brand == "HEIF":
         return "it is a HEIC photo; pip install 'catpose[heic]' reads it, or save it as JPEG"
     if not data.strip(b"\0"):
@@ -103,8 +114,7 @@ def _kind(data: bytes, brand: str) -> str:
         return _unread("a camera's raw photo")
     if begin.startswith(b"<?xml") and b"<svg" in begin:
         return _unread("an SVG drawing")
-    found = (kind for magic, kind in _OTHERS.items() if begin.startswith(magic.lower()))
-    return _unread(next(found, "a file of another kind"))
+    return _unread(foreign(data) or "a file of another kind")
 
 
 def _unread(kind: str) -> str:

@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from catpose import errors
 from catpose.errors import InputError
+from catpose.images import formats
 from catpose.synthetic import mesh_cleanup, scene
 from catpose.synthetic.mesh_formats import gltf, model_source, obj, off, ply, stl
 
@@ -152,6 +153,10 @@ def load_each(
 def _read(path: pathlib.Path) -> mesh_cleanup.Surface:
     """All triangles of a file, in its own axes."""
     try:
+        with path.open("rb") as file:
+            foreign = formats.foreign(file.read(1024))
+        if foreign:
+            raise InputError(f"it is {foreign}")
         with np.errstate(over="raise", invalid="raise"):
             return model_source.join(READERS[path.suffix.lower()](path))
     except InputError as error:

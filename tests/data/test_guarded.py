@@ -101,6 +101,12 @@ def test_matlab_files_of_version_73_are_named(tmp_path):
             matlab.load(path, "record")
 
 
+def test_what_is_no_matlab_file_at_all_is_named(tmp_path):
+    (tmp_path / "a.mat").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n")
+    with pytest.raises(InputError, match=r"a\.mat as a MATLAB file: it is a Git LFS pointer"):
+        matlab.load(tmp_path / "a.mat", "record")
+
+
 @pytest.mark.parametrize(("place", "change"), [(252, 1), (273, 128), (337, 1), (279, 128)])
 def test_a_file_that_ends_scipy_or_fills_the_memory_is_named(tmp_path, place, change):
     """One bit of a type or a size in a small file; scipy 1.17 crashes, or asks for 2 GiB."""

@@ -337,6 +337,12 @@ def obj(text):
         ("a.stl", obj(""), "a.stl"),
         ("a.obj", obj("v 0 0 0\nv 1 0 0\nv 0 1 0\n"), "a.obj"),
         ("a.obj", obj(""), "a.obj"),
+        (
+            "a.glb",
+            obj("version https://git-lfs.github.com/spec/v1\n"),
+            "Git LFS pointer .*git lfs pull",
+        ),
+        ("a.obj", obj("\n<!DOCTYPE html>"), "it is a web page"),
         ("a.obj", obj("v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n"), "no area"),
         ("a.obj", obj("v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n"), "no area"),
         ("a.obj", obj("v 0 0 0\nv nan 0 0\nv 0 1 0\nf 1 2 3\n"), "three finite numbers"),

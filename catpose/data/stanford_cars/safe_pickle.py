@@ -19,6 +19,7 @@ import numpy as np
 from catpose import errors
 from catpose.data import guarded
 from catpose.errors import InputError
+from catpose.images import formats
 
 # What an array may hold: truth values, integers, floats, complex numbers, bytes, text. No objects.
 DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|c8|c16|[SU]\d{1,4})")
@@ -40,6 +41,9 @@ def read(path: str | os.PathLike) -> Any:
 def _read(path: str) -> Any:
     try:
         with open(path, "rb") as stream:
+            if foreign := formats.foreign(stream.read(1024)):
+                raise pickle.UnpicklingError(f"it is {foreign}")
+            stream.seek(0)
             return _arrays_for_holders(_PlainUnpickler(stream, encoding="latin1").load(), {})
     except FileNotFoundError as error:
         raise InputError(f"no pickle {path}") from error

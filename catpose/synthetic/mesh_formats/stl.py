@@ -44,8 +44,7 @@ def _text_corners(data: bytes) -> np.ndarray:
     words = data.lower().split()
     at = [i for i, word in enumerate(words) if word == b"vertex"]
     numbers = np.array([[float(word) for word in words[i + 1 : i + 4]] for i in at])
-    loops = sum(word == b"endloop" for word in words)
-    if len(numbers) != 3 * loops or words[-2:-1] != [b"endsolid"] and b"endsolid" not in words:
+    if len(at) != 3 * words.count(b"endloop") or b"endsolid" not in words:
         raise InputError("its text ends before its last triangle does; copy it again")
     return numbers.reshape(-1, 3, 3)
 
