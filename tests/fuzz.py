@@ -5,7 +5,7 @@
 A child with limits reads them. What counts as a failure: an exception that is no InputError, a
 message of several lines or of more than 300 characters, more than 10 seconds, more than 2 GB, the
 end of the process, a write outside of the child's own folder, and a result that
-`tests/support/fuzz_readers.py` does not accept. Failing inputs are kept in --keep.
+the reader's `functions` do not accept. Failing inputs are kept in --keep.
 """
 
 import argparse
@@ -20,7 +20,9 @@ import tempfile
 import time
 from collections import Counter
 
-from tests.support import fuzz_readers, mutations
+from tests.support import fuzz_files, fuzz_tables, mutations
+
+READERS = {**fuzz_tables.READERS, **fuzz_files.READERS}
 
 SECONDS, MEMORY = 10.0, 2 << 30
 OWN_TIME = 2.0  # of a reader that starts a process of its own
@@ -81,7 +83,7 @@ def serve(reader: str, folder: pathlib.Path) -> None:
             if not os.path.abspath(arguments[0]).startswith(allowed):
                 outside.append(arguments[0])
 
-    read_fn, check_fn = fuzz_readers.READERS[reader].functions()
+    read_fn, check_fn = READERS[reader].functions()
     from catpose.errors import InputError
 
     os.environ["TMPDIR"] = str(folder)
@@ -120,7 +122,7 @@ def fuzz(
     chance = random.Random(f"{seed} {reader}")
     own = folder / reader
     own.mkdir()
-    seeds = fuzz_readers.READERS[reader].seeds(own)
+    seeds = READERS[reader].seeds(own)
     child, outcomes, end = Child(reader, own), Counter(), time.monotonic() + seconds
     for path in seeds:
         answer = child.read(path)
@@ -154,7 +156,7 @@ def fuzz(
 def main() -> None:
     """Runs all readers, or those that are named, in turn; the status says whether any failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("readers", nargs="*", default=list(fuzz_readers.READERS))
+    parser.add_argument("readers", nargs="*", default=list(READERS))
     parser.add_argument("--seconds", type=float, default=90)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("fuzz-failures"))

@@ -6,11 +6,12 @@ import random
 TOKENS = tuple(
     token.encode()
     for token in (
-        *("nan", "inf", "-inf", "1e300", "-1", "0", "", "9" * 45, "1e-320", "0x10", "1,5", "NULL"),
-        *("\ufeff", "\u2028", "\x00", "\x1b[31m", "\r", "\n", '"', "'", ";", "\t", ",,", "{", "[" * 9),
+        *("nan", "inf", "-inf", "1e300", "-1", "0", "", "9" * 45, "1e-320", "0x10", "1,5"),
+        *("\ufeff", "\u2028", "\x00", "\x1b[31m", "\r", "\n", '"', "'", ";", "\t", ",,", "{"),
         *("../../etc/passwd", "~/x", "/dev/zero", "a" * 300, "#REF!", "1.234.567", "−3", "true"),
+        *("[" * 9, "NULL"),
     )
-)  # fmt: skip
+)
 INTEGERS = (0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 

@@ -124,7 +124,9 @@ def read(root: pathlib.Path) -> tuple[list[Photo], tuple[str, ...]]:
             poses = "the poses (github.com/yangyi02/finegrained-pose)"
             origin = poses if "_v2" in name else "Stanford Cars"
             raise InputError(f"no {name} below {root}; download {origin} and unpack it there")
-    classes = _load_mat(found[CLASSES], "class_names").astype(str).tolist()
+    classes = _load_mat(found[CLASSES], "class_names").ravel().tolist()
+    if not all(isinstance(name, str) for name in classes):
+        raise InputError(f"{found[CLASSES]}: class_names are not texts; unpack it again")
     photos, notes = [], ()
     for part, (folder, labels, pickle_name) in PARTS.items():
         missing = [name for name in PARTS[part] if name not in found]
