@@ -21,7 +21,7 @@ from typing import Any
 from catpose.errors import InputError
 
 MEMORY = 2 * 2**30  # bytes of address space, of which the interpreter takes some 0.4 GiB
-SECONDS = 60  # for one file
+SECONDS = 10  # of computing, for one file; a slow disk or a sleeping laptop does not count
 _SERVE = "import sys; sys.path[:] = {path!r}; from catpose.data import guarded; guarded.serve({fd})"
 _LOCK = threading.Lock()
 _SERVING = threading.Event()  # in the child
@@ -40,18 +40,23 @@ def read(function: Callable[..., Any], path: str | os.PathLike, *args: Any) -> A
     """
     if _SERVING.is_set():
         return function(path, *args)
+    if os.path.exists(path) and not os.path.isfile(path):  # a named pipe would never end
+        raise InputError(f"cannot read {path}: it is no regular file")
+    request = os.getcwd(), SECONDS, function, path, args
     with _LOCK:
         child = _child(os.getpid())
         try:
-            child.pipe.send((os.getcwd(), SECONDS, function, path, args))
+            child.pipe.send(request)
             result, error = child.pipe.recv()
-        except BaseException as stop:  # an answer that nobody takes would be taken for the next one
+        except (EOFError, OSError):  # it has ended
             _child.cache_clear()
-            slow = _end(child, os.getpid()) == -signal.SIGALRM
-            if not isinstance(stop, EOFError | OSError):
-                raise
+            slow = child.process.wait() == -signal.SIGPROF
             reason = f"takes more than {SECONDS} s" if slow else "ends the process that reads it"
             raise InputError(f"cannot read {path}: it is damaged and {reason}") from None
+        except BaseException:  # an answer that nobody takes would be taken for the next one
+            _child.cache_clear()
+            _end(child, os.getpid())
+            raise
     if error is not None:
         raise error
     return result
@@ -81,17 +86,18 @@ def _child(parent: int) -> _Child:
     return child
 
 
-def _end(child: _Child, parent: int) -> int:
-    """Ends a child, in the process whose it is; returns its exit status."""
+def _end(child: _Child, parent: int) -> None:
+    """Ends a child, in the process whose it is."""
     if os.getpid() == parent:
         child.process.kill()
-    return child.process.wait()
+        child.process.wait()
 
 
 def serve(descriptor: int) -> None:
     """Answers calls until the pipe closes; in the child."""
     _SERVING.set()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
+    for stop in (signal.SIGINT, signal.SIGTERM):  # for the parent, which closes the pipe
+        signal.signal(stop, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -100,7 +106,7 @@ def serve(descriptor: int) -> None:
         while True:
             folder, seconds, function, path, args = pipe.recv()
             os.chdir(folder)
-            signal.alarm(seconds)  # ends the process
+            signal.setitimer(signal.ITIMER_PROF, seconds)  # ends the process
             try:
                 answer = function(path, *args), None
             except MemoryError:
@@ -108,5 +114,5 @@ def serve(descriptor: int) -> None:
                 answer = None, InputError(error)
             except InputError as error:
                 answer = None, error
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             pipe.send(answer)

@@ -22,6 +22,11 @@ def crash(path):
 
 
 def hang(path):
+    while True:
+        pass
+
+
+def wait(path):
     time.sleep(30)
 
 
@@ -66,6 +71,19 @@ def test_too_much_time_is_one_line(monkeypatch):
         guarded.read(hang, "b.mat")
 
 
+def test_signals_to_all_processes_of_a_job_are_for_the_parent():
+    child = guarded.read(pid, "a")
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        os.kill(child, stop)
+    assert guarded.read(pid, "a") == child
+
+
+def test_a_named_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "a.mat")
+    with pytest.raises(InputError, match=r"a\.mat: it is no regular file$"):
+        matlab.load(tmp_path / "a.mat", "record")
+
+
 def test_names_are_of_the_folder_of_the_caller(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(b"123")
     guarded.read(pid, "a")
@@ -85,7 +103,7 @@ def test_an_answer_that_nobody_waits_for_is_not_taken_for_the_next(monkeypatch):
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(Stop):
-            guarded.read(hang, "a")
+            guarded.read(wait, "a")
     finally:
         signal.signal(signal.SIGALRM, previous)
     assert guarded.read(pid, "b") not in (None, os.getpid())
