@@ -49,6 +49,8 @@ def main() -> None:
             "--predictions needs --data: a table of labels, a folder with manifest.csv or a built "
             "PASCAL3D+"
         )
+    if LISTS.value and PREDICTIONS.value is None:
+        raise InputError("--lists distributes the labels of --data; give --predictions=FILE")
     if PREDICTIONS.value is None:
         _score_run(chosen)
     else:

@@ -278,7 +278,9 @@ def _errors(
 def _categories(truth: Examples, found: Predictions, index: np.ndarray) -> np.ndarray:
     """(N,) numbers of the predicted categories, -1 where none is named or predicted."""
     (category,) = found.category.values()
-    number = {name: c for c, name in enumerate(truth.categories)} | {"": -1}
+    # A category that has probabilities, and no object in the labels, is known and always wrong.
+    number = dict.fromkeys(found.categories, len(truth.categories))
+    number |= {name: c for c, name in enumerate(truth.categories)} | {"": -1}
     for i in index[index >= 0]:
         if str(category[i]) not in number:
             raise InputError(

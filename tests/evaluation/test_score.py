@@ -380,3 +380,19 @@ def test_a_category_without_objects():
     assert result.metrics["pose_err_deg"]["per_category"][2] is None
     assert result.metrics["pose_err_deg"]["per_category_interval"][2] is None
     score_report.terminal(result, "catpose")
+
+
+def test_a_category_that_only_the_system_knows_is_wrong():
+    """A network of twelve categories is scored on labels of two; a misspelt one is an error."""
+    truth = truth_of([0, 1])
+    names = ("ant", "bee", "cat")
+    shares = np.array([[0.1, 0.2, 0.7], [0.1, 0.8, 0.1]])
+    found = predictions.checked(
+        truth.id, truth.rotation, probabilities=shares, categories=names
+    )  # fmt: skip
+    result = score.score(truth, found, OWN, replicates=0)
+    assert result.metrics["cat_acc"]["per_category"] == [0.0, 1.0]
+    assert result.metrics["pose_err_deg"]["value"] == approx(0, abs=1e-5)
+    misspelt = found._replace(category={GIVEN: np.array(["kat", "bee"])})
+    with pytest.raises(InputError, match="'o0': unknown category 'kat'; known: ant, bee$"):
+        score.score(truth, misspelt, OWN, replicates=0)
