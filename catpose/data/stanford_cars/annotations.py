@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from catpose.data import matlab
+from catpose.data import file_names, matlab
 from catpose.data.stanford_cars import safe_pickle
 from catpose.errors import InputError
 
@@ -141,7 +141,8 @@ def read(root: pathlib.Path) -> tuple[list[Photo], tuple[str, ...]]:
                 f"{found[pickle_name]} has poses of {len(posed)} of the {len(entries)} photos of "
                 f"{labels}: it is of another dataset"
             )
-        absent = [name for name, _, _ in posed if not (images / name).is_file()]
+        paths = {n: file_names.below(images, n, str(found[labels])) for n, _, _ in posed}
+        absent = [name for name, path in paths.items() if not os.path.isfile(path)]
         if absent:
             raise InputError(
                 f"{images} lacks {len(absent)} of {len(posed)} photos, the first: {min(absent)}; "

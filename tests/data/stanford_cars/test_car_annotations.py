@@ -145,6 +145,14 @@ def change_annotations(edit):
     return change
 
 
+def lead_outside(root):
+    def edit(records):
+        records["fname"][0, 0] = np.array(["../../x.jpg"])
+
+    change_annotations(edit)(root)
+    change_poses(lambda poses: poses | {"../../x.jpg": dict.fromkeys(ANGLES, 0.0)})(root)
+
+
 def few_classes(root):
     (path,) = root.rglob("cars_meta.mat")
     io.savemat(path, {"class_names": np.array(["Audi 100 Wagon 1994", "Acura RL Sedan"], object)})
@@ -167,6 +175,7 @@ WRONG = {
     "no photos": (remove("cars_train"), "no cars_train below .*; download Stanford Cars and unp"),
     "no boxes": (remove("cars_train_annos.mat"), "no cars_train_annos.mat below "),
     "no poses": (remove("train_anno_v2.pkl"), r"no train_anno_v2.pkl below .*the poses \(github"),
+    "a photo elsewhere": (lead_outside, r"annos.mat: '\.\./\.\./x.jpg' leads outside of "),
     "a photo missing": (remove("00003.jpg"), "lacks 1 of 24 photos, the first: 00003.jpg; unpack"),
     "truncated photos": (truncate, r"2 of 24 .* unpack cars_train.tgz .* first: .*00005.jpg as"),
     "no photo": (change_file("00002.jpg", b"<html>"), "1 of 24 photos cannot be read, .*00002.jpg"),
