@@ -75,3 +75,15 @@ def test_labels_of_benchmarks_in_parts(tmp_path):
     (tmp_path / "carFGL1_BGL1.txt").write_text("b.JPEG\n")
     found = datasets.read_labels(str(table), "test", str(tmp_path))
     assert found.id.tolist() == ["FGL1_BGL1/b_1"]
+
+
+def test_remarks_are_printed_before_a_run_begins(tmp_path, monkeypatch, capsys):
+    def read(data, show_progress):
+        return read_squares(data, show_progress)._replace(notes=("are they in radians?",))
+
+    monkeypatch.setitem(datasets.READERS, "doubtful", read)
+    data = config.Data(kind="doubtful", resolution=4, cache_dir=str(tmp_path))
+    for shown in (True, False):
+        loaded = datasets.load_dataset(config.Config(data=data), show_progress=shown)
+        assert loaded.notes == ("are they in radians?",)
+        assert ("are they in radians?" in capsys.readouterr().err.splitlines()) == shown
