@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax import numpy as jnp
 from jax import tree_util
+from jaxtyping import Float
 
 from catpose.errors import InputError
 from catpose.models import backbone as backbones
@@ -79,9 +80,13 @@ def load_pretrained(
             raise InputError(
                 f"{file_name}: {name} has shape {shape}, the network needs {leaf.shape}"
             )
-    filled = tree.unflatten(
-        leaf if name is None else _values(name, arrays[name], path[-1].key, leaf, file_name)
+    # All are read before any is copied to a device, which is faster than in turns.
+    values = [
+        leaf if name is None else _values(name, arrays[name], path[-1].key, file_name)
         for name, (path, leaf) in zip(loaded, leaves, strict=True)
+    ]
+    filled = tree.unflatten(
+        jnp.asarray(array, leaf.dtype) for array, (_, leaf) in zip(values, leaves, strict=True)
     )
     found = tuple(name for name in arrays if name in used)
     return filled, Report(found, missing, surplus)
@@ -116,15 +121,18 @@ def _shape(name: str, array: weight_files.Stored) -> tuple[int, ...]:
     return tuple(array.shape[i] for i in _axes(name, array))
 
 
-def _values(name: str, stored: weight_files.Stored, kind: str, leaf: Any, file_name: str) -> Any:
+def _values(
+    name: str, stored: weight_files.Stored, kind: str, file_name: str
+) -> Float[np.ndarray, "..."]:
     array = np.asarray(stored)
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise InputError(f"{file_name}: {name} has values of type {array.dtype}, not real numbers")
-    array = array.transpose(_axes(name, array))
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         array = np.asarray(array, np.float32)
-    if not np.isfinite(array).all():
+        # What is not finite stays so in a sum, which is faster.
+        is_finite = np.isfinite(array.sum()) or np.isfinite(array).all()
+    if not is_finite:
         raise InputError(f"{file_name}: {name} has NaN or infinite values; take other weights")
     if kind == "var" and (array < 0).any():
         raise InputError(f"{file_name}: {name}, a variance, is negative; take other weights")
-    return jnp.asarray(array, leaf.dtype)
+    return array.transpose(_axes(name, array))

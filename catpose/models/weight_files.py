@@ -140,9 +140,7 @@ def _npy(archive: zipfile.ZipFile, member: str) -> Found:
         raise InputError(f"{name} is not of its own size, {shape}")
 
     def read_values() -> np.ndarray:
-        with archive.open(member) as stream:
-            stream.read(begin)
-            values = np.frombuffer(stream.read(), dtype)
+        values = np.frombuffer(archive.read(member), dtype, offset=begin)
         return values.reshape(shape, order="F" if is_fortran else "C")
 
     return name, shape, read_values
@@ -159,9 +157,11 @@ def _read_h5(path: pathlib.Path) -> list[Found]:
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            if item.external or item.is_virtual:
+            # What lies in one piece in this file has an offset in it.
+            if item.id.get_offset() is None and (item.external or item.is_virtual):
                 raise InputError(f"{name} is in another file")
-            found.append((_keras_name(name, item), item.shape, functools.partial(np.asarray, item)))
+            read_fn = functools.partial(item.__getitem__, ())
+            found.append((_keras_name(name, item), item.shape, read_fn))
 
     (file["model_weights"] if inner else file).visititems(visit)
     return found
