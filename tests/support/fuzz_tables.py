@@ -105,6 +105,51 @@ def _labels():
     return lambda path: labels.read(path, ""), check
 
 
+_MATCHED = (
+    "file,category,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1\n"
+    "im/a.jpg,car,40,10,-3,0,0,10,20\nb.png,bus,359.5,-4,0,,,,\n"
+)
+_PRINTED = {"image": "im/a.jpg", "box": [0, 0, 10, 20], "category": "car", **_MATRICES[0]}
+_MATCHES = {"a.csv": _MATCHED, "b.json": json.dumps([_PRINTED | {"id": None}])}
+
+
+def _truth() -> Any:
+    from catpose.data.examples import Examples
+
+    return Examples(
+        id=np.array(["a1", "a2", "b1"]),
+        category=np.array([0, 1, 1]),
+        rotation=np.stack([np.eye(3)] * 3),
+        categories=("car", "bus"),
+        box=np.array([[0, 0, 10, 20.0], [30, 0, 40, 20], [np.nan] * 4]),
+        flags={"image": np.array(["a.jpg", "a.jpg", "b"])},
+        origin="the labels",
+    )
+
+
+def _matches():
+    read, check = _predictions()
+    return lambda path: read(path, _truth()), check
+
+
+_OOD_CV = "imgs,labels,azimuth,elevation,theta,distance\na.jpg,car,40,10,-3,5\nb.jpg,bus,1,2,3,4\n"
+
+
+def _parts():
+    benchmarks = home("data.benchmarks")
+
+    def read(path: pathlib.Path) -> Any:
+        if path.suffix == ".txt":
+            return benchmarks.by_lists(_truth(), path.parent)
+        return benchmarks.read_ood_cv(path.parents[2])
+
+    def check(found: Any) -> str:
+        fine = are_rotations(found.rotation) and len(found.flags["part"]) == len(found.id)
+        return "" if fine and len(found.id) else "parts or rotations"
+
+    return read, check
+
+
 def _boxes():
     tables, pose_table = home("data.tables"), home("data.pose_table")
 
@@ -124,5 +169,13 @@ READERS = {
     "manifest": Reader(_manifest_seeds, _manifests),
     "predictions": Reader(_prediction_seeds, _predictions),
     "labels": Reader(lambda folder: written(folder, _TABLES), _labels),
+    "matches": Reader(lambda folder: written(folder, _MATCHES), _matches),
+    "parts": Reader(
+        lambda folder: written(
+            folder,
+            {"nuisances/pose/labels.csv": _OOD_CV, "carFGL1_BGL1.txt": "a.jpg.JPEG\nb.JPEG\n"},
+        ),
+        _parts,
+    ),
     "boxes": Reader(lambda folder: written(folder, {"boxes.csv": _BOXES}), _boxes),
 }
