@@ -194,8 +194,10 @@ def number(row: Row, name: str) -> float:
 
 def as_float(value: Any) -> float:
     """A number, or a text that is one, as a float; NaN for anything else."""
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # 1_000 is Python's
+        return float("nan")
     try:
-        return float("nan") if isinstance(value, bool) else float(value)
+        return float(value)
     except (TypeError, ValueError):
         return float("nan")
     except OverflowError:  # an integer beyond all floats

@@ -1,7 +1,7 @@
 """Figures that others published under a protocol, and where they stand; as plain data.
 
-Only figures that were seen in the named source are here. A protocol whose figures were not, such
-as OOD-CV's, has none.
+A source with a table's number was read for it; one that is authors and year alone is quoted second
+hand. A protocol without figures, such as OOD-CV's, has none that were found.
 """
 
 from collections.abc import Mapping

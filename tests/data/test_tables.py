@@ -123,6 +123,7 @@ NUMBERS = {
     "true": True,
     "a list": [1],
     "a word": "x",
+    "as Python writes it": "1_000",
 }
 
 
