@@ -34,7 +34,7 @@ def check_own(outputs: Iterable[pathlib.Path]) -> None:
       InputError: it names the first such file.
     """
     for path in outputs:
-        if path.is_file() and not _is_own(path):
+        if path.is_file() and not is_own(path):
             raise InputError(
                 f"{path} exists, and catpose did not write it; remove it, or name another file"
             )
@@ -77,6 +77,7 @@ def _identity(path: pathlib.Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _is_own(path: pathlib.Path) -> bool:
+def is_own(path: pathlib.Path) -> bool:
+    """Whether a file has catpose's mark."""
     with path.open("rb") as file:
         return MARK["made_by"].encode() in file.read(_HEAD)

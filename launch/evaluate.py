@@ -94,6 +94,9 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
         if stem not in stems.values():
             path = folder / f"{stem}.csv"
             outputs.check_inputs([path], _inputs())
+            # A table has no mark; the scores beside it have.
+            if OUTPUT.value and not any(map(outputs.is_own, folder.glob(f"{stem}-*.json"))):
+                outputs.check_own([path])
             predictions.write(one, path)
             print(f"predictions: {path}")
         scores[name], stems[name] = _scored(one, truth, name), stem

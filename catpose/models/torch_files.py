@@ -127,12 +127,18 @@ def _named(content: Any) -> dict[str, Tensor]:
             for wrapper in WRAPPERS
             if isinstance(tree.get(wrapper), dict)
         }
-    return {
+    found = {
         f"{prefix}{name}": tensor
         for prefix, tree in levels.items()
         for name, tensor in tree.items()
         if isinstance(tensor, Tensor)
     }
+    if not found:
+        raise InputError(
+            f"it has no tensors, nor under a key such as state_dict; its keys are "
+            f"{', '.join(map(str, list(content)[:5]))}; save its state dictionary alone"
+        )
+    return found
 
 
 def _load(

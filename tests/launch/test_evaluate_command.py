@@ -122,6 +122,26 @@ def test_a_run(launch, trained, tmp_path):
         assert rescored["figures"] == scored["figures"]
 
 
+def test_results_replace_nothing_of_the_user(launch, error, trained, files, tmp_path):
+    _, workdir, _ = trained
+    truth, found = files
+    own = tmp_path / "validation-weighted.csv"
+    own.write_text("my,table\n")
+    run = (MODULE, f"--workdir={workdir}", "--split=validation", f"--output={tmp_path}")
+    status, _, err = launch(*run)
+    assert status == 1
+    assert "catpose did not write it" in err
+    assert own.read_text() == "my,table\n"
+    own.unlink()
+    for _ in range(2):  # its own are replaced
+        assert launch(*run)[0] == 0
+    page = tmp_path / f"{found.stem}-catpose.md"
+    page.write_text("# Thoughts\n")
+    line = error(MODULE, f"--predictions={found}", f"--data={truth}", f"--output={tmp_path}")
+    assert "catpose did not write it" in line
+    assert page.read_text() == "# Thoughts\n"
+
+
 def test_a_run_that_learned_in_paper(launch, trained, tmp_path):
     """What the network says stays as it is, and is measured where it learned."""
     config, workdir, _ = trained

@@ -199,6 +199,9 @@ def test_wrappers_of_state_dictionaries(tmp_path):
         assert {n: a.shape for n, a in weight_files.read(tmp_path / "w.pth").items()} == {
             "a": shape
         }
+    write_pth(tmp_path / "w.pth", {"epoch": 3, "weights": {"a": own}}, VALUES.tobytes())
+    with pytest.raises(InputError, match="it has no tensors.*its keys are epoch, weights;"):
+        weight_files.read(tmp_path / "w.pth")
     write_pth(tmp_path / "w.pth", {"a": own, "module.a": own}, VALUES.tobytes())
     with pytest.raises(InputError, match="it has a twice, the second time as module.a"):
         weight_files.read(tmp_path / "w.pth")
