@@ -55,5 +55,6 @@ def of_manifest(
         pictures = [np.asarray(photos.open_image(path)) for path in own[: rows * columns]]
         paths.append(folder / f"{read.SHEET}{category.replace('/', '-')}.jpg")
         picture = Image.fromarray(sheet(pictures, columns=columns))
+        paths[-1].unlink(missing_ok=True)  # the folder is catpose's own
         outputs.save_picture(picture, paths[-1], quality=88)
     return paths
