@@ -1,7 +1,7 @@
 """catpose: object category and 3D pose from one image.
 
     folder = catpose.train("quickstart")           # a config that comes with catpose, or your own
-    predict = catpose.load(folder)                 # or "mini", a network that comes with catpose
+    predict = catpose.load(folder)                 # or "photo", a network that comes with catpose
     predict("photo.jpg", box=(40, 60, 400, 300))   # category, rotation, angles, probabilities
     catpose.evaluate(folder, "catpose")            # metrics under a named protocol
 

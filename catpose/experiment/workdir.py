@@ -147,7 +147,7 @@ def shipped() -> tuple[str, ...]:
 
 
 def find(folder: str | pathlib.Path) -> pathlib.Path:
-    """The folder of a run, or of a network that comes with catpose, such as "mini"."""
+    """The folder of a run, or of a network that comes with catpose: "photo" or "mini"."""
     named = SHIPPED / str(folder)
     return named if str(folder) in shipped() else pathlib.Path(folder).expanduser()
 

