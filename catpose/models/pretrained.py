@@ -70,7 +70,11 @@ def load_pretrained(
     names = [own and name_of(own) for own in paths]
     missing = tuple(name for name in names if name and name not in arrays)
     if missing and not allow_missing:
-        raise InputError(f"{file_name} lacks {len(missing)} arrays: {', '.join(missing[:5])} ...")
+        raise InputError(
+            f"{file_name} lacks {len(missing)} arrays: {', '.join(missing[:3])} ...; take a whole "
+            "file, config.model.category_head=pooled for one up to stage 4, or "
+            "config.model.allow_missing=True"
+        )
     used = set(names)
     surplus = tuple(name for name in arrays if name not in used)
     _check_surplus(backbone, names, surplus, file_name)
