@@ -232,4 +232,4 @@ def test_cache_dir(monkeypatch, tmp_path):
     assert disk_cache.cache_dir() == tmp_path / ".cache" / "catpose"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert disk_cache.cache_dir() == tmp_path / "xdg" / "catpose"
-    assert disk_cache.cache_dir("~/here") == tmp_path / "here"
+    assert disk_cache.cache_dir(f"{tmp_path}/here") == tmp_path / "here"

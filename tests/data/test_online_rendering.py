@@ -330,8 +330,8 @@ def test_written_images_are_read_back_and_an_interrupted_folder_is_filled(tmp_pa
     with pytest.raises(InputError, match="images of other settings"):
         written(made, tmp_path / "cut", seed=1)
     (tmp_path / "cut" / rendered.DESCRIPTION).write_text("{")
-    with pytest.raises(InputError, match="as JSON"):
+    with pytest.raises(InputError, match="not JSON"):
         written(made, tmp_path / "cut")
     (tmp_path / "cut" / rendered.DESCRIPTION).unlink()
-    with pytest.raises(InputError, match="not of launch.render"):
+    with pytest.raises(InputError, match="is not of catpose render"):
         written(made, tmp_path / "cut")

@@ -85,7 +85,7 @@ def test_nothing_is_counted_twice():
         assert num_parameters("block", 0) == 2
 
 
-def made_by(monkeypatch, split, seed, num=2):
+def made_by(monkeypatch, split, seed, num=4):
     """The vertices of every object of a data set."""
     seen, make = [], catalogue.make
 

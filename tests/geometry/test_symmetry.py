@@ -312,7 +312,7 @@ def test_errors_do_not_depend_on_which_equivalent_is_the_truth(frame):
 
     def errors(truth, orders):
         """With the truth in frame "camera"."""
-        network = types.SimpleNamespace(apply_fn=lambda *_, **__: (outputs, {}))
+        network = types.SimpleNamespace(apply_fn=lambda *_, **__: (outputs, {}), knows_others=False)
         spec = input_spec.InputSpec(32, 1.0, "none", frame)
         model = build.Model(network, POSE, tiny.CATEGORIES, spec)
         found = inference.answer(model, None, None, category=batch.category)
