@@ -100,7 +100,7 @@ def _listed() -> list[Any]:
     from catpose.images import files as image_files
 
     if BOXES.value:
-        path, rows = pathlib.Path(BOXES.value).expanduser(), []
+        path, rows = pathlib.Path(BOXES.value), []
         table = tables.read(path, known=("file", *pose_table.BOX))
         pose_table.check_boxes(table)
         for row in table.rows:

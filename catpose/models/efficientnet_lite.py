@@ -73,7 +73,7 @@ class ConvNorm(nn.Module):
         y = convolve(x.astype(self.dtype), kernel, stride=self.stride, padding=padding)
         normalize = norm.BatchNorm(_MOMENTUM, _EPS, name="bn")
         y = normalize(y, use_running=use_running, axis_name=axis_name)
-        return ops.relu6(y) if self.activate else y
+        return nn.relu6(y) if self.activate else y
 
 
 class Block(nn.Module):

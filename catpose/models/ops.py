@@ -84,11 +84,6 @@ def relu(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     return lax.platform_dependent(y, cpu=lax.optimization_barrier, default=lambda y: y)
 
 
-def relu6(x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """x between 0 and 6."""
-    return jax.nn.relu6(x)
-
-
 def _relu_forward(x):
     y = relu(x)
     return y, y
