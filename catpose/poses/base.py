@@ -15,6 +15,29 @@ Rotation = Float[Array, "*batch 3 3"]
 PerExample = Float[Array, "*batch"]
 
 
+class Density(NamedTuple):
+    """The probability density on SO(3) that a network's outputs are.
+
+    Log-densities are in nats with respect to the uniform distribution, whose own is 0, and in the
+    frame of learning.
+
+    Attributes:
+      log_density: activated or fused outputs (..., P) and rotation matrices (..., 3, 3), whose
+        leading axes broadcast -> (...).
+      modes: outputs (..., P) and k -> the k most probable modes (..., k, 3, 3), the most probable
+        first, and their log-densities (..., k). Where there are fewer, the rest repeat the first
+        with log-density -inf.
+      sample: PRNG key, outputs (..., P) and n -> n independent rotations of each, (n, ..., 3, 3).
+      temper: outputs (..., P) and a concentration, a scalar or (...), positive -> outputs of a
+        density that is flatter below 1 and sharper above it; those given at 1.
+    """
+
+    log_density: Callable[[Outputs, Rotation], PerExample]
+    modes: Callable[[Outputs, int], tuple[Float[Array, "..."], Float[Array, "..."]]]
+    sample: Callable[[Array, Outputs, int], Float[Array, "..."]]
+    temper: Callable[[Outputs, Any], Outputs]
+
+
 class Pose(NamedTuple):
     """A way to write a rotation as the numbers that a pose network puts out.
 
@@ -32,6 +55,7 @@ class Pose(NamedTuple):
       make: the representation with other settings, which are its keywords; None where it has none.
         A keyword `frame` is the frame of learning, a keyword `keys` the key rotations fitted to
         the training split.
+      density: what the outputs say of every rotation; None where they are one rotation alone.
     """
 
     name: str
@@ -51,6 +75,7 @@ class Pose(NamedTuple):
         | None
     ) = None
     make: Callable[..., Any] | None = None
+    density: Density | None = None
 
 
 def weighted_sum(

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from catpose.geometry import so3
-from catpose.poses import base, svd
+from catpose.poses import base, modes, svd
 
 _MAX_ROUNDS = 200  # of rejection, each with a chance above 0.4: no sample is left after them
 
@@ -232,6 +232,18 @@ def nll(
     return -log_density(svd.as_matrix(outputs), target_rotation)
 
 
+def _modes(outputs, k):
+    rotation = svd.to_rotation(outputs)[..., None, :, :]
+    each = log_density(svd.as_matrix(outputs)[..., None, :, :], rotation)
+    return modes.distinct(rotation, each, k)
+
+
+def temper(outputs: base.Outputs, concentration: Float[Array, "..."] | float) -> base.Outputs:
+    """F times the concentration: the density to that power, normalized."""
+    (outputs,) = so3.at_least_float32(outputs)
+    return outputs * jnp.asarray(concentration, outputs.dtype)[..., None]
+
+
 # The weighted sum of F is the distribution proportional to the weighted geometric mean of the
 # densities: networks that disagree give one that is unsure, not one with several modes.
 MATRIX_FISHER = base.Pose(
@@ -241,4 +253,10 @@ MATRIX_FISHER = base.Pose(
     to_rotation=svd.to_rotation,
     losses={"nll": nll},
     fuse=base.weighted_sum,
+    density=base.Density(
+        log_density=lambda outputs, rotation: log_density(svd.as_matrix(outputs), rotation),
+        modes=_modes,
+        sample=lambda key, outputs, n: sample(key, svd.as_matrix(outputs), (n,)),
+        temper=temper,
+    ),
 )
