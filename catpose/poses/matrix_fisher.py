@@ -114,7 +114,12 @@ def log_density(
 
     Reference: Mohlin et al. 2020.
     """
-    parameter, rotation = jnp.broadcast_arrays(*so3.at_least_float32(parameter, rotation))
+    parameter, rotation = so3.at_least_float32(parameter, rotation)
+    # Leading axes of length 1: the constant is computed once for each F, not for each rotation.
+    rank = max(parameter.ndim, rotation.ndim)
+    parameter, rotation = (
+        x.reshape(*[1] * (rank - x.ndim), *x.shape) for x in (parameter, rotation)
+    )
     # The mode is a constant here: at the maximum over R the gradient through R is zero.
     mode = svd.nearest_rotation(jax.lax.stop_gradient(parameter))
     # Not tr F'R - log c(F): where F is large these are large and nearly equal.
