@@ -28,6 +28,7 @@ _HUGE_PAGES = pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _TUNABLES = "GLIBC_TUNABLES"
 _PRELOAD = "LD_PRELOAD"
+_KNOWN_JAXLIB = "0.10."
 # Memory once had is never given back, and one region holds all of a step's.
 _MIMALLOC = {"MIMALLOC_PURGE_DELAY": "-1", "MIMALLOC_ARENA_RESERVE": str(4 << 20)}
 
@@ -114,8 +115,8 @@ def run(main: Callable[..., None], options: Options) -> NoReturn:
             if _lacks_platform(error):
                 fail(
                     f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}, and there is no such "
-                    "device or its JAX is not installed; unset JAX_PLATFORMS, or see the extras "
-                    "[cuda] and [tpu] of catpose"
+                    "device or its JAX is not installed; unset JAX_PLATFORMS, or install "
+                    "catpose with the extra cuda13, cuda12 or tpu"
                 )
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
@@ -150,9 +151,14 @@ def quiet_pipe() -> Iterator[None]:
 
 
 def set_xla_flag(name: str, value: str) -> None:
-    """Adds a flag to XLA_FLAGS, unless it is there already; before JAX touches a device."""
+    """Adds a flag to XLA_FLAGS, unless it is there already; before JAX touches a device.
+
+    A compiler that does not know a flag ends the process. So nothing is added in a version of
+    jaxlib whose flags we have not seen, or where a plugin's compiler reads them too.
+    """
+    known = importlib.metadata.version("jaxlib").startswith(_KNOWN_JAXLIB)
     flags_before = os.environ.get("XLA_FLAGS", "")
-    if name not in flags_before:
+    if known and _compiles_for_cpu_alone() and name not in flags_before:
         os.environ["XLA_FLAGS"] = f"{flags_before} --{name}={value}".strip()
 
 
@@ -202,13 +208,9 @@ def huge_pages(environment: Mapping[str, str], switch: pathlib.Path) -> dict[str
 
 
 def _compiles_for_cpu_alone() -> bool:
-    """Whether no compiler but jaxlib's own reads XLA_FLAGS, in a version whose flags are known.
-
-    One that does not know a flag ends the process.
-    """
+    """Whether jaxlib's own compiler is the only one."""
     plugins = importlib.metadata.entry_points(group="jax_plugins")
-    known = importlib.metadata.version("jaxlib").startswith("0.10.")
-    return known and not plugins and importlib.util.find_spec("libtpu") is None
+    return not plugins and importlib.util.find_spec("libtpu") is None
 
 
 def fail(message: str) -> NoReturn:

@@ -116,6 +116,7 @@ def test_names_are_imported_by_module():
     [
         ("tensorflow", ()),
         ("flax", ("catpose.models",)),
+        ("tensorflow_datasets", ("catpose.data.pascal3d",)),
         ("torch", ("catpose.bench.torch_network",)),
         ("pmap", ("catpose.devices",)),
         ("NamedSharding", ("catpose.devices",)),

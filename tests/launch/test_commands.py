@@ -561,9 +561,22 @@ def test_huge_pages_are_asked_for_once_and_where_the_system_has_them(tmp_path):
     assert command.huge_pages(asked, switch) is None
 
 
-def test_flags_for_xla_are_added_and_those_of_the_user_stay(monkeypatch):
+def alone(monkeypatch, *, jaxlib="0.10.2", plugins=()):
     monkeypatch.delenv("XLA_FLAGS", raising=False)
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: jaxlib)
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: list(plugins))
+
+
+def test_flags_for_xla_are_added_and_those_of_the_user_stay(monkeypatch):
+    alone(monkeypatch)
     command.set_xla_flag("xla_one", "1")
     command.set_xla_flag("xla_two", "2")
     command.set_xla_flag("xla_one", "3")
     assert os.environ["XLA_FLAGS"] == "--xla_one=1 --xla_two=2"
+
+
+@pytest.mark.parametrize("other", [{"jaxlib": "0.11.0"}, {"plugins": ["xla_cuda13"]}])
+def test_no_flag_is_added_that_a_compiler_may_not_know(other, monkeypatch):
+    alone(monkeypatch, **other)
+    command.set_xla_flag("xla_one", "1")
+    assert "XLA_FLAGS" not in os.environ
