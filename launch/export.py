@@ -8,7 +8,6 @@ what training added to them.
 """
 
 import pathlib
-import shutil
 
 from catpose import outputs
 from catpose.errors import InputError
@@ -30,14 +29,7 @@ def main() -> None:
     outputs.check_folder(output, (checkpoint.WEIGHTS,), "an exported network's")
     if output.exists() and output.samefile(folder):
         raise InputError("--output_dir is the run's own folder; give another one")
-    step, arrays = build.read_arrays(folder, best=BEST.value)
-    weights = checkpoint.export(step, arrays, output, build.package_arrays(folder))
-    try:
-        for name in ("config.json", "categories.json", workdir.KEYS):
-            if (folder / name).is_file():
-                shutil.copyfile(folder / name, output / name)
-    except OSError as error:
-        raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
+    weights = build.export(folder, output, best=BEST.value)
     print(f"{weights}: {weights.stat().st_size / 1e6:.2f} MB")
 
 

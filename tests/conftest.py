@@ -18,12 +18,16 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kills", type=int, default=6, help="of tests/test_reliability.py")
-    parser.addoption("--kill_seed", type=int, default=random.SystemRandom().randrange(10**6))
+    group = parser.getgroup("reliability", "tests/training/test_reliability.py")
+    group.addoption("--kills", type=int, default=6, help="rounds of SIGKILL")
+    group.addoption("--signals", type=int, default=4, help="rounds of SIGTERM or SIGINT")
+    group.addoption("--full_disks", type=int, default=2, help="rounds with a full disk")
+    group.addoption("--kill_seed", type=int, default=random.SystemRandom().randrange(10**6))
 
 
 def pytest_report_header(config):
-    return f"--kills={config.getoption('kills')} --kill_seed={config.getoption('kill_seed')}"
+    names = ("kills", "signals", "full_disks", "kill_seed")
+    return " ".join(f"--{name}={config.getoption(name)}" for name in names)
 
 
 @pytest.fixture(scope="session")

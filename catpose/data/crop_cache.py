@@ -1,5 +1,8 @@
 """Images of examples, decoded once into square uint8 crops on disk, memory-mapped from then on."""
 
+import functools
+from collections.abc import Mapping
+
 import numpy as np
 
 from catpose import errors, progress
@@ -30,7 +33,7 @@ def load(
       resolution: side of the crops in pixels.
       margin: further pixels on each side, see `photos.crop`.
       max_broken_share: images that cannot be decoded are left out and named in the notes, up to
-        this share of the examples.
+        this share of the examples. Those that cannot be read are tried again by the next call.
       cache_dir: see `disk_cache.cache_dir`.
       show_progress: show a bar on a terminal.
 
@@ -41,14 +44,14 @@ def load(
     for name in examples.splits(encoded):
         index = np.flatnonzero(encoded.split == name)
         digest = disk_cache.digest(encoded.digest, index, resolution, margin, photos.CROP_VERSION)
-        arrays = disk_cache.stored(
-            disk_cache.cache_dir(cache_dir),
-            f"photos-{name}",
-            digest,
-            lambda new_fn, name=name, index=index: _decode(
-                encoded, index, resolution, margin, new_fn, name, show_progress
-            ),
+        decode = functools.partial(
+            _decode, encoded, index, resolution, margin, split=name, show_progress=show_progress
         )
+        entry = disk_cache.cache_dir(cache_dir), f"photos-{name}", digest
+        arrays = disk_cache.stored(*entry, decode)
+        if any(_is_readable(encoded, i) for i in index[arrays["unread"]].tolist()):
+            again = functools.partial(decode, before=arrays)
+            arrays = disk_cache.stored(*entry, again, renew=True)
         problem = np.asarray(arrays["problem"])
         whole = problem == ""
         broken += problem[~whole].tolist()
@@ -70,25 +73,44 @@ def load(
     return examples.Dataset(encoded.categories, splits, notes)
 
 
+def _is_readable(encoded: Examples, i: int) -> bool:
+    try:
+        encoded.read_fn(i)
+    except (InputError, OSError):
+        return False
+    return True
+
+
 def _decode(
     encoded: Examples,
     index: np.ndarray,
     resolution: int,
     margin: int,
     new_fn: disk_cache.NewArray,
+    *,
     split: str,
     show_progress: bool,
+    before: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    side = resolution + 2 * margin
+    """All images of a split; of those that were decoded before, only what could not be read."""
+    side, rows = resolution + 2 * margin, np.arange(len(index))
     image = new_fn("image", (len(index), side, side, 3), np.uint8)
-    problem = [""] * len(index)
-    aspect = np.ones(len(index), np.float32)
+    problem, aspect = [""] * len(index), np.ones(len(index), np.float32)
+    unread = np.zeros(len(index), bool)
+    if before is not None:
+        image[:], aspect[:], problem[:] = before["image"], before["aspect"], before["problem"]
+        rows = np.flatnonzero(before["unread"])
 
     # PIL decodes and resizes outside the interpreter lock, so threads use every core.
     def decode(row: int) -> None:
-        i = index[row]
+        i, problem[row] = index[row], ""
         try:
-            picture = decoding.open_picture(encoded.read_fn(i), str(encoded.id[i]))
+            content = encoded.read_fn(i)
+        except (InputError, OSError) as error:  # of the disk or the network, perhaps for a moment
+            problem[row], unread[row] = str(error), True
+            return
+        try:
+            picture = decoding.open_picture(content, str(encoded.id[i]))
         except (InputError, OSError) as error:
             problem[row] = str(error)
             return
@@ -100,6 +122,6 @@ def _decode(
         except InputError as error:
             raise InputError(f"{encoded.id[i]}: {error}") from error
 
-    options = {"total": len(index), "desc": f"decode {split}", "unit": "img"}
-    progress.thread_map(decode, range(len(index)), show=show_progress, **options)
-    return {"problem": np.array(problem, np.str_), "aspect": aspect}
+    options = {"total": len(rows), "desc": f"decode {split}", "unit": "img"}
+    progress.thread_map(decode, rows.tolist(), show=show_progress, **options)
+    return {"problem": np.array(problem, np.str_), "aspect": aspect, "unread": unread}

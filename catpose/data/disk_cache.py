@@ -1,7 +1,8 @@
 """Arrays that are expensive to make, kept on disk under the hash of what made them.
 
 A stored entry is a folder of `.npy` files, opened memory-mapped. It is written beside its final
-place and renamed when complete, so a killed writer never leaves half an entry.
+place and renamed when complete, so a killed writer never leaves half an entry. Its checksums are
+compared when it is opened, and a damaged entry is made again.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from catpose import checksums
 from catpose.errors import InputError
 
 
@@ -98,8 +101,12 @@ def stored(
     name: str,
     digest: str,
     make_fn: Callable[[NewArray], Mapping[str, np.ndarray]],
+    *,
+    renew: bool = False,
 ) -> dict[str, np.ndarray]:
     """The arrays of `make_fn`, made once per `digest` and memory-mapped read-only afterwards.
+
+    An entry that is damaged, or of a version without checksums, is made again, which is logged.
 
     Args:
       folder: where entries live; made with private permissions where it does not exist.
@@ -107,34 +114,53 @@ def stored(
       digest: of everything that `make_fn` depends on, see the function of this name.
       make_fn: called only where no entry exists. It returns arrays; those that should never be
         whole in memory it fills in place, in what `new_fn(name, shape, dtype)` gives it.
+      renew: make the entry again where it exists, and keep it until then.
 
     Raises:
       InputError: the folder cannot be written or the disk is full.
     """
     entry = folder / f"{name}-{digest}"
-    if not entry.is_dir():
-        with _writing(entry):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _sweep(folder)
-            partial = pathlib.Path(tempfile.mkdtemp(".partial", f"{entry.name}.", folder))
-
-        def new_array(field: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-            with _writing(entry):
-                return _allocated(partial / f"{field}.npy", shape, dtype)
-
-        try:
-            arrays = make_fn(new_array)
-            with _writing(entry):
-                for field, array in arrays.items():
-                    np.save(partial / f"{field}.npy", array)
-                try:
-                    os.replace(partial, entry)
-                except OSError:
-                    if not entry.is_dir():  # else another process was faster
-                        raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    if entry.is_dir() and (problem := checksums.problem(entry)):
+        print(f"{problem}: this part of the cache is made again", file=sys.stderr)
+        renew = True
+    if renew or not entry.is_dir():
+        _make(entry, make_fn)
     return {path.stem: np.load(path, mmap_mode="r") for path in sorted(entry.glob("*.npy"))}
+
+
+def _make(entry: pathlib.Path, make_fn: Callable[[NewArray], Mapping[str, np.ndarray]]) -> None:
+    """Writes an entry, in the place of the one that is there when this begins."""
+    folder, before = entry.parent, entry.is_dir()
+
+    def fresh() -> pathlib.Path:
+        return pathlib.Path(tempfile.mkdtemp(".partial", f"{entry.name}.", folder))
+
+    with _writing(entry):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sweep(folder)
+        partial = fresh()
+
+    def new_array(field: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        with _writing(entry):
+            return _allocated(partial / f"{field}.npy", shape, dtype)
+
+    try:
+        arrays = make_fn(new_array)
+        with _writing(entry):
+            for field, array in arrays.items():
+                np.save(partial / f"{field}.npy", array)
+            checksums.note(partial, [path.name for path in partial.glob("*.npy")])
+            if before:
+                with contextlib.suppress(FileNotFoundError):  # another process was faster
+                    os.replace(entry, old := fresh())
+                    shutil.rmtree(old, ignore_errors=True)
+            try:
+                os.replace(partial, entry)
+            except OSError:
+                if not entry.is_dir():  # else another process was faster
+                    raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _sweep(folder: pathlib.Path) -> None:

@@ -83,8 +83,7 @@ def write(
     # JSON has no NaN and Inf, which the metrics of a diverged run may be: null replaces them.
     finite = json.loads(json.dumps(report), parse_constant=lambda name: None)
     # Last, and in one move: a run with this file is finished.
-    text = json.dumps(finite, indent=2, allow_nan=False) + "\n"
-    disk_cache.write_whole(run.workdir / workdir.REPORT, text.encode())
+    workdir.write_json(run.workdir / workdir.REPORT, finite)
     return report
 
 

@@ -4,7 +4,9 @@ The config stops here and at the loop: below, functions take arrays, numbers and
 """
 
 import inspect
+import json
 import pathlib
+import shutil
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from catpose import checksums
 from catpose.data import imagenet
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
@@ -183,7 +186,15 @@ def read_variables(
     """
     target = jax.eval_shape(model.network.init_fn, jax.random.key(0), model.input_spec.image)
     step, arrays = read_arrays(folder, best=best)
+    checkpoint.check_about(arrays, about(model), folder)
     return step, {name: checkpoint.restore(arrays, target[name], name) for name in target}
+
+
+def about(model: Model) -> dict[str, np.ndarray]:
+    """What a checkpoint keeps of its model, by the name of the file that has the same."""
+    names = np.frombuffer(json.dumps(model.categories).encode(), np.uint8)
+    keys = {} if model.keys is None else {workdir.KEYS: np.asarray(model.keys)}
+    return {workdir.CATEGORIES: names, **keys}
 
 
 def read_arrays(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
@@ -216,6 +227,33 @@ def package_arrays(folder: pathlib.Path) -> dict[str, np.ndarray]:
     filled, _ = pretrained.load_pretrained(weight_packages.find(package), unknown, model.network)
     arrays = {path: np.asarray(leaf) for path, leaf in checkpoint.flatten(filled).items()}
     return {path: array for path, array in arrays.items() if not np.isnan(array).all()}
+
+
+def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool = False) -> pathlib.Path:
+    """Writes a run's weights, what describes them and the checksums of both to a small folder.
+
+    Args:
+      folder: of the run.
+      output: made where it does not exist.
+      best: the weights with the lowest validation error instead of the last ones.
+
+    Returns:
+      The file of weights.
+
+    Raises:
+      InputError: see `read_arrays`, or no way to write.
+    """
+    step, arrays = read_arrays(folder, best=best)
+    weights = checkpoint.export(step, arrays, output, package_arrays(folder))
+    try:
+        described = (workdir.CONFIG, workdir.CATEGORIES, workdir.KEYS)
+        names = [name for name in described if (folder / name).is_file()]
+        for name in names:
+            shutil.copyfile(folder / name, output / name)
+        checksums.note(output, [weights.name, *names])
+    except OSError as error:
+        raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
+    return weights
 
 
 def build_phases(config: config_lib.Config) -> tuple[phases.Phase, ...]:

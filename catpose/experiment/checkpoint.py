@@ -12,7 +12,6 @@ import pathlib
 import re
 import shutil
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,11 +21,12 @@ import orbax.checkpoint as ocp
 import safetensors.numpy
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
-from catpose import errors
+from catpose import checksums, errors
 from catpose.errors import InputError
 from catpose.models import weight_files
 
-SCORE, CHECKSUM = "score", "crc32"
+SCORE, CHECKSUM = "score", checksums.KEY
+ABOUT = "about"  # what a state is of: the categories' names, and key rotations
 _GO_ON = "make room and give the same command again"
 _OF_STORE = re.compile("[A-Z_]+: Error ")  # what tensorstore raises
 DAMAGED = "damaged"  # folder beside that of the checkpoints
@@ -51,7 +51,7 @@ sys.unraisablehook = functools.partial(_without_late_futures, sys.unraisablehook
 
 
 def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.CheckpointManager:
-    """Checkpoints in `folder`; keeps the latest and the one with the lowest score.
+    """Checkpoints in `folder`; keeps the two latest and the one with the lowest score.
 
     What a killed process left half-written is removed.
 
@@ -65,7 +65,7 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
             shutil.rmtree(half)
     keep = preservation_policy.AnyPreservationPolicy(
         [
-            preservation_policy.LatestN(1),
+            preservation_policy.LatestN(2),  # one may be damaged
             preservation_policy.BestN(
                 get_metric_fn=lambda metrics: metrics[SCORE],
                 reverse=True,
@@ -86,6 +86,8 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
         ),
     )
     try:
+        for step in _steps(folder):
+            _check_score(step)
         return ocp.CheckpointManager(folder.absolute(), options=options)
     except ValueError as error:
         raise InputError(
@@ -114,7 +116,7 @@ def set_damaged_aside(folder: pathlib.Path) -> list[str]:
       What is wrong with each, and where it is now.
     """
     lines = []
-    for step in sorted((path for path in folder.glob("*") if path.name.isdigit()), key=str):
+    for step in _steps(folder):
         try:
             _read(step)
         except InputError as error:
@@ -126,6 +128,10 @@ def set_damaged_aside(folder: pathlib.Path) -> list[str]:
     return lines
 
 
+def _steps(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in folder.glob("*") if path.name.isdigit())
+
+
 def check_room(folder: pathlib.Path, num_bytes: int) -> None:
     """Raises InputError where the disk of `folder` has no room for the checkpoints of a run.
 
@@ -133,8 +139,8 @@ def check_room(folder: pathlib.Path, num_bytes: int) -> None:
       folder: of the run; what its checkpoints take now counts as free.
       num_bytes: of the largest state.
     """
-    # The one before and the best stay until the next is whole.
-    needed = 3 * num_bytes
+    # The two before and the best stay until the next is whole.
+    needed = 4 * num_bytes
     held = sum(path.stat().st_size for path in folder.glob("checkpoints/**/*") if path.is_file())
     free = shutil.disk_usage(folder).free + held
     if free < needed:
@@ -144,23 +150,37 @@ def check_room(folder: pathlib.Path, num_bytes: int) -> None:
         )
 
 
-def save(manager: ocp.CheckpointManager, step: int, state: Any, score: float | None) -> None:
-    """Saves `state` at `step` in the background; `score` (lower is better) where there is one.
+def save(
+    manager: ocp.CheckpointManager,
+    step: int,
+    state: Any,
+    score: float | None,
+    about: Mapping[str, np.ndarray] = {},
+) -> None:
+    """Saves `state` at `step` in the background.
 
-    A NaN, the score of a run that diverged, is none.
+    Args:
+      manager: of the checkpoints.
+      step: of the run.
+      state: any tree of arrays.
+      score: lower is better. None where there is none; a NaN, of a run that diverged, is none.
+      about: what the state is of, see `check_about`.
 
     Raises:
       InputError: the disk has no room for it.
     """
     # A copy on the host: the step that runs meanwhile reuses the state's own buffers.
     host = {path: np.array(leaf) for path, leaf in flatten(state).items()}
-    host[CHECKSUM] = np.uint32(_checksum(host))
+    host |= flatten(dict(about), ABOUT)
+    host[CHECKSUM] = np.uint32(checksums.of_arrays(host))
     size, directory = sum(array.nbytes for array in host.values()), pathlib.Path(manager.directory)
     if shutil.disk_usage(directory).free < size:
         raise InputError(
             f"{directory} has no room for a checkpoint of {size / 1e6:.1f} MB; {_GO_ON}"
         )
-    metrics = None if score is None or np.isnan(score) else {SCORE: float(score)}
+    metrics = None
+    if score is not None and not np.isnan(score):
+        metrics = checksums.sealed({SCORE: float(score)})
     manager.save(step, args=ocp.args.StandardSave(host), metrics=metrics)
 
 
@@ -175,25 +195,43 @@ def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
 
 def _read(folder: pathlib.Path) -> dict[str, np.ndarray]:
     try:
-        if (scores := folder / "metrics" / "metrics").is_file():
-            json.loads(scores.read_bytes())
+        _check_score(folder)
         with ocp.StandardCheckpointer() as reader:
             arrays = dict(reader.restore(folder.absolute() / "default"))
         kept = arrays.pop(CHECKSUM, None)  # older ones have none
-        if kept is not None and int(kept) != _checksum(arrays):
+        if kept is not None and int(kept) != checksums.of_arrays(arrays):
             raise ValueError("its checksum is another")
     except Exception as error:  # of damaged files libraries raise anything
         raise InputError(f"the checkpoint {folder} is damaged ({errors.reason(error)})") from error
     return arrays
 
 
-def _checksum(arrays: dict[str, np.ndarray]) -> int:
-    value = 0
-    for path in sorted(arrays):
-        array = np.ascontiguousarray(arrays[path])
-        value = zlib.crc32(f"{path}{array.dtype}{array.shape}".encode(), value)
-        value = zlib.crc32(array.reshape(-1).view(np.uint8), value)
-    return value
+def _check_score(folder: pathlib.Path) -> None:
+    """Raises ValueError where the score of a step is damaged."""
+    path = folder / "metrics" / "metrics"
+    if path.is_file():
+        score = json.loads(path.read_bytes())
+        # One that was saved without a checksum has nothing else.
+        keys = {SCORE} if isinstance(score, dict) and len(score) == 1 else {SCORE, CHECKSUM}
+        if not isinstance(score, dict) or set(score) != keys or not checksums.is_whole(score):
+            raise ValueError(f"{path} has another checksum")
+
+
+def check_about(
+    arrays: dict[str, Any], about: Mapping[str, np.ndarray], folder: pathlib.Path
+) -> None:
+    """Takes what a state is of out of a checkpoint's arrays, which earlier versions lack.
+
+    Raises:
+      InputError: it is of something else than `about`.
+    """
+    for name, wanted in about.items():
+        found = arrays.pop(f"{ABOUT}.{name}", None)
+        if found is not None and not np.array_equal(np.asarray(found), wanted):
+            raise InputError(
+                f"{folder / name} is not what the checkpoint is of: it is damaged, or the data has "
+                "changed; copy it again, or bring the data back, or give another --workdir"
+            )
 
 
 def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
@@ -205,6 +243,7 @@ def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
       InputError: the run in `folder` has none, or it is damaged.
     """
     if is_export(folder):
+        check_exported(folder)
         exported = folder / WEIGHTS
         arrays = weight_files.read(exported)
         if "step" not in arrays or arrays["step"].shape:
@@ -222,6 +261,12 @@ def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
 def is_export(folder: pathlib.Path) -> bool:
     """Whether a folder is what `export` made of a run."""
     return (folder / WEIGHTS).is_file() and not (folder / "checkpoints").is_dir()
+
+
+def check_exported(folder: pathlib.Path, name: str = "") -> None:
+    """Raises InputError where a file of an exported network is not as it was written."""
+    if (folder / checksums.FILE).exists() and (problem := checksums.problem(folder, name)):
+        raise InputError(f"{problem}: it is damaged; export the run, or install catpose, again")
 
 
 def export(
@@ -244,6 +289,8 @@ def export(
     kept = {}
     for path, array in arrays.items():
         added = np.asarray(array) - package[path] if path in package else np.asarray(array)
+        if path.startswith(f"{ABOUT}."):
+            kept[path] = np.asarray(array)
         if path.startswith(("params.", "batch_stats.")) and (path not in package or added.any()):
             kept[path] = np.asarray(added, np.float16 if path.endswith(".kernel") else np.float32)
     try:

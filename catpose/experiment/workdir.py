@@ -8,13 +8,13 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
 import numpy as np
 
-from catpose import errors, outputs
+from catpose import checksums, errors, outputs
 from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.experiment import checkpoint
@@ -24,7 +24,8 @@ LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "n
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
 # Where results do not depend on a key, it may change between runs on one workdir.
 FREE = ("data.cache_dir", "max_skipped")
-CONFIG, KEYS, REPORT = "config.json", "pose_keys.npy", "report.json"
+CONFIG, CATEGORIES, KEYS = "config.json", "categories.json", "pose_keys.npy"
+REPORT = "report.json"
 
 
 @contextlib.contextmanager
@@ -83,19 +84,30 @@ def _described(folder: pathlib.Path) -> dict[str, Any]:
     return content
 
 
+def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Writes an object to a file of a run, with its checksum."""
+    text = json.dumps(checksums.sealed(content), indent=2)
+    disk_cache.write_whole(path, f"{text}\n".encode())
+
+
 def read_json(path: pathlib.Path) -> Any:
     """The content of a file of a run.
 
     Raises:
       InputError: no such file, or a damaged one.
     """
+    checkpoint.check_exported(path.parent, path.name)
     try:
-        return json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes())
+        if not checksums.is_whole(content):
+            raise ValueError("its checksum is another")
+        return content
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing; copy the whole folder of the run") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{path} is damaged ({errors.reason(error)}); copy it again from the run, or train anew"
+            f"{path} is damaged ({errors.reason(error)}); copy it again from the run or train anew, "
+            f"or after a change of your own take out its {checksums.KEY}"
         ) from error
 
 
@@ -117,7 +129,7 @@ def _describe(folder: pathlib.Path, config: config_lib.Config, free: tuple[str, 
     }
     try:
         (folder / KEYS).unlink(missing_ok=True)  # perhaps of another config
-        disk_cache.write_whole(folder / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
+        write_json(folder / CONFIG, content)
     except OSError as error:
         raise InputError(_unwritable(folder, error)) from error
 
@@ -169,7 +181,7 @@ def read_config(folder: pathlib.Path) -> config_lib.Config:
 
 def write_categories(folder: pathlib.Path, categories: tuple[str, ...]) -> None:
     """Notes the categories' names, in the order of the network's outputs."""
-    disk_cache.write_whole(folder / "categories.json", (json.dumps(categories) + "\n").encode())
+    disk_cache.write_whole(folder / CATEGORIES, (json.dumps(categories) + "\n").encode())
 
 
 def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
@@ -178,7 +190,7 @@ def read_categories(folder: pathlib.Path) -> tuple[str, ...]:
     Raises:
       InputError: the run in `folder` stopped before it had read its data, or a damaged file.
     """
-    path = folder / "categories.json"
+    path = folder / CATEGORIES
     if not path.is_file():
         raise InputError(f"the run in {folder} has not begun to train")
     names = read_json(path)
@@ -204,6 +216,7 @@ def read_keys(folder: pathlib.Path) -> np.ndarray | None:
     path = folder / KEYS
     if not path.is_file():
         return None
+    checkpoint.check_exported(folder, KEYS)
     try:
         keys = np.load(path)
         if keys.shape[1:] != (3, 3) or not np.isfinite(keys).all():

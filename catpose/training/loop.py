@@ -21,7 +21,7 @@ from tqdm import tqdm
 from catpose import devices, progress
 from catpose.errors import InputError
 from catpose.evaluation import score
-from catpose.experiment import checkpoint, phases
+from catpose.experiment import build, checkpoint, phases
 from catpose.training import (
     input_pipeline,
     nonfinite,
@@ -196,4 +196,4 @@ def _evaluate_and_save(
         # One metric for the whole run, so that states of different phases can be compared.
         pose_err = summaries[run.phases[-1].fusion]["pose_err_deg"]
     if session.manager:
-        checkpoint.save(session.manager, step, state, pose_err)
+        checkpoint.save(session.manager, step, state, pose_err, build.about(run.model))

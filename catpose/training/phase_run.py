@@ -134,7 +134,9 @@ def restore_state(run: run_setup.Run, manager: Any, saved: int) -> TrainState:
     phase, _ = phases.at_step(run.phases, saved)
     shapes = state_shapes(run, phase)
     if devices.is_first():
-        state = checkpoint.restore(checkpoint.read(manager, saved), shapes)
+        arrays = checkpoint.read(manager, saved)
+        checkpoint.check_about(arrays, build.about(run.model), run.workdir)
+        state = checkpoint.restore(arrays, shapes)
     else:
         state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
     return devices.from_first(state)

@@ -1,5 +1,7 @@
 """Listed images decoded once: order, labels, broken files, when they are decoded anew."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +9,7 @@ from PIL import Image
 from catpose import errors
 from catpose.data import crop_cache, manifest
 from catpose.errors import InputError
-from catpose.images import decode
+from catpose.images import decode, files
 
 HEADER = "file,category,split,azimuth_deg,elevation_deg,theta_deg,x0,y0,x1,y1"
 
@@ -157,6 +159,41 @@ def test_photos_are_decoded_once(tmp_path, monkeypatch):
     boxed = load(root, tmp_path)
     assert len(decoded) == 40
     np.testing.assert_allclose(boxed.splits["train"].aspect[:2], [16 / 16, 20 / 30], rtol=1e-6)
+
+
+def test_a_photo_that_cannot_be_read_for_a_moment_is_tried_again(tmp_path, monkeypatch):
+    root = folder_of_photos(tmp_path, 24)
+    listed, read, opened = manifest.read(root), [], files.read_bytes
+    away = {"3.png", "9.png"}
+
+    def read_bytes(path):
+        read.append(name := os.path.basename(path))
+        if name in away:
+            raise InputError(f"cannot read {path}: Stale file handle")
+        return opened(path)
+
+    def load_train():
+        options = {"resolution": 16, "cache_dir": str(tmp_path), "show_progress": False}
+        read.clear()
+        return crop_cache.load(listed, max_broken_share=0.5, **options)
+
+    monkeypatch.setattr(files, "read_bytes", read_bytes)
+    data = load_train()
+    assert data.notes[0] == "2 broken images left out of 24:"
+    assert shades(data.splits["train"]) == [i for i in range(24) if i % 3 != 2 and i not in (3, 9)]
+    assert load_train().notes == data.notes
+    assert read == ["3.png", "9.png"]
+    away.remove("9.png")
+    data = load_train()
+    assert data.notes[0] == "1 broken images left out of 24:"
+    assert shades(data.splits["train"]) == [i for i in range(24) if i % 3 != 2 and i != 3]
+    away.clear()
+    data = load_train()
+    assert data.notes == ()
+    assert set(read) == {"3.png"}
+    assert shades(data.splits["train"]) == [i for i in range(24) if i % 3 != 2]
+    load_train()
+    assert not read
 
 
 def test_the_real_photographs(data_dir, tmp_path):

@@ -59,6 +59,38 @@ def test_another_key_or_name_is_another_entry(tmp_path):
         assert other.calls == 1
 
 
+@pytest.mark.parametrize("name", ["image.npy", "crc32.json"])
+def test_a_flipped_bit_is_told_and_the_entry_made_again(tmp_path, name, capfd):
+    make = Maker(ARRAYS)
+    disk_cache.stored(tmp_path, "photos", "k", make)
+    path = tmp_path / "photos-k" / name
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    assert capfd.readouterr().err == ""
+    found = disk_cache.stored(tmp_path, "photos", "k", make)
+    assert make.calls == 2
+    np.testing.assert_array_equal(found["image"], ARRAYS["image"])
+    line = capfd.readouterr().err
+    assert line.startswith(f"{tmp_path / 'photos-k'}/")
+    assert line.endswith(": this part of the cache is made again\n")
+    disk_cache.stored(tmp_path, "photos", "k", make)
+    assert make.calls == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["photos-k"]
+
+
+def test_an_entry_is_renewed_from_the_one_before(tmp_path):
+    before = disk_cache.stored(tmp_path, "photos", "k", Maker(ARRAYS))
+
+    def again(_):
+        return {"image": before["image"] + 1}
+
+    found = disk_cache.stored(tmp_path, "photos", "k", again, renew=True)
+    assert found.keys() == {"image"}
+    np.testing.assert_array_equal(found["image"], ARRAYS["image"] + 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos-k"]
+
+
 @pytest.mark.parametrize(
     "error", [RuntimeError("stop"), KeyboardInterrupt(), OSError("of its own")]
 )

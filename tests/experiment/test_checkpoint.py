@@ -1,5 +1,7 @@
 """What is kept, what is passed over, and what a checkpoint of something else says."""
 
+import json
+import pathlib
 import shutil
 from typing import NamedTuple
 
@@ -28,6 +30,9 @@ def state(value, width=3):
     )
 
 
+RUN = pathlib.Path("/run")
+
+
 def saved(folder, scores):
     with checkpoint.open_manager(folder) as manager:
         for step, score in scores.items():
@@ -42,10 +47,10 @@ def steps_on_disk(folder):
 @pytest.mark.parametrize(
     ("scores", "kept", "best"),
     [
-        ({2: 30.0, 4: 20.0, 6: None, 8: 25.0, 10: None}, [4, 10], 4),
-        ({2: 30.0, 4: 20.0, 6: 10.0}, [6], 6),
-        ({2: None, 4: None}, [4], None),
-        ({2: 30.0, 4: float("nan"), 6: None}, [2, 6], 2),
+        ({2: 30.0, 4: 20.0, 6: None, 8: 25.0, 10: None}, [4, 8, 10], 4),
+        ({2: 30.0, 4: 20.0, 6: 10.0}, [4, 6], 6),
+        ({2: None, 4: None, 6: None}, [4, 6], None),
+        ({2: 30.0, 4: None, 6: float("nan"), 8: None}, [2, 6, 8], 2),
     ],
 )
 def test_best_and_last_are_kept(tmp_path, scores, kept, best):
@@ -85,7 +90,7 @@ def test_half_written_checkpoints_are_passed_over_and_removed(tmp_path):
         assert manager.latest_step() == 3
         checkpoint.save(manager, 7, state(7), None)
         manager.wait_until_finished()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["7"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "7"]
 
 
 def test_a_folder_without_checkpoints_has_none(tmp_path):
@@ -154,13 +159,38 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(damaged, name, content_fn):
     assert checkpoint.set_damaged_aside(folder) == []
 
 
-def test_damaged_scores_are_set_aside_too(two, tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    ['{"score": 3', '{"score": 31.0, "crc32": CRC}', '{"score": 31.0, "crd32": CRC}', "3"],
+)
+def test_damaged_scores_are_set_aside_too(two, tmp_path, content):
     folder = shutil.copytree(two, tmp_path / "checkpoints")
-    (folder / "2" / "metrics" / "metrics").write_text('{"score": 3')
+    path = folder / "2" / "metrics" / "metrics"
+    path.write_text(content.replace("CRC", str(json.loads(path.read_text())["crc32"])))
     with pytest.raises(InputError, match="has a damaged score"):
         checkpoint.read_run(tmp_path, best=False)
     checkpoint.set_damaged_aside(folder)
     assert checkpoint.read_run(tmp_path, best=False)[0] == 6
+
+
+def test_a_score_of_an_earlier_version_has_no_checksum(two, tmp_path):
+    folder = shutil.copytree(two, tmp_path / "checkpoints")
+    (folder / "2" / "metrics" / "metrics").write_text('{"score": 31.0}')
+    assert checkpoint.read_run(tmp_path, best=True)[0] == 2
+
+
+def test_a_checkpoint_says_what_it_is_of(tmp_path):
+    wanted = state(5)
+    about = {"names.json": np.arange(3, dtype=np.uint8)}
+    with checkpoint.open_manager(tmp_path) as manager:
+        checkpoint.save(manager, 5, wanted, None, about)
+        manager.wait_until_finished()
+        arrays = checkpoint.read(manager, 5)
+    with pytest.raises(InputError, match=r"/run/names.json is not what the checkpoint is of"):
+        checkpoint.check_about({**arrays}, {"names.json": np.arange(4, dtype=np.uint8)}, RUN)
+    checkpoint.check_about(arrays, about, RUN)
+    checkpoint.restore(arrays, wanted)
+    checkpoint.check_about({}, about, RUN)  # of an earlier version
 
 
 def test_other_values_than_those_that_were_saved(two, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import catpose
+from catpose import checksums
 from catpose.configs import quickstart
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, initial_weights, workdir
@@ -30,9 +31,7 @@ def trained(tmp_path_factory):
 
 
 def test_an_exported_run_answers_as_the_run_does(trained, tmp_path):
-    path = checkpoint.export(*build.read_arrays(trained, best=False), tmp_path / "small")
-    for name in ("config.json", "categories.json"):
-        shutil.copy(trained / name, tmp_path / "small" / name)
+    path = build.export(trained, tmp_path / "small")
     whole = sum(f.stat().st_size for f in (trained / "checkpoints").glob("**/*") if f.is_file())
     assert path.stat().st_size < whole / 2
     image = tiny.split(1, 3).image[0]
@@ -43,6 +42,18 @@ def test_an_exported_run_answers_as_the_run_does(trained, tmp_path):
     assert not np.array_equal(before.rotation, after.rotation)
     with pytest.raises(InputError, match="has no config.json"):
         catpose.load(tmp_path)
+
+
+def test_categories_of_another_network(trained, tmp_path):
+    folder = shutil.copytree(trained, tmp_path / "run")
+    workdir.write_categories(folder, ("ant", "bee", "cow", "dog"))
+    with pytest.raises(InputError, match="categories.json is not what the checkpoint is of"):
+        build.read_model(folder)
+    build.export(trained, tmp_path / "small")
+    (tmp_path / "small" / checksums.FILE).unlink()
+    workdir.write_categories(tmp_path / "small", ("ant", "bee", "cow", "dog"))
+    with pytest.raises(InputError, match="categories.json is not what the checkpoint is of"):
+        build.read_model(tmp_path / "small")
 
 
 def test_an_export_has_what_training_added_to_a_package(tmp_path):

@@ -64,6 +64,28 @@ def test_a_folder_of_something_else_is_no_workdir(tmp_path, files):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
 
 
+def test_other_values_in_a_config_are_found(tmp_path):
+    with workdir.opened(tmp_path, config_lib.Config(seed=1)):
+        pass
+    assert workdir.read_config(tmp_path).seed == 1
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"seed": 1', '"seed": 3'))
+    with pytest.raises(
+        InputError, match=r"config.json is damaged \(its checksum is another.*crc32"
+    ):
+        workdir.read_config(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "categories.json", "weights.safetensors"])
+def test_a_flipped_bit_in_a_network_that_comes_with_catpose(tmp_path, name):
+    folder = shutil.copytree(workdir.find("mini"), tmp_path / "mini")
+    content = bytearray((folder / name).read_bytes())
+    content[-9] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"mini/{name} has another checksum: it is damaged"):
+        build.read_model(folder)
+
+
 def test_a_corrected_config_takes_over_what_has_not_begun(tmp_path):
     for seed in (1, 2):
         with workdir.opened(tmp_path, config_lib.Config(seed=seed)):

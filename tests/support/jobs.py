@@ -26,9 +26,9 @@ def environment(**more):
     }
 
 
-def smoke(folder, cache_dir, *arguments, **more):
+def smoke(folder, cache_dir, *arguments, module=("launch.train",), **more):
     """configs/smoke.py in a folder; `more` goes into the environment."""
-    command = [sys.executable, "-m", "launch.train", "--config=configs/smoke.py"]
+    command = [sys.executable, "-m", *module, "--config=configs/smoke.py"]
     command += [f"--workdir={folder}", f"--config.data.cache_dir={cache_dir}", *arguments]
     return subprocess.Popen(
         command,

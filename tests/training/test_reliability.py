@@ -1,10 +1,13 @@
-"""Real processes, killed without warning: what is resumed equals what was never interrupted.
+"""Real processes, killed, stopped or without room: what is resumed equals an undisturbed run.
 
-pytest -m reliability tests/test_reliability.py --kills=40 [--kill_seed=N]
+pytest -m reliability tests/training/test_reliability.py --kills=40 --signals=40 --full_disks=10
 """
 
+import contextlib
+import os
 import random
 import signal
+import subprocess
 import time
 
 import pytest
@@ -25,10 +28,13 @@ def whole(cache_dir, tmp_path_factory):
     return jobs.report(folder), time.monotonic() - begin
 
 
-def test_kills_change_no_bit(request, cache_dir, whole, tmp_path):
-    wanted, seconds = whole
-    kills, seed = request.config.getoption("kills"), request.config.getoption("kill_seed")
-    generator = random.Random(seed)
+@pytest.fixture
+def generator(request):
+    return random.Random(request.config.getoption("kill_seed"))
+
+
+def test_kills_change_no_bit(request, generator, cache_dir, whole, tmp_path):
+    (wanted, seconds), kills = whole, request.config.getoption("kills")
     number, killed = 0, 0
     while killed < kills:
         folder = tmp_path / str(number)
@@ -43,6 +49,76 @@ def test_kills_change_no_bit(request, cache_dir, whole, tmp_path):
             number += 1
     folder = tmp_path / str(number)
     compare(jobs.smoke(folder, cache_dir), folder, wanted)
+
+
+# What a shell reports, and what the process itself says where Python ends by the signal.
+STATUS = {signal.SIGTERM: (143, -15), signal.SIGINT: (130, -2)}
+
+
+def test_signals_change_no_bit(request, generator, cache_dir, whole, tmp_path):
+    """Every second one comes inside a callback, where Python drops what a handler raises."""
+    (wanted, seconds), signals = whole, request.config.getoption("signals")
+    number, sent = 0, 0
+    while sent < signals:
+        folder, told = tmp_path / str(number), generator.choice(list(STATUS))
+        inside, wait = sent % 2 == 0, generator.uniform(0, seconds)
+        module = ("launch.train",)
+        if inside:
+            module = ("tests.support.signal_in_callback", str(int(told)), str(wait))
+        begin, process = time.monotonic(), jobs.smoke(folder, cache_dir, module=module)
+        if not inside and jobs.wait_until(
+            lambda b=begin, w=wait: time.monotonic() - b > w, process
+        ):
+            process.send_signal(told)
+        _, err = process.communicate(timeout=300)
+        if process.returncode:
+            assert process.returncode in STATUS[told], err
+            assert not jobs.is_saving(folder)
+            sent += 1
+        else:  # it came too late
+            check(folder, wanted)
+            number += 1
+    folder = tmp_path / str(number)
+    compare(jobs.smoke(folder, cache_dir), folder, wanted)
+
+
+@contextlib.contextmanager
+def disk(folder, megabytes):
+    """A small disk of its own in a folder; skips where nobody may make one."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root can make a disk to fill, and not everywhere")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_full_disks_change_no_bit(request, generator, cache_dir, whole, tmp_path):
+    """Full at a random moment, for the run alone or for its caches too."""
+    wanted, seconds = whole
+    for number in range(request.config.getoption("full_disks")):
+        with disk(tmp_path / "disk", 120):
+            folder, wait = tmp_path / "disk" / "run", generator.uniform(1, seconds)
+            caches = tmp_path / "disk" / "cache" if number % 2 else cache_dir
+            begin, process = time.monotonic(), jobs.smoke(folder, caches)
+            fill, full = tmp_path / "disk" / "fill", False
+            while process.poll() is None:
+                if time.monotonic() - begin > wait:  # and what becomes free again is taken too
+                    full = True
+                    with contextlib.suppress(OSError), fill.open("ab", buffering=0) as file:
+                        while True:
+                            file.write(bytes(1 << 14))
+                time.sleep(0.01)
+            _, err = process.communicate()
+            if process.returncode:
+                assert full, err
+                assert process.returncode == 1, err
+                assert err.splitlines()[-1].startswith("error: "), err
+                assert "Traceback" not in err
+            fill.unlink(missing_ok=True)
+            compare(jobs.smoke(folder, caches), folder, wanted)
 
 
 MOMENTS = {
@@ -84,6 +160,10 @@ def moment(generator, folder, seconds, *, first):
 
 def compare(process, folder, wanted):
     jobs.finish(process)
+    check(folder, wanted)
+
+
+def check(folder, wanted):
     found = jobs.report(folder)
     for part in ("params_sha256", "splits", "best"):
         assert found[part] == wanted[part], part
