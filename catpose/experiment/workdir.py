@@ -106,7 +106,7 @@ def read_json(path: pathlib.Path) -> Any:
         raise InputError(f"{path} is missing; copy the whole folder of the run") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{path} is damaged ({errors.reason(error)}); copy it again from the run or train anew, "
+            f"{path} is damaged ({errors.reason(error)}); copy it again from the run, train anew, "
             f"or after a change of your own take out its {checksums.KEY}"
         ) from error
 
