@@ -232,15 +232,13 @@ def test_a_damaged_checkpoint_is_left_for_the_one_before(whole, tmp_path, capfd)
     config.eval.every_steps = 3  # so that the best is kept too
     run = made(config, tmp_path)
     loop.train(run)
-    newest, *_ = sorted((tmp_path / "checkpoints").iterdir(), key=lambda p: -int(p.name))
-    with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:
-        best = manager.best_step()
+    newest, *older = sorted((tmp_path / "checkpoints").iterdir(), key=lambda p: -int(p.name))
+    assert older
     (newest / "default" / "manifest.ocdbt").write_bytes(b"")
     loop.train(run._replace(show_progress=True))
     said = capfd.readouterr().err
     assert f"checkpoints/{newest.name} is damaged" in said
-    if best == int(newest.name):
-        assert "random initial weights" in said
+    assert "random initial weights" not in said
     same(loop.train(run).last.params, whole.params)
 
 
