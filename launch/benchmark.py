@@ -38,7 +38,6 @@ SCRIPT = pathlib.Path(catpose.__file__).parent / "bench" / "torch_network.py"
 # What of the peer each of ours is compared with. "latency" is a predictor's answer to one photo,
 # cropping included, and the peer's from the crop.
 PEERS = {"step": "train", "inference": "infer", "latency": "latency"}
-PARTS = ("input", "forward", "gradient", "step")
 
 
 def main() -> None:
@@ -47,12 +46,12 @@ def main() -> None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs some too
     import jax
 
-    from catpose.bench import limits, peer, summary, timing
+    from catpose.bench import limits, peer, programs, summary, timing
     from catpose.configs import benchmark
     from catpose.visualize import text_tables
 
     config = benchmark.get_config(f"{NETWORK.value},{DTYPE.value}", RESOLUTION.value, BATCH.value)
-    chosen = [*benchmark.KINDS, *PARTS, "inference", "evaluation", "latency"]
+    chosen = [*benchmark.KINDS, *programs.PARTS, *programs.INFERENCE, "latency"]
     for name in ONLY.value:
         if name not in chosen:
             raise InputError(f"--only={name}; it can be {', '.join(chosen)}")
@@ -68,7 +67,7 @@ def main() -> None:
         version = ""
         if PEER.value != "none":
             version, others = stack.enter_context(
-                peer.started(SCRIPT, PEER_PYTHON.value, _settings(config, CATEGORIES.value))
+                peer.started(SCRIPT, PEER_PYTHON.value, _settings(config, list(made)))
             )
             timers = _side_by_side(timers, others)
         bar = stack.enter_context(
@@ -152,35 +151,24 @@ def _programs(config, chosen: list[str]):
         if kind in chosen:
             found |= programs.train_steps(run)
         if kind == benchmark.KINDS[0]:
-            if set(PARTS) & set(chosen):
-                found |= programs.parts(run, run.phases[0])
-            if {"inference", "evaluation"} & set(chosen):
-                found |= programs.inference(run, BATCH.value)
+            parts = [name for name in programs.PARTS if name in chosen]
+            found |= programs.parts(run, run.phases[0], parts) if parts else {}
+            whole = [name for name in programs.INFERENCE if name in chosen]
+            found |= programs.inference(run, BATCH.value, whole) if whole else {}
             if "latency" in chosen:
-                found["latency"] = _latency(run)
-    return {name: found[name] for name in found if name in chosen}
+                found["latency"] = programs.latency(run)
+    return found
 
 
-def _latency(run):
-    import numpy as np
-
-    from catpose import predict
-    from catpose.bench import programs
-    from catpose.training import phase_run
-
-    predictor = predict.from_variables(run.model, phase_run.initial_state(run).variables)
-    photo = np.resize(run.dataset.splits["train"].image[0], (480, 640, 3))
-    return programs.whole(lambda: predictor(photo, box=(100, 60, 500, 400)).rotation, 1)
-
-
-def _settings(config, num_categories: int) -> dict:
+def _settings(config, ours: list[str]) -> dict:
     model = config.model
     names = ("blocks", "width", "block", "stem", "split_stage", "pool_grid", "pool_channels",
              "pose_hidden")  # fmt: skip
     network = {name: model[name] for name in names}
     return {
+        "names": [PEERS[name] for name in ours if name in PEERS],
         "network": network,
-        "num_categories": num_categories,
+        "num_categories": CATEGORIES.value,
         "resolution": RESOLUTION.value,
         "batch": BATCH.value,
         "dtype": DTYPE.value,

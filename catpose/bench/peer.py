@@ -20,12 +20,12 @@ def started(
 ) -> Iterator[tuple[str, Timers]]:
     """Starts a peer, and ends it.
 
-    The block gets the version of its library and its timers "train", "infer" and "latency".
+    The block gets the version of its library and its timers.
 
     Args:
       script: with the protocol of catpose/bench/torch_network.py.
       python: the interpreter that has its library.
-      settings: given to it as JSON.
+      settings: given to it as JSON; "names" are those of the timers that it makes ready.
 
     Raises:
       InputError: it does not start.
@@ -45,8 +45,10 @@ def started(
                     f"the peer {script.name} did not start with {python} (its own message is "
                     "above); it needs pip install -e '.[peers]', or --peer_python"
                 )
-            names = ("train", "infer", "latency")
-            yield version, {name: functools.partial(_request, process, name) for name in names}
+            yield (
+                version,
+                {name: functools.partial(_request, process, name) for name in settings["names"]},
+            )
         finally:
             process.kill()
 

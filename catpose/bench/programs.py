@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from catpose import devices
+from catpose import devices, predict
 from catpose.data import batch as batches
 from catpose.data import examples, online_rendering
 from catpose.experiment import config as config_lib
@@ -21,6 +21,9 @@ from catpose.experiment import datasets, phases
 from catpose.synthetic.objects import catalogue
 from catpose.training import input_pipeline, phase_run, run_setup, step
 from catpose.training.step import TrainState
+
+PARTS = ("input", "forward", "gradient", "step")
+INFERENCE = ("inference", "evaluation")
 
 
 class Program(NamedTuple):
@@ -81,8 +84,10 @@ def train_steps(run: run_setup.Run) -> dict[str, Program]:
     return found
 
 
-def parts(run: run_setup.Run, phase: phases.Phase) -> dict[str, Program]:
-    """A phase's step on a batch in memory ("step"), and its parts.
+def parts(
+    run: run_setup.Run, phase: phases.Phase, names: Sequence[str] = PARTS
+) -> dict[str, Program]:
+    """A phase's step on a batch in memory ("step"), and its parts, or some of these.
 
     "input" makes the batch, "forward" is the loss alone, "gradient" the loss and its gradient. What
     "step" takes beyond "gradient" is the update.
@@ -108,16 +113,19 @@ def parts(run: run_setup.Run, phase: phases.Phase) -> dict[str, Program]:
         step.train_step, prepare_fn=lambda key, records, cache: cache["made"], tx=steps.tx, **bound
     )
     update = jax.jit(update, donate_argnums=0)
-    return {
-        "input": _program(prepare, (records, steps.cache), images),
-        "forward": _program(jax.jit(forward), (state, made), images),
-        "gradient": _program(jax.jit(gradient), (state, made), images),
-        "step": _program(update, (state, {}, {"made": made}), images, is_step=True),
+    arguments = {
+        "input": (prepare, (records, steps.cache)),
+        "forward": (jax.jit(forward), (state, made)),
+        "gradient": (jax.jit(gradient), (state, made)),
+        "step": (update, (state, {}, {"made": made})),
     }
+    return {name: _program(*arguments[name], images, is_step=name == "step") for name in names}
 
 
-def inference(run: run_setup.Run, count: int) -> dict[str, Program]:
-    """The network alone on images in memory, and evaluation with all its fusions."""
+def inference(
+    run: run_setup.Run, count: int, names: Sequence[str] = INFERENCE
+) -> dict[str, Program]:
+    """The network alone on images in memory; evaluation with all its fusions; or one of them."""
     variables = devices.replicate(phase_run.initial_state(run).variables)
     side = run.model.input_spec.resolution
     image = jnp.zeros((count, side, side, 3), jnp.float32)
@@ -130,11 +138,19 @@ def inference(run: run_setup.Run, count: int) -> dict[str, Program]:
     split = run.dataset.splits["train"]
     records = {"eval": devices.place(batches.records(split, np.arange(count)), "jit")}
     cache = {"eval": batches.Cache(image=devices.replicate(split.image))}
-    predict = input_pipeline.compile_predict(run, "train", tied=False)
-    return {
-        "inference": _program(apply, (variables, image), count),
-        "evaluation": _program(predict, (variables, records, cache), count),
+    evaluate = input_pipeline.compile_predict(run, "train", tied=False)
+    arguments = {
+        "inference": (apply, (variables, image)),
+        "evaluation": (evaluate, (variables, records, cache)),
     }
+    return {name: _program(*arguments[name], count) for name in names}
+
+
+def latency(run: run_setup.Run) -> Program:
+    """A predictor's answer about one photo, which it crops first."""
+    predictor = predict.from_variables(run.model, phase_run.initial_state(run).variables)
+    photo = np.resize(run.dataset.splits["train"].image[0], (480, 640, 3))
+    return whole(lambda: predictor(photo, box=(100, 60, 500, 400)).rotation, 1)
 
 
 def whole(call: Callable[[], Any], images: int) -> Program:

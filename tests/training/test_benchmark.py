@@ -118,7 +118,7 @@ def test_ratio_is_of_neighbours():
 def test_a_peer_answers_and_ends(tmp_path):
     script = tmp_path / "peer.py"
     script.write_text(PEER)
-    with peer.started(script, sys.executable, {"batch": 3}) as (version, timers):
+    with peer.started(script, sys.executable, {"names": ["train", "infer"]}) as (version, timers):
         assert version == "9.5"
         assert timers["train"](3) == 6.0
         assert timers["infer"](4) == 2.0

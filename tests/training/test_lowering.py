@@ -168,12 +168,11 @@ def representation(pose):
             found.append(jax.grad(lambda x, loss=loss: loss(x, target).sum())(fused))
         if pose.choose is not None:
             found.append(pose.choose(outputs, weights))
-        density = getattr(pose, "density", None)
-        if density is not None:
-            found.append(density.log_density(fused, target))
-            found.append(density.modes(fused, 3))
-            found.append(density.sample(key, fused, 2))
-            found.append(density.temper(fused, jnp.float32(0.5)))
+        if pose.density is not None:
+            found.append(pose.density.log_density(fused, target))
+            found.append(pose.density.modes(fused, 3))
+            found.append(pose.density.sample(key, fused, 2))
+            found.append(pose.density.temper(fused, jnp.float32(0.5)))
         return found
 
     sizes = ((8, 4, pose.num_outputs), (8, 4), (8, 3, 3))
