@@ -10,6 +10,7 @@ from catpose.launch import command
 COMMANDS = {
     "train": "train the network that a config describes: catpose train --config=quickstart",
     "predict": "say what is on a photo and how it is turned",
+    "label": "turn 3D models over your own photos in a browser: catpose label FOLDER",
     "evaluate": "score a run, or any system's predictions, under a named protocol",
     "prepare": "make a dataset from its public downloads, or check your own",
     "render": "render images of 3D models with their poses",

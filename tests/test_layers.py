@@ -33,7 +33,7 @@ LAYERS = (
     ("catpose.predict",),
     ("catpose.training",),
     ("catpose.evaluation",),
-    ("catpose.api", "catpose.bench", "catpose.studies"),
+    ("catpose.api", "catpose.bench", "catpose.studies", "catpose.pages"),
     ("catpose.configs",),
     ("catpose.launch",),
     ("catpose.__main__",),

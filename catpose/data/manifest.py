@@ -59,7 +59,7 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
             raise InputError(f"{where}: no image; file is empty")
     boxes = [pose_table.box(row) or [np.nan] * 4 for row in rows]
     boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    rotation, notes = _rotations(table)
+    rotation, notes = rotations(table)
     names = [row.values["file"] for row in rows]
     total, count = collections.Counter(names), collections.defaultdict(itertools.count)
     ids = [f"{name}#{next(count[name]) + 1}" if total[name] > 1 else name for name in names]
@@ -86,8 +86,12 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
     )
 
 
-def _rotations(table: tables.Table) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Each row's pose as a rotation in "camera", and what looks wrong."""
+def rotations(table: tables.Table) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Each row's pose as a rotation in "camera", (N, 3, 3) float32, and what looks wrong.
+
+    Raises:
+      InputError: a row without a pose, or an invalid one.
+    """
     found = pose_table.poses(table)
     rotation = pose_table.nearest_rotations(found.rotation, [row.where for row in table.rows])
     rotation = rotation.astype(np.float32)

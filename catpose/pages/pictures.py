@@ -1,0 +1,17 @@
+"""Photos on their way to a browser."""
+
+import io
+
+from PIL import Image
+
+from catpose.images import decode
+
+LONGEST = 1600  # side in pixels of what a page shows
+
+
+def preview(picture: decode.Picture, longest: int = LONGEST) -> bytes:
+    """A photo as a JPEG whose longer side has at most `longest` pixels."""
+    image, file = picture.image.copy(), io.BytesIO()
+    image.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    image.save(file, "JPEG", quality=88)
+    return file.getvalue()

@@ -1,0 +1,57 @@
+"""Training that a page starts."""
+
+import pathlib
+import shlex
+import time
+
+import pytest
+
+from catpose.errors import InputError
+from catpose.pages import labels, training
+
+
+def finished(own):
+    """Waits for the end."""
+    for _ in range(600):
+        state = own.state()
+        if state["status"] != "running":
+            return state
+        time.sleep(0.1)
+    raise AssertionError(state)
+
+
+def test_the_command_can_be_typed():
+    words = training.arguments(pathlib.Path("my photos"), pathlib.Path("runs/a-1"), {"mug": "z"})
+    typed = training.command(words)
+    assert shlex.split(typed) == ["catpose", *words]
+    assert "'--config.data.root=my photos'" in typed
+    assert "config.data.symmetry" not in training.command(training.arguments(*[pathlib.Path()] * 2))
+
+
+def test_each_training_has_its_own_run(tmp_path):
+    assert training.next_run("mugs", tmp_path) == tmp_path / "mugs-1"
+    (tmp_path / "mugs-1").mkdir()
+    assert training.next_run("mugs", tmp_path) == tmp_path / "mugs-2"
+
+
+def test_symmetries_are_those_of_labeled_objects():
+    objects = (
+        labels.Object(1, "labeled", "mug", (0, 0, 0), None, "z"),
+        labels.Object(2, "draft", "bowl", (0, 0, 0), None, "z"),
+        labels.Object(3, "labeled", "car", (0, 0, 0)),
+    )
+    assert training.symmetries({"a.jpg": labels.Photo(objects)}) == {"mug": "z"}
+
+
+def test_one_training_at_a_time_and_its_end(tmp_path):
+    own = training.Training()
+    assert own.state() == {"status": "none"}
+    own.start(["config", "--help"], tmp_path)
+    with pytest.raises(InputError, match="a training is under way"):
+        own.start(["config", "--help"], tmp_path)
+    state = finished(own)
+    assert state["status"] == "finished"
+    own.start(["no-such-command"], tmp_path)
+    state = finished(own)
+    assert state["status"] == "failed"
+    assert "unknown command 'no-such-command'" in " ".join(state["lines"])
