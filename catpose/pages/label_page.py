@@ -72,7 +72,7 @@ def site(own: Session) -> server.Site:
         return lambda query, body: handler(own, query)
 
     def post(handler):
-        return lambda query, body: handler(own, asked(body))
+        return lambda query, body: handler(own, question(body))
 
     return server.Site(
         page="label.html",

@@ -2,13 +2,13 @@
 
 export function choices(parent, entries) {
   // Buttons; they are made anew only where they have changed, so that the focus stays.
-  const told = JSON.stringify(entries);
+  const shown = JSON.stringify(entries);
   const focused = [...parent.children].indexOf(document.activeElement);
-  if (parent.dataset.shown === told) {
+  if (parent.dataset.shown === shown) {
     entries.forEach((entry, i) => (parent.children[i].onclick = entry.act));
     return;
   }
-  parent.dataset.shown = told;
+  parent.dataset.shown = shown;
   parent.replaceChildren(...entries.map(({ text, act, pressed, label }) => {
     const button = document.createElement("button");
     button.textContent = text;
