@@ -95,7 +95,7 @@ def site(own: Session) -> server.Site:
     )
 
 
-def asked(body: bytes) -> dict[str, Any]:
+def question(body: bytes) -> dict[str, Any]:
     """The JSON object of a question.
 
     Raises:
