@@ -1,5 +1,8 @@
 """The shell scripts: clean for shellcheck, and what they would do by --dry-run."""
 
+import configparser
+import fnmatch
+import re
 import shlex
 import subprocess
 
@@ -19,9 +22,20 @@ NEEDED = {
 }
 
 
-def run(script, *arguments):
+def run(script, *arguments, **options):
     command = [f"./{script}", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    options = {"cwd": ROOT, "text": True, "capture_output": True, "check": False, **options}
+    return subprocess.run(command, **options)
+
+
+def stub(folder, name, text):
+    """A command on the PATH of `environment`."""
+    (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def environment(folder, **more):
+    return {"PATH": f"{folder}:/usr/bin:/bin", "TMPDIR": str(folder), **more}
 
 
 def dry(script, *arguments, needed=None):
@@ -55,6 +69,42 @@ def test_wrong_options_are_one_line(script):
         result = run(script, *others, "--", *TRAINING)
         assert result.returncode == 1
         assert f"{missing.partition('=')[0]} is missing" in result.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_is_the_comment_at_the_top(script):
+    result = run(script, "--help")
+    assert result.returncode == 0, result.stderr
+    lines = (ROOT / script).read_text().splitlines()
+    assert result.stdout.splitlines()[0] == lines[1].removeprefix("# ")
+    assert "#" not in result.stdout
+    assert "set -euo" not in result.stdout
+    for name in ("--help", "--dry-run", *(option.partition("=")[0] for option in NEEDED[script])):
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("script", "option"),
+    [
+        ("launch/slurm.sh", "--name=two words"),
+        ("launch/slurm.sh", "--partition=p\n#SBATCH --uid=0"),
+        ("launch/slurm.sh", "--nodes=two"),
+        ("launch/tpu_pod.sh", "--name=pod; rm -rf ~"),
+        ("launch/tpu_pod.sh", "--bucket=gs://b/$(id)"),
+        ("launch/tpu_pod.sh", "--flex_start=long"),
+        ("launch/gke/run.sh", "--name=Job_1"),
+        ("launch/gke/run.sh", "--image=i<CLAIM>"),
+        ("launch/gke/run.sh", "--gpus=8}, x: {"),
+        ("launch/gke/run.sh", "--build=cuda"),
+    ],
+)
+def test_what_a_shell_or_a_job_file_would_misread_is_refused(script, option):
+    name, value = option.split("=", 1)
+    others = [each for each in NEEDED[script] if not each.startswith(f"{name}=")]
+    result = run(script, *others, option, "--dry-run", "--", *TRAINING)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {name}={value} is not ")
+    assert result.stdout == ""
 
 
 def trains(words):
@@ -123,8 +173,15 @@ def commands(text):
 def test_a_tpu_pod():
     lines = commands(dry("launch/tpu_pod.sh", "--spot", "--project=p"))
     create = next(line for line in lines if "create" in line)
-    assert create[:6] == ["gcloud", "compute", "tpus", "tpu-vm", "create", "pod"]
-    assert {"--zone=z-1", "--project=p", "--accelerator-type=v5litepod-16", "--spot"} <= set(create)
+    assert create[:6] == ["gcloud", "compute", "tpus", "queued-resources", "create", "pod"]
+    assert {
+        "--zone=z-1",
+        "--project=p",
+        "--node-id=pod",
+        "--accelerator-type=v5litepod-16",
+        "--runtime-version=v2-alpha-tpuv5-lite",
+        "--spot",
+    } <= set(create)
     assert not any("gs://" in word for line in lines for word in line)
     last = lines[-1]
     assert "--worker=all" in last
@@ -132,6 +189,43 @@ def test_a_tpu_pod():
     subprocess.run(["bash", "-n"], input=remote, text=True, check=True)
     words = trains(shlex.split(remote))
     assert {"--distributed", "--workdir=runs/pod"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("options", "given"),
+    [
+        ((), {"compute"}),
+        (("--reserved", "--wait=2d"), {"compute", "--reserved", "--valid-until-duration=2d"}),
+        (("--reservation=projects/p/r/x",), {"alpha", "--reservation=projects/p/r/x"}),
+        (
+            ("--flex_start=24h",),
+            {"alpha", "--provisioning-model=flex-start", "--max-run-duration=24h"},
+        ),
+    ],
+)
+def test_how_a_tpu_is_had(options, given):
+    lines = commands(dry("launch/tpu_pod.sh", *options))
+    create = next(line for line in lines if "create" in line)
+    assert given <= set(create)
+    assert ("alpha" in create) == ("alpha" in given)
+    assert ("--spot" in create) is False
+
+
+def test_one_way_at_most():
+    result = run(
+        "launch/tpu_pod.sh", *NEEDED["launch/tpu_pod.sh"], "--spot", "--reserved", "--", "x"
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "error: give one of --spot, --reserved" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["tpu7x-8", "v9-16", "tesla"])
+def test_what_is_no_tpu_vm_is_refused_with_the_way_to_gke(kind):
+    needed = ["--name=pod", "--zone=z-1", f"--type={kind}"]
+    result = run("launch/tpu_pod.sh", *needed, "--version=any", "--", *TRAINING)
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "launch/gke/run.sh" in result.stderr
 
 
 def test_a_tpu_pods_run_outlives_it():
@@ -149,47 +243,104 @@ def test_a_tpu_pods_run_outlives_it():
     assert "pgrep -f [l]aunch.train" in kept
     assert "gs://mine/runs/pod.tar" in kept
     assert "launch.train" in trained
-    assert last.endswith("gcloud storage cp --quiet /tmp/kept.tar gs://mine/runs/pod.tar")
+    assert "gs://mine/runs/pod.tar" in last
 
 
-def test_a_tpu_pod_that_is_taken_away_is_made_anew(tmp_path):
-    """With a gcloud that knows one machine, not to be had at first, which is pre-empted once."""
-    log = tmp_path / "log"
-    (tmp_path / "gcloud").write_text(
-        f"""#!/bin/bash
-echo "$*" >> {log}
+def test_what_is_kept_is_a_whole_archive_and_leaves_nothing(tmp_path):
+    """The last command of the first worker, in a home of its own, with a gcloud that copies."""
+    (tmp_path / "catpose" / "runs" / "pod").mkdir(parents=True)
+    (tmp_path / "catpose" / "runs" / "pod" / "report.md").write_text("done")
+    (tmp_path / "tmp").mkdir()
+    stub(tmp_path, "gcloud", f'cp "$4" {tmp_path}/kept.tar')
+    lines = commands(dry("launch/tpu_pod.sh", "--bucket=gs://mine"))
+    (last,) = [word[10:] for word in lines[-1] if word.startswith("--command=")]
+    given = environment(tmp_path, HOME=str(tmp_path)) | {"TMPDIR": str(tmp_path / "tmp")}
+    subprocess.run(["bash", "-c", last], env=given, check=True)
+    names = subprocess.run(
+        ["tar", "tf", str(tmp_path / "kept.tar")], capture_output=True, text=True, check=True
+    )
+    assert "runs/pod/report.md" in names.stdout
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+GCLOUD = """
+echo "$*" >> {0}/log
 case "$*" in
-  *describe*) cat {tmp_path}/state 2>/dev/null ;;
-  *create*)
-    [ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; exit 1; }}
-    echo READY > {tmp_path}/state ;;
+  *queued-resources*describe*) cat {0}/queue 2>/dev/null ;;
+  *tpu-vm*describe*)
+    cat {0}/machine 2>/dev/null ;;
+  *queued-resources*create*)
+    [ -e {0}/asked ] || {{ touch {0}/asked; exit 1; }}
+    echo WAITING_FOR_RESOURCES > {0}/queue ;;
+  *queued-resources*delete*) rm {0}/queue {0}/machine ;;
   *launch.train*)
-    [ -e {tmp_path}/once ] && exit
-    touch {tmp_path}/once
-    echo PREEMPTED > {tmp_path}/state
+    [ -e {0}/once ] && exit
+    touch {0}/once
+    echo SUSPENDED > {0}/queue
     exit 255 ;;
 esac
 """
-    )
-    (tmp_path / "gcloud").chmod(0o755)
-    result = subprocess.run(
-        ["./launch/tpu_pod.sh", *NEEDED["launch/tpu_pod.sh"], "--pause=0", "--", *TRAINING],
-        cwd=ROOT,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
+# The queue moves on while the launcher waits.
+SLEEP = """
+grep -q WAITING {0}/queue 2>/dev/null && {{ echo ACTIVE > {0}/queue; echo READY > {0}/machine; }}
+exit 0
+"""
+
+
+def test_a_tpu_pod_is_waited_for_and_had_again_after_a_preemption(tmp_path):
+    """With a gcloud whose queue is full at first, and whose machine is preempted once."""
+    stub(tmp_path, "gcloud", GCLOUD.format(tmp_path))
+    stub(tmp_path, "sleep", SLEEP.format(tmp_path))
+    needed = NEEDED["launch/tpu_pod.sh"]
+    result = run(
+        "launch/tpu_pod.sh", *needed, "--pause=0", "--", *TRAINING, env=environment(tmp_path)
     )
     assert result.returncode == 0, result.stderr
     assert "try 3 of 20" in result.stderr
-    verbs = [line.split()[3] for line in log.read_text().splitlines() if "tpu-vm" in line]
+    assert "waiting for the TPU: WAITING_FOR_RESOURCES" in result.stderr
+    log = (tmp_path / "log").read_text()
+    verbs = [line.split()[3] for line in log.splitlines() if "queued-resources" in line]
     assert [verb for verb in verbs if verb in ("create", "delete")] == [
         "create",
         "create",
         "delete",
         "create",
     ]
-    assert log.read_text().count("launch.train") == 2
+    assert "queued-resources delete pod --force --quiet" in log
+    assert log.count("launch.train") == 2
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("tmp.")]
+
+
+def test_a_request_that_fails_is_not_waited_for(tmp_path):
+    stub(
+        tmp_path,
+        "gcloud",
+        'case "$*" in *describe*) cat "$TMPDIR/q" ;; *create*) echo FAILED > "$TMPDIR/q" ;; esac',
+    )
+    needed = NEEDED["launch/tpu_pod.sh"]
+    result = run(
+        "launch/tpu_pod.sh", *needed, "--pause=0", "--tries=2", "--", "x", env=environment(tmp_path)
+    )
+    assert result.returncode == 1
+    assert "error: taken away 2 times" in result.stderr
+
+
+def test_uncommitted_changes_are_reported(tmp_path):
+    clone = tmp_path / "clone"
+    (clone / "launch").mkdir(parents=True)
+    for name in ("tpu_pod.sh", "options.sh"):
+        (clone / "launch" / name).write_bytes((ROOT / "launch" / name).read_bytes())
+        (clone / "launch" / name).chmod(0o755)
+    git = ["git", "-c", "user.name=n", "-c", "user.email=e@x", "-C", str(clone)]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *command], check=True)
+    needed = (*NEEDED["launch/tpu_pod.sh"], "--dry-run", "--", *TRAINING)
+    assert run("launch/tpu_pod.sh", *needed, cwd=clone).stderr == ""
+    (clone / "launch" / "new.py").touch()
+    result = run("launch/tpu_pod.sh", *needed, cwd=clone)
+    assert result.returncode == 0
+    assert "warning: uncommitted changes stay behind" in result.stderr
+    assert "new.py" in result.stderr
 
 
 @pytest.mark.parametrize("machine", ["gpu", "tpu"])
@@ -210,6 +361,15 @@ def test_a_jobset(machine):
     assert spec["completions"] == spec["parallelism"] == 4
     pod = spec["template"]["spec"]
     (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] == pod["securityContext"]["fsGroup"] == 1000
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {volume["mountPath"] for volume in container["volumeMounts"]} == {"/runs", "/tmp"}
     words = trains(container["args"])
     assert words[0] == "--workdir=/runs/job"
     if machine == "tpu":
@@ -223,3 +383,77 @@ def test_a_jobset(machine):
             "--processes=4",
             "--process=$(JOB_COMPLETION_INDEX)",
         ]
+
+
+def test_arguments_reach_a_pod_as_they_are():
+    odd = 'a "quoted" \\ <NAME> & <IMAGE>\nline'
+    needed = NEEDED["launch/gke/run.sh"]
+    result = run("launch/gke/run.sh", *needed, "--user=0", "--dry-run", "--", f"--config={odd}")
+    spec = yaml.safe_load(result.stdout)["spec"]["replicatedJobs"][0]["template"]["spec"]
+    pod = spec["template"]["spec"]
+    assert pod["containers"][0]["args"][1] == f"--config={odd}"
+    assert pod["securityContext"]["runAsNonRoot"] is False
+
+
+def test_an_image_is_built_and_the_job_started(tmp_path):
+    for name in ("docker", "kubectl"):
+        stub(
+            tmp_path,
+            name,
+            f'printf "%s\\n" "$@" > {tmp_path}/{name}.$1; [ $1 != apply ] || cat >&2',
+        )
+    needed = NEEDED["launch/gke/run.sh"]
+    more = ("--build=tpu", "--base=mirror/python:3.12@sha256:1")
+    result = run("launch/gke/run.sh", *needed, *more, "--", *TRAINING, env=environment(tmp_path))
+    assert result.returncode == 0, result.stderr
+    built = (tmp_path / "docker.build").read_text().splitlines()
+    assert {"EXTRA=tpu", "BASE=mirror/python:3.12@sha256:1", "i:1"} <= set(built)
+    assert (tmp_path / "docker.push").read_text().split() == ["push", "i:1"]
+    assert "kind: JobSet" in result.stderr
+
+
+def test_the_container_is_pinned_and_not_roots():
+    lines = (ROOT / "launch/gke/Dockerfile").read_text().splitlines()
+    (base,) = [line.partition("=")[2] for line in lines if line.startswith("ARG BASE=")]
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", base)
+    users = [line.split()[1] for line in lines if line.startswith("USER ")]
+    assert users == ["1000"]
+    assert lines.index("USER 1000") < next(i for i, x in enumerate(lines) if "ENTRYPOINT" in x)
+    extras = configparser.ConfigParser()
+    extras.read(ROOT / "setup.cfg")
+    (extra,) = [line.partition("=")[2] for line in lines if line.startswith("ARG EXTRA=")]
+    for each in (extra, "cuda12", "cuda13", "tpu"):
+        assert each in extras["options.extras_require"]
+
+
+def ignored(path, rules):
+    """As Docker reads .dockerignore: the last rule that matches a path or a folder above it."""
+    result = False
+    parents = ["/".join(path.split("/")[: n + 1]) for n in range(path.count("/") + 1)]
+    for rule in rules:
+        pattern = rule.removeprefix("!")
+        patterns = [pattern.removeprefix("**/"), f"*/{pattern.removeprefix('**/')}"]
+        some = patterns if pattern.startswith("**/") else [pattern]
+        if any(fnmatch.fnmatchcase(each, p) for each in parents for p in some
+               if "*" in p or each == p):  # fmt: skip
+            result = not rule.startswith("!")
+    return result
+
+
+def test_data_and_secrets_stay_out_of_the_image():
+    text = (ROOT / ".dockerignore").read_text()
+    rules = [line for line in text.splitlines() if line and not line.startswith("#")]
+    for path in (".git/config", "runs/a/report.md", "data/x.jpg", ".env", "key.pem", "tests/x.py",
+                 "launch/.env", "configs/secret.json", "catpose/__pycache__/a.pyc"):  # fmt: skip
+        assert ignored(path, rules), path
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    needed = [
+        path
+        for path in tracked.stdout.split()
+        if path.split("/")[0] in ("catpose", "configs", "launch", "setup.cfg", "pyproject.toml")
+    ]
+    assert "catpose/weights/photo/categories.json" in needed
+    for path in needed:
+        assert not ignored(path, rules), path
