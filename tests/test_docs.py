@@ -119,6 +119,7 @@ def test_options_in_the_text_exist(page):
     if page.name == "CHANGELOG.md":
         return
     scripts = "".join(path.read_text() for path in ROOT.glob("launch/**/*.sh"))
+    scripts += (ROOT / "tests" / "accelerator.py").read_text()
     known = set(re.findall(r"--(\w+)", scripts)) | FOREIGN
     for path in ROOT.glob("launch/*.py"):
         known |= options(path.stem)
