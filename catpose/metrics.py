@@ -9,6 +9,8 @@ so a metric that is added here is everywhere. Conventions:
 - pose-err is the per-category median; the median of an even number is the mean of the middle two.
 - Thresholds are strict (`error < 30`) and accuracies are fractions.
 - "_gated" accuracies also ask for the right category; "_instance" values are over all images.
+- Calibration (ECE) is a property of all predictions together, so its value is over all images, and
+  a category's own is only beside it: of few images it is larger by chance.
 - Sums are exact (`math.fsum`), so the order of the images cannot change the last digit.
 """
 
@@ -19,6 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 THRESHOLDS_DEG = {"10": 10.0, "15": 15.0, "22_5": 22.5, "30": 30.0, "45": 45.0}
+WITHIN_DEG = 30.0  # the error to which `Errors.pose_confidence` refers
+SET_LEVEL = 0.9  # of the sets whose coverage and volume are metrics
+BINS = 15  # of a confidence, equally wide
 
 
 class Errors(NamedTuple):
@@ -29,25 +34,43 @@ class Errors(NamedTuple):
       predicted_category: (N,) int; -1 where none is named.
       error_deg: (N,) geodesic distance to the true rotation, degrees in [0, 180].
       azimuth_error_deg: (N,) smallest difference of the azimuths, degrees in [0, 180].
+      confidence: (N,) probability of the predicted category. This and all that follows is None of a
+        system that does not say it.
+      pose_confidence: (N,) probability that the error is below 30 degrees.
+      log_density: (N,) of the true category and rotation together, in nats; uniform over rotations
+        is 0.
+      pose_log_density: (N,) of the true rotation, given the true category.
+      covered: (N,) whether the truth is in the 90 % set.
+      volume: (N,) of that set: the sum over categories of its share of all rotations.
+      spread_deg: (N,) how unsure the density is of the pose, see `catpose.models.joint.spread`.
     """
 
     category: np.ndarray
     predicted_category: np.ndarray
     error_deg: np.ndarray
     azimuth_error_deg: np.ndarray
+    confidence: np.ndarray | None = None
+    pose_confidence: np.ndarray | None = None
+    log_density: np.ndarray | None = None
+    pose_log_density: np.ndarray | None = None
+    covered: np.ndarray | None = None
+    volume: np.ndarray | None = None
+    spread_deg: np.ndarray | None = None
 
 
 class Metric(NamedTuple):
     """One metric.
 
     Attributes:
-      formula: `Errors` of N objects -> (N,) values.
+      formula: `Errors` of N objects -> (N,) values; (N, 2) where the statistic is "ece".
       statistic: of a category's values, a key of `STATISTICS`.
       label: what reports and tables call it.
       digits: after the point of an average; a single category has half as many.
       sign: 1 where higher is better, -1 where lower is.
-      unit: "degrees" or "fraction".
+      unit: "degrees", "fraction" or "nats".
       needs_category: whether it has no meaning for a system that names no categories.
+      needs: columns of `Errors` without which it has no meaning.
+      pooled: whether its value is always that of all images together.
     """
 
     formula: Callable[[Errors], np.ndarray]
@@ -57,6 +80,8 @@ class Metric(NamedTuple):
     sign: int
     unit: str = "fraction"
     needs_category: bool = False
+    needs: tuple[str, ...] = ()
+    pooled: bool = False
 
 
 def _correct(errors: Errors) -> np.ndarray:
@@ -75,7 +100,36 @@ def _mean(values: np.ndarray) -> float:
     return math.fsum(values) / len(values)
 
 
-STATISTICS = {"median": lambda values: float(np.median(values)), "mean": _mean}
+def reliability(
+    confidence: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How many predictions are in each bin of confidence, their mean confidence and share of right.
+
+    Args:
+      confidence: (N,) in [0, 1].
+      right: (N,) bool.
+
+    Returns:
+      Three (15,) arrays; the last two are NaN for an empty bin.
+    """
+    index = np.minimum((np.asarray(confidence) * BINS).astype(int), BINS - 1)
+    counts = np.bincount(index, minlength=BINS)
+    with np.errstate(invalid="ignore"):
+        means = (np.bincount(index, x, minlength=BINS) / counts for x in (confidence, right))
+        return counts, *means
+
+
+def _ece(values: np.ndarray) -> float:
+    """The mean distance of confidence and share of right, weighted by the bins' counts.
+
+    Reference: Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, 2017.
+    """
+    counts, confidence, right = reliability(*values.T)
+    some = counts > 0
+    return math.fsum(counts[some] * np.abs(confidence - right)[some]) / len(values)
+
+
+STATISTICS = {"median": lambda values: float(np.median(values)), "mean": _mean, "ece": _ece}
 
 METRICS: dict[str, Metric] = {
     "pose_err_deg": Metric(lambda e: e.error_deg, "median", "pose-err", 2, -1, "degrees"),
@@ -103,13 +157,41 @@ METRICS: dict[str, Metric] = {
         for name in ("22_5", "45")
     },
     "azimuth_aaai": Metric(lambda e: 1 - e.azimuth_error_deg / 180, "mean", "azimuth AAAI", 4, 1),
+    "nll": Metric(
+        lambda e: -e.log_density, "mean", "NLL", 4, -1, "nats", needs=("log_density",)
+    ),
+    "pose_nll": Metric(
+        lambda e: -e.pose_log_density, "mean", "pose NLL", 4, -1, "nats",
+        needs=("pose_log_density",),
+    ),
+    "ece": Metric(
+        lambda e: np.stack([e.confidence, _correct(e)], axis=-1), "ece", "ECE", 4, -1,
+        needs_category=True, needs=("confidence",), pooled=True,
+    ),
+    "pose_ece": Metric(
+        lambda e: np.stack([e.pose_confidence, e.error_deg < WITHIN_DEG], axis=-1), "ece",
+        "pose ECE", 4, -1, needs=("pose_confidence",), pooled=True,
+    ),
+    "coverage_90": Metric(
+        lambda e: e.covered, "mean", "coverage of 90 % sets", 4, 1, needs=("covered",), pooled=True
+    ),
+    "volume_90": Metric(
+        lambda e: e.volume, "median", "volume of 90 % sets", 4, -1, needs=("volume",), pooled=True
+    ),
 }  # fmt: skip
 
 
 def values(name: str, errors: Errors) -> tuple[np.ndarray, str]:
-    """A metric's values of all objects, (N,) float64, and the statistic of them."""
+    """A metric's values of all objects, (N,) or (N, 2) float64, and the statistic of them."""
     metric = METRICS[name]
     return np.asarray(metric.formula(errors), np.float64), metric.statistic
+
+
+def applies(name: str, errors: Errors, *, named: bool = True) -> bool:
+    """Whether a metric has a meaning for these errors, of a system that names categories or not."""
+    metric = METRICS[name]
+    has_columns = all(getattr(errors, column) is not None for column in metric.needs)
+    return has_columns and (named or not metric.needs_category)
 
 
 def by_label(label: str) -> str:
@@ -177,7 +259,8 @@ def summarize(
 
     Reference: sections 3.3 and 4.4 of the paper, Tables 5 and 7.
     """
-    lengths = {name: len(column) for name, column in errors._asdict().items()}
+    columns = errors._asdict().items()
+    lengths = {name: len(column) for name, column in columns if column is not None}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"the columns of errors must have one length; got {lengths}")
     category = np.asarray(errors.category if groups is None else groups)
@@ -189,7 +272,7 @@ def summarize(
     weights = [own.size if average == "weighted" else 1 for own in members]
     summary = {}
     for name, metric in METRICS.items():
-        if metric.needs_category and not named:
+        if not applies(name, errors, named=named):
             continue
         found, kind = values(name, errors)
         statistic = STATISTICS[kind]
@@ -197,7 +280,7 @@ def summarize(
         present = [(v, w) for v, w in zip(each, weights, strict=True) if v is not None]
         if not present:
             value = None
-        elif average == "instance":
+        elif average == "instance" or metric.pooled:
             value = statistic(found)
         else:
             value = math.fsum(v * w for v, w in present) / sum(w for _, w in present)

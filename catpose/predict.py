@@ -10,53 +10,25 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
-from catpose import inference
+from catpose import inference, metrics
 from catpose import plugins as plugin_modules
+from catpose import prediction as predictions
 from catpose.data import photos
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import build, workdir
 from catpose.images import decode
+from catpose.poses.base import Density
+from catpose.prediction import Prediction
 from catpose.visualize import axes, category_models, overlay
 
 Photo = str | pathlib.Path | bytes | Image.Image | np.ndarray
 Box = Sequence[float | int] | np.ndarray | None
 # Crops are padded to one of these numbers, so that no more than these programs are ever compiled.
 BATCHES = (1, 8, 64)
-
-
-class Prediction(NamedTuple):
-    """What the network predicts for one box.
-
-    Attributes:
-      category: the most probable one; where the network chooses a category and a pose together,
-        that of the pair.
-      probabilities: by category, in [0, 1], summing to 1.
-      rotation: (3, 3), frame "camera": object coordinates to camera coordinates.
-      azimuth_deg: in [0, 360); 0 sees the object's front, 90 its left side.
-      elevation_deg: in [-90, 90]; positive when seen from above.
-      theta_deg: in (-180, 180]; positive when turned counter-clockwise in the picture.
-      confidence: the category's probability, given that it is one of them. It is no measure of how
-        right the pose is.
-      known: the probability that the box shows one of the categories at all; None where the network
-        knows no others.
-    """
-
-    category: str
-    probabilities: dict[str, float]
-    rotation: Float[np.ndarray, "3 3"]
-    azimuth_deg: float
-    elevation_deg: float
-    theta_deg: float
-    confidence: float
-    known: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The same in lists and numbers, for JSON."""
-        return {**self._asdict(), "rotation": self.rotation.tolist(), "frame": "camera"}
 
 
 class Predictor(NamedTuple):
@@ -66,11 +38,17 @@ class Predictor(NamedTuple):
       categories: names, in the order of the network's outputs.
       predict_fn: (N, S, S, 3) uint8 crops -> what `inference.compile_crops` predicts for them.
       input_spec: what the network takes; S is its resolution.
+      density: of its poses; None where they have none.
+      within_deg: the error to which `Prediction.pose_confidence` refers.
+      note: why predictions have no `pose_confidence`; empty where they have.
     """
 
     categories: tuple[str, ...]
-    predict_fn: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    predict_fn: Callable[[np.ndarray], inference.Seen]
     input_spec: InputSpec
+    density: Density | None = None
+    within_deg: float = metrics.WITHIN_DEG
+    note: str = ""
 
     def __call__(
         self, image: Photo | Sequence[Photo], box: Box | Sequence[Box] = None
@@ -106,28 +84,18 @@ class Predictor(NamedTuple):
             size = max(size for size in BATCHES if size <= 2 * left)
             part = np.stack(crops[len(found) :][:size])
             padding = ((0, size - len(part)), (0, 0), (0, 0), (0, 0))
-            arrays = self.predict_fn(np.pad(part, padding))
-            found += map(self._prediction, *(array[: len(part)] for array in arrays))
+            seen = self.predict_fn(np.pad(part, padding))
+            found += [
+                predictions.of_seen(
+                    jax.tree.map(lambda x, i=i: np.asarray(x)[i], seen),
+                    self.categories,
+                    density=self.density,
+                    frame=self.input_spec.frame,
+                    within_deg=self.within_deg,
+                )
+                for i in range(len(part))
+            ]
         return found
-
-    def _prediction(
-        self,
-        probabilities: np.ndarray,
-        category: np.integer,
-        rotation: np.ndarray,
-        angles: np.ndarray,
-        known: np.floating,
-    ) -> Prediction:
-        return Prediction(
-            category=self.categories[category],
-            probabilities=dict(zip(self.categories, probabilities.tolist(), strict=True)),
-            rotation=rotation,
-            azimuth_deg=float(angles[0]) % 360,
-            elevation_deg=float(angles[1]),
-            theta_deg=float(angles[2]),
-            confidence=float(probabilities[category]),
-            known=None if np.isnan(known) else float(known),
-        )
 
     def draw(
         self,
@@ -139,6 +107,9 @@ class Predictor(NamedTuple):
         models: category_models.Source = category_models.built_in,
     ) -> Image.Image:
         """The photo with what was predicted drawn on it: the pose, the box and the category.
+
+        Where another pose has a probability of 0.2 or more, its axes are drawn faintly behind, and
+        where the network is unsure a word says so.
 
         Args:
           image: see `__call__`.
@@ -161,11 +132,18 @@ class Predictor(NamedTuple):
             pixels = drawn
         arrows = None if mesh is not None and show == "model" else found.rotation
         label = f"{found.category} {found.probabilities[found.category]:.0%}"
-        return Image.fromarray(axes.draw_axes(pixels, arrows, box=box, label=label))
+        label += f", {found.remark}" if found.remark else ""
+        other = predictions.second(found)
+        faint = None if other is None else other.rotation
+        return Image.fromarray(axes.draw_axes(pixels, arrows, box=box, label=label, faint=faint))
 
 
 def load(
-    folder: str | pathlib.Path, *, best: bool = False, plugins: Sequence[str] = ()
+    folder: str | pathlib.Path,
+    *,
+    best: bool = False,
+    plugins: Sequence[str] = (),
+    within_deg: float = metrics.WITHIN_DEG,
 ) -> Predictor:
     """The network of a training run.
 
@@ -174,6 +152,7 @@ def load(
         photographs, or "mini", for renders.
       best: the weights with the lowest validation error instead of the last ones.
       plugins: the user's modules that the network is made of, see docs/extending.md.
+      within_deg: the error to which `Prediction.pose_confidence` refers, in (0, 180].
 
     Raises:
       InputError: no run there, no checkpoint yet, or a plugin that the run needs and is not given.
@@ -181,18 +160,33 @@ def load(
     if plugins:
         plugin_modules.load(plugins)
     model, variables = build.read_model(workdir.find(folder), best=best)
-    return from_variables(model, variables)
+    return from_variables(model, variables, within_deg=within_deg)
 
 
-def from_variables(model: build.Model, variables: Any) -> Predictor:
+def from_variables(
+    model: build.Model, variables: Any, *, within_deg: float = metrics.WITHIN_DEG
+) -> Predictor:
     """The predictor of a model in memory, with the variables of its network."""
-    predict_fn = inference.compile_crops(model)
+    if not 0 < within_deg <= 180:
+        raise InputError(f"within_deg is {within_deg:g}; it can be above 0 and up to 180 degrees")
+    predict_fn = inference.compile_crops(model, within_deg)
     variables = jax.device_put(variables)
     return Predictor(
         model.categories,
         lambda image: jax.device_get(predict_fn(variables, image)),
         model.input_spec,
+        model.pose.density,
+        within_deg,
+        _why_no_confidence(model),
     )
+
+
+def _why_no_confidence(model: build.Model) -> str:
+    if model.pose.density is None:
+        return f"no pose_confidence: poses of '{model.pose.name}' have no density"
+    if model.calibration is None:
+        return "no pose_confidence: the network is not calibrated (catpose evaluate --calibrate)"
+    return ""
 
 
 def open_image(image: Photo) -> Image.Image:

@@ -2,7 +2,11 @@
 
 catpose evaluate --workdir=DIR|mini [--protocol=NAME] [--split=test]
 catpose evaluate --predictions=FILE --data=LABELS [--protocol=NAME] [--split=test]
+catpose evaluate --workdir=DIR --calibrate [--split=validation]
 catpose evaluate --protocol=list
+
+--calibrate fits `calibration.json` of a run whose poses have a density (docs/certainty.md), as
+training does at its end.
 """
 
 import pathlib
@@ -23,11 +27,19 @@ DATA = OPTIONS.string(
     "--workdir, another folder for the run's data, or another seed where they are shapes"
 )  # fmt: skip
 LISTS = OPTIONS.string("lists", "", "folder of OccludedPASCAL3D+'s lists of images")
-SPLIT = OPTIONS.string("split", "test", "which objects; empty for all of a folder's")
+SPLIT = OPTIONS.string(
+    "split", None, "which objects; test unless given, validation with --calibrate; empty for all "
+    "of a folder's"
+)  # fmt: skip
 OUTPUT = OPTIONS.string("output", None, "folder for the results; beside the input unless given")
 FUSION = OPTIONS.string(
-    "fusion", None, "weighted, top1 or oracle; of a run as trained unless given"
+    "fusion", None, "weighted, top1, oracle, mode or min_expected_error; of a run its own unless "
+    "given"
 )  # fmt: skip
+CALIBRATE = OPTIONS.bool("calibrate", False, "fit and write the calibration of a run")
+CAUTIOUS = OPTIONS.bool(
+    "cautious", False, "with --calibrate: never sharper than trained, for images of another kind"
+)
 BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not the last")
 MISSING = OPTIONS.bool("allow_missing", False, "objects without a prediction are misses")
 SURPLUS = OPTIONS.bool("allow_surplus", False, "leave out predictions of unknown objects")
@@ -49,6 +61,9 @@ def main() -> None:
             "--predictions needs --data: a table of labels, a folder with manifest.csv or a built "
             "PASCAL3D+"
         )
+    if CALIBRATE.value:
+        _calibrate()
+        return
     if LISTS.value and PREDICTIONS.value is None:
         raise InputError("--lists distributes the labels of --data; give --predictions=FILE")
     if PREDICTIONS.value is None:
@@ -57,12 +72,36 @@ def main() -> None:
         _score_file(chosen)
 
 
+def _split() -> str:
+    return "test" if SPLIT.value is None else SPLIT.value
+
+
+def _calibrate() -> None:
+    from catpose import devices
+    from catpose.evaluation import rerun
+    from catpose.experiment import calibration
+    from catpose.experiment import workdir as workdirs
+
+    if PREDICTIONS.value is not None or BEST.value:
+        raise InputError("--calibrate fits the last weights of a run; give it with --workdir alone")
+    workdir = workdirs.find(WORKDIR.value)
+    if WORKDIR.value in workdirs.shipped() and not OUTPUT.value:
+        raise InputError(f"{WORKDIR.value} comes with catpose; give a folder with --output")
+    devices.keep_compilations()
+    found = rerun.calibrate(
+        workdir, SPLIT.value or "validation", root=DATA.value or "", cautious=CAUTIOUS.value
+    )
+    folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else workdir
+    path = calibration.write(folder, found)
+    print(f"temperature {found.temperature:g}, concentration {found.concentration:g}: {path}")
+
+
 def _score_file(chosen: Mapping[str, Any]) -> None:
     from catpose.data import predictions
     from catpose.experiment import datasets
 
     path = pathlib.Path(PREDICTIONS.value)
-    truth = datasets.read_labels(DATA.value, SPLIT.value, LISTS.value)
+    truth = datasets.read_labels(DATA.value, _split(), LISTS.value)
     found = predictions.only(predictions.read(path, truth), FUSION.value or "")
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else path.parent
     scores = {name: _scored(found, truth, name) for name in chosen}
@@ -75,21 +114,23 @@ def _score_run(chosen: Mapping[str, Any]) -> None:
     from catpose.evaluation import protocols, rerun
     from catpose.experiment import workdir as workdirs
     from catpose.models.fusion import FUSIONS
+    from catpose.models.joint import DECISIONS
 
     workdir = workdirs.find(WORKDIR.value)
     # Nothing is written beside a network that comes with catpose.
     beside = pathlib.Path("runs", workdir.name) if WORKDIR.value in workdirs.shipped() else workdir
     folder = pathlib.Path(OUTPUT.value) if OUTPUT.value else beside / "evaluation"
-    if FUSION.value and FUSION.value not in FUSIONS:
-        raise InputError(f"unknown fusion '{FUSION.value}'; known: {', '.join(FUSIONS)}")
+    known = (*FUSIONS, *DECISIONS)
+    if FUSION.value and FUSION.value not in known:
+        raise InputError(f"unknown fusion '{FUSION.value}'; known: {', '.join(known)}")
     devices.keep_compilations()
     truth, found, answering = rerun.predict(
-        workdir, SPLIT.value, best=BEST.value, root=DATA.value or ""
+        workdir, _split(), best=BEST.value, root=DATA.value or ""
     )
     scores, origins, stems = {}, {}, {}
     for name, protocol in chosen.items():
         fusion = FUSION.value or protocols.fusion_of(protocol, answering)
-        stem, one = f"{SPLIT.value}-{fusion}", predictions.only(found, fusion)
+        stem, one = f"{_split()}-{fusion}", predictions.only(found, fusion)
         stem += "-best" if BEST.value else ""
         if stem not in stems.values():
             path = folder / f"{stem}.csv"

@@ -1,4 +1,4 @@
-"""Makes a small folder of a trained run: weights, config, categories.
+"""Makes a small folder of a trained run: weights, config, categories, calibration.
 
 catpose export --workdir=runs/NAME --output_dir=DIR
 

@@ -35,6 +35,7 @@ DRAW = OPTIONS.enum(
 MODELS = OPTIONS.string("models", None, "folder of 3D models, one of each category or more")
 UP = OPTIONS.string("up", None, "axis that points upwards in all of --models, such as +y")
 FRONT = OPTIONS.string("front", None, "axis that points to the front, such as -z")
+WITHIN = OPTIONS.string("within_deg", "30", "the error to which pose_confidence refers, degrees")
 BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not the last")
 
 
@@ -53,7 +54,9 @@ def main() -> None:
 
     devices.keep_compilations()
     show, models = _drawing()
-    predictor = catpose.load(WORKDIR.value, best=BEST.value)
+    predictor = catpose.load(WORKDIR.value, best=BEST.value, within_deg=_within())
+    if predictor.note and sys.stderr.isatty():
+        print(predictor.note, file=sys.stderr)
     failed, without_model = 0, set()
     for begin in range(0, len(listed), predict.BATCHES[-1]):
         crops, whole = [], []
@@ -151,6 +154,13 @@ def _box(texts: list[str] | None) -> dict[str, float]:
     except ValueError as error:
         raise InputError(f"--box is x0,y0,x1,y1 in pixels, not '{','.join(texts)}'") from error
     return {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
+
+
+def _within() -> float:
+    try:
+        return float(WITHIN.value)
+    except ValueError as error:
+        raise InputError(f"--within_deg is a number of degrees, not '{WITHIN.value}'") from error
 
 
 def _drawing() -> tuple[str, Any]:

@@ -28,6 +28,9 @@ NAMES = {
 }
 
 
+OF_CERTAINTY = {"nll", "pose_nll", "ece", "pose_ece", "coverage_90", "volume_90"}
+
+
 def errors(rows):
     """Errors from rows of (category, predicted, error, azimuth error)."""
     columns = list(zip(*rows, strict=True)) or [()] * 4
@@ -102,7 +105,8 @@ def test_by_hand():
         (2, 2, 30.0, 0.0),
     ]
     summary = summarize(rows, 3)
-    assert set(metrics.METRICS) == NAMES
+    assert set(metrics.METRICS) == NAMES | OF_CERTAINTY
+    assert not OF_CERTAINTY & set(summary)  # of systems that do not say it
     pooled = summarize(rows, 3, average="instance")
     # Category 0: the median of 10, 20, 40, 60 is 30; category 1 is absent.
     assert summary["pose_err_deg_per_category"] == [30.0, None, 30.0]
@@ -282,3 +286,31 @@ def test_top1_agrees_with_the_summary():
     summary = metrics.summarize(found, 4)
     top1 = metrics.topk(error, probabilities, category)["top1"]
     assert top1 == {name: summary[name]["value"] for name in ("cat_acc", "pose_err_deg")}
+
+
+def test_calibration_by_hand():
+    """Bins of 1/15: 0.62 and 0.65 are in one, 0.95 in another."""
+    confidence = np.array([0.62, 0.65, 0.95, 0.95])
+    error = np.array([10.0, 40.0, 5.0, 29.0])
+    found = errors([(0, 0, error[0], 0), (0, 1, error[1], 0), (1, 1, error[2], 0), (1, 0, 29.0, 0)])
+    found = found._replace(
+        confidence=confidence,
+        pose_confidence=confidence,
+        log_density=np.array([1.0, 2.0, 3.0, 6.0]),
+        pose_log_density=np.array([1.0, 3.0, 3.0, 7.0]),
+        covered=np.array([True, True, False, True]),
+        volume=np.array([0.1, 0.2, 0.4, 0.9]),
+    )
+    summary = metrics.summarize(found, 2)
+    values = {name: own["value"] for name, own in summary.items()}
+    assert values["ece"] == pytest.approx((2 * (0.635 - 0.5) + 2 * (0.95 - 0.5)) / 4)
+    assert values["pose_ece"] == pytest.approx((2 * (0.635 - 0.5) + 2 * (1 - 0.95)) / 4)
+    assert values["nll"] == -(1.5 + 4.5) / 2
+    assert values["pose_nll"] == -(2 + 5) / 2
+    assert values["coverage_90"] == 0.75
+    assert summary["coverage_90"]["per_category"] == [1.0, 0.5]
+    assert values["volume_90"] == pytest.approx(0.3)
+    counts, means, right = metrics.reliability(confidence, error < 30)
+    assert counts.tolist() == [0] * 9 + [2] + [0] * 4 + [2]
+    assert (means[9], right[9], right[14]) == (pytest.approx(0.635), 0.5, 1.0)
+    assert np.isnan(means[0])

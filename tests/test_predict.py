@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 import catpose
+from catpose import inference
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, workdir
 from catpose.images import decode
@@ -202,10 +203,11 @@ def test_whatever_their_number_three_programs_are_enough(predictors, photo):
 
     def predict(crops):
         seen.append(len(crops))
-        probabilities, rotation, angles, known = (
-            np.zeros((len(crops), *shape), np.float32) for shape in ((3,), (3, 3), (3,), ())
+        probabilities, rotation, angles = (
+            np.zeros((len(crops), *shape), np.float32) for shape in ((3,), (3, 3), (3,))
         )
-        return probabilities, np.zeros(len(crops), np.int32), rotation, angles, known
+        category = np.zeros(len(crops), np.int32)
+        return inference.Seen(probabilities, category, rotation, angles, None, None)
 
     predictor = predictors["weighted"]._replace(predict_fn=predict)
     crop = predictor.crop(photo)
@@ -228,8 +230,15 @@ def test_json(predictors, photo):
         "theta_deg": found.theta_deg,
         "confidence": max(found.probabilities.values()),
         "known": None,
+        "pose_confidence": None,
+        "within_deg": 30.0,
+        "alternatives": [],
+        "remark": found.remark,
         "frame": "camera",
     }
+    assert (
+        predictors["weighted"].note == "no pose_confidence: poses of 'axis_angle' have no density"
+    )
     assert np.array(read["rotation"]).shape == (3, 3)
     assert abs(sum(read["probabilities"].values()) - 1) < 1e-5
 

@@ -5,7 +5,7 @@ one pose of it: an id and a pose (see `catpose.data.pose_table`), or in the plac
 and a box (see `catpose.data.matching`), and where the system names a category, `category`.
 Optional `frame`, and probabilities of the categories (columns `probability_<category>`, in JSON
 also an object `probabilities`); the most probable one is the category of an object that names none.
-Other columns are ignored.
+Optional `known` and `pose_confidence`, probabilities too. Other columns are ignored.
 """
 
 import io
@@ -25,6 +25,7 @@ from catpose.errors import InputError
 from catpose.geometry import viewpoint
 
 PROBABILITY = "probability_"
+KNOWN, POSE_CONFIDENCE, WITHIN = "known", "pose_confidence", "within_deg"
 MAX_BYTES = 4 << 30  # of a file's arrays; 100,000 objects with 12 categories take a tenth of one
 _SUFFIXES = (".npz", ".csv", ".json", ".jsonl")
 GIVEN = "given"  # the fusion of predictions that do not say how they were made
@@ -55,7 +56,19 @@ class Predictions(NamedTuple):
     probabilities: np.ndarray | None = None
     categories: tuple[str, ...] = ()
     network_rotation: np.ndarray | None = None
+    known: np.ndarray | None = None
+    pose_confidence: Mapping[str, np.ndarray] = {}
+    category_logits: np.ndarray | None = None
+    pose_outputs: np.ndarray | None = None
+    spread_deg: np.ndarray | None = None
+    log_density: np.ndarray | None = None
+    pose_log_density: np.ndarray | None = None
+    covered: np.ndarray | None = None
+    volume: np.ndarray | None = None
     notes: tuple[str, ...] = ()
+
+
+COLUMNS = ("known", "spread_deg", "log_density", "pose_log_density", "covered", "volume")
 
 
 def only(found: Predictions, fusion: str = "") -> Predictions:
@@ -73,7 +86,9 @@ def only(found: Predictions, fusion: str = "") -> Predictions:
         problem = f"no fusion '{fusion}'" if fusion else "several fusions and none is chosen"
         raise InputError(f"{problem}; known: {', '.join(found.rotation)} (--fusion=NAME)")
     return found._replace(
-        rotation={name: found.rotation[name]}, category={name: found.category[name]}
+        rotation={name: found.rotation[name]},
+        category={name: found.category[name]},
+        pose_confidence={k: v for k, v in found.pose_confidence.items() if k == name},
     )
 
 
@@ -160,7 +175,30 @@ def read(path: str | pathlib.Path, truth: Examples | None = None) -> Predictions
         probabilities=np.array(probabilities) if categories else None,
         categories=categories,
         where=[row.where for row in rows],
-    )._replace(notes=(*notes, *found.notes))
+    )._replace(notes=(*notes, *found.notes), **_certainty(rows))
+
+
+def _certainty(rows: Sequence[Row]) -> dict[str, Any]:
+    """The columns `known` and `pose_confidence`, where every row has a value.
+
+    `catpose predict` can ask for another error than 30 degrees, and says so.
+    """
+    columns = {name: [_share(row, name) for row in rows] for name in (KNOWN, POSE_CONFIDENCE)}
+    known, confidence = (
+        None if None in own or not own else np.array(own) for own in columns.values()
+    )
+    if any(row.values.get(WITHIN) not in (None, "", 30, "30", "30.0") for row in rows):
+        confidence = None
+    return {KNOWN: known, POSE_CONFIDENCE: {} if confidence is None else {GIVEN: confidence}}
+
+
+def _share(row: Row, name: str) -> float | None:
+    if row.values.get(name) in (None, ""):
+        return None
+    value = tables.number(row, name)
+    if not 0 <= value <= 1.001:  # rounded
+        raise InputError(f"{row.where}: {name} is {value:g}, not in [0, 1]")
+    return min(value, 1.0)
 
 
 def _probabilities(row: Row) -> dict[str, float]:
@@ -217,6 +255,14 @@ def _check_shapes(found: Predictions) -> None:
         shapes["probabilities"] = (found.probabilities, (count, num_categories))
     if found.network_rotation is not None:
         shapes["network_rotation"] = (found.network_rotation, (count, num_categories, 3, 3))
+    if found.pose_outputs is not None:
+        shapes["category_logits"] = (found.category_logits, (count, num_categories))
+        shapes["pose_outputs"] = (
+            found.pose_outputs, (count, num_categories, *found.pose_outputs.shape[2:3])
+        )  # fmt: skip
+    columns = {name: getattr(found, name) for name in COLUMNS}
+    columns |= {f"{POSE_CONFIDENCE}.{name}": own for name, own in found.pose_confidence.items()}
+    shapes |= {name: (own, (count,)) for name, own in columns.items() if own is not None}
     for name, (values, shape) in shapes.items():
         if values.shape != shape:
             raise ValueError(f"{name} has the shape {values.shape}, not {shape}")
@@ -265,9 +311,12 @@ def _text(predictions: Predictions, suffix: str) -> bytes:
     shares = predictions.probabilities
     shares = np.zeros((len(category), 0)) if shares is None else shares
     names = [PROBABILITY + name for name in predictions.categories]
-    columns = ["id", "category", "frame", *pose_table.MATRIX, *names]
+    own = {KNOWN: predictions.known}
+    own |= dict.fromkeys([POSE_CONFIDENCE], *predictions.pose_confidence.values())
+    own = {name: values for name, values in own.items() if values is not None}
+    columns = ["id", "category", "frame", *pose_table.MATRIX, *names, *own]
     words = (predictions.id, category, predictions.frame)
-    numbers = np.concatenate([rotation.reshape(-1, 9), shares], axis=-1)
+    numbers = np.column_stack([rotation.reshape(-1, 9), shares, *own.values()])
     every_column = [column.tolist() for column in (*words, *numbers.T)]
     rows = [
         ["" if value != value else value for value in row]  # NaN is not equal to itself

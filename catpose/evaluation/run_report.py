@@ -13,8 +13,9 @@ from catpose import devices
 from catpose.data import disk_cache, warp
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
-from catpose.evaluation import run_report_text, score
-from catpose.experiment import phases, workdir
+from catpose.evaluation import calibrate, certainty, run_report_text, score
+from catpose.experiment import build, phases, workdir
+from catpose.experiment import calibration as calibrations
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
 from catpose.training import input_pipeline, loop, nonfinite, run_setup, training_log
@@ -42,6 +43,8 @@ def write(
     best = _best(run, result, found)
     if not devices.is_first():
         return {}
+    model = build.answering(run.model, run.config, int(result.last.step))
+    model, found = _certain(run, model, found)
     timed = _phases(run)
     skipped = sum(phase["skipped"] for phase in timed)
     share = skipped / phases.total_steps(run.phases)
@@ -50,6 +53,8 @@ def write(
         "name": run.config.name,
         "frame": run.model.input_spec.frame,
         "trained_with": last.fusion,
+        "answers_by": model.fusion,
+        "calibration": model.calibration and calibrations.to_dict(model.calibration),
         "seed": run.config.seed,
         "categories": list(run.model.categories),
         "splits": _summaries(run, found),
@@ -71,7 +76,7 @@ def write(
             *symmetry.notes(run.model.symmetry, run.model.categories),
         ],
     }
-    _draw(run, found, last.fusion)
+    _draw(run, found, run.config.eval.fusion or last.fusion)
     report["wall_seconds"] = round(seconds_fn(), 1)
     figures = [
         name
@@ -123,6 +128,22 @@ def _best(
         phase, _ = phases.at_step(run.phases, step)
         found = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in found}
     return {"step": step, "splits": _summaries(run, found)}
+
+
+def _certain(
+    run: run_setup.Run, model: build.Model, found: Mapping[str, Predictions]
+) -> tuple[build.Model, dict[str, Predictions]]:
+    """Fits the calibration on validation and writes it; what the model says of its certainty.
+
+    Without a density, or a validation split that is large enough, all stays as it is.
+    """
+    truth, step = run.dataset.splits, phases.total_steps(run.phases)
+    on = found.get("validation")
+    if on is not None and on.pose_outputs is not None and len(on.id) >= calibrate.LEAST:
+        calibration = calibrate.fit(model, truth["validation"], on, split="validation", step=step)
+        calibrations.write(run.workdir, calibration)
+        model = model._replace(calibration=calibration)
+    return model, {name: certainty.add(model, truth[name], own) for name, own in found.items()}
 
 
 def _phases(run: run_setup.Run) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ class Score(NamedTuple):
       notes: remarks in words.
       metrics: by name, what `metrics.summarize` returns, and where there are resamples what
         `bootstrap.bootstrap` does.
+      by_spread: the metrics of each quarter of the model's own spread, from the surest on, by name;
+        empty where the predictions do not say it.
       replicates: resamples behind the intervals; 0 for none.
       errors: of the objects that count, in the order of the labels.
     """
@@ -49,6 +51,7 @@ class Score(NamedTuple):
     surplus: int
     notes: list[str]
     metrics: dict[str, dict[str, Any]]
+    by_spread: dict[str, list[float | None]]
     replicates: int
     errors: metrics.Errors
 
@@ -121,14 +124,19 @@ def score(
         notes += [f"no object of the part {names[i]}" for i in set(range(len(names))) - {*groups}]
     summary = metrics.summarize(errors, len(names), average=average, named=named, groups=groups)
     if replicates:
-        intervals = bootstrap.bootstrap(
-            groups,
-            len(names),
-            {name: metrics.values(name, errors) for name in summary},
-            average=average,
-            replicates=replicates,
-            seed=seed,
-        )
+        # Not of an ECE, which is biased, and more so when resampled.
+        resampled = [name for name in summary if metrics.METRICS[name].statistic != "ece"]
+        intervals = {}
+        for pooled, kind in ((False, average), (True, "instance")):
+            own = [name for name in resampled if metrics.METRICS[name].pooled == pooled]
+            intervals |= bootstrap.bootstrap(
+                groups,
+                len(names),
+                {name: metrics.values(name, errors) for name in own},
+                average=kind,
+                replicates=replicates,
+                seed=seed,
+            )
         for name, ends in intervals.items():
             summary[name] |= ends
     return Score(
@@ -142,6 +150,7 @@ def score(
         surplus=len(strangers),
         notes=notes,
         metrics=summary,
+        by_spread=_by_spread(errors, named),
         replicates=replicates,
         errors=errors,
     )
@@ -177,6 +186,8 @@ def summary(scored: Score, orders: np.ndarray | None = None) -> dict[str, Any]:
         result[f"{name}_instance"] = pooled[name]["value"]
     respected = None if orders is None else symmetry.names(orders)
     frame = scored.protocol.frame
+    if scored.by_spread:
+        result["by_spread"] = scored.by_spread
     return {**result, "num_images": scored.num_objects, "frame": frame, "symmetry": respected}
 
 
@@ -272,7 +283,32 @@ def _errors(
         wrong = category != truth.category
         error[wrong] = azimuth[wrong] = 180.0
     error *= protocols.NORMS[protocol.norm]
-    return metrics.Errors(truth.category, category, error, azimuth), named
+    columns = _certainty(found, index) if present.all() else {}
+    return metrics.Errors(truth.category, category, error, azimuth, **columns), named
+
+
+def _certainty(found: Predictions, index: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of `metrics.Errors` on what predictions say of their own certainty."""
+    columns = {name: getattr(found, name) for name in predictions.COLUMNS if name != "known"}
+    columns["pose_confidence"] = next(iter(found.pose_confidence.values()), None)
+    if found.probabilities is not None and not np.isnan(found.probabilities).any():
+        (category,) = found.category.values()
+        number = {name: c for c, name in enumerate(found.categories)}
+        own = [number.get(str(name), -1) for name in category]
+        if min(own, default=-1) >= 0:
+            columns["confidence"] = found.probabilities[np.arange(len(own)), own]
+    return {name: values[index] for name, values in columns.items() if values is not None}
+
+
+def _by_spread(errors: metrics.Errors, named: bool) -> dict[str, list[float | None]]:
+    if errors.spread_deg is None:
+        return {}
+    limits = np.quantile(errors.spread_deg, [0.25, 0.5, 0.75])
+    quarter = np.searchsorted(limits, errors.spread_deg)
+    found = metrics.summarize(errors, 4, named=named, groups=quarter)
+    spread = [errors.spread_deg[quarter == i] for i in range(4)]
+    medians = [float(np.median(own)) if own.size else None for own in spread]
+    return {"spread_deg": medians} | {name: own["per_category"] for name, own in found.items()}
 
 
 def _categories(truth: Examples, found: Predictions, index: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ import inspect
 import json
 import pathlib
 import shutil
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +17,11 @@ from catpose import checksums
 from catpose.data import imagenet
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
+from catpose.experiment import calibration as calibrations
 from catpose.experiment import checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry, viewpoint
-from catpose.models import BACKBONES, architectures, pretrained, weight_packages
+from catpose.models import BACKBONES, architectures, joint, pretrained, weight_packages
 from catpose.models.backbone import CLASSIFIER
 from catpose.poses import POSES, dictionary, karcher
 from catpose.poses.base import Pose
@@ -35,12 +35,14 @@ class Model(NamedTuple):
       pose: the representation of its pose outputs.
       categories: names in the order of the indices.
       input_spec: what it takes, and the frame of its poses.
-      fusion: how its pose outputs become one where nobody tells the category: "weighted" or "top1".
+      fusion: how it answers where nobody tells the category: "weighted" or "top1", or a decision of
+        `catpose.models.joint`.
       tied: whether pose network 0 serves all categories.
       keys: (M, 3, 3) the dictionary that `pose` was made of, in `frame`; None where it is not a
         fitted one.
       symmetry: (K,) orders (see `catpose.geometry.symmetry`) that losses and errors respect; None
         where no category has one.
+      calibration: of its certainty; None where there is none.
     """
 
     network: architectures.Network
@@ -51,6 +53,7 @@ class Model(NamedTuple):
     tied: bool = False
     keys: np.ndarray | None = None
     symmetry: np.ndarray | None = None
+    calibration: calibrations.Calibration | None = None
 
 
 def fit_keys(config: config_lib.Config, rotation: np.ndarray) -> np.ndarray:
@@ -130,6 +133,11 @@ def build_model(
     """
     model = config.model
     pose = build_pose(config, keys)
+    if config.eval.fusion in joint.DECISIONS and pose.density is None:
+        raise InputError(
+            f"config.eval.fusion is {config.eval.fusion}, which needs a density, and "
+            f"config.model.pose is {pose.name}, which has none; docs/poses.md lists those that do"
+        )
     classes = ()
     if model.category_head == CLASSIFIER:
         classes = imagenet.classes(categories, model.category_classes)
@@ -154,10 +162,12 @@ def build_model(
     )
 
 
-def answering(model: Model, run_phases: Sequence[phases.Phase], step: int) -> Model:
+def answering(model: Model, config: config_lib.Config, step: int) -> Model:
     """The model as it answers at a step of its training: fused as at the end, tied as just then."""
+    run_phases = build_phases(config)
     phase, _ = phases.at_step(run_phases, step)
-    return model._replace(fusion=phases.answering_fusion(run_phases), tied=phase.tied)
+    fusion = config.eval.fusion or phases.answering_fusion(run_phases)
+    return model._replace(fusion=fusion, tied=phase.tied)
 
 
 def read_model(folder: pathlib.Path, *, best: bool = False) -> tuple[Model, dict[str, Any]]:
@@ -173,7 +183,8 @@ def read_model(folder: pathlib.Path, *, best: bool = False) -> tuple[Model, dict
     config = workdir.read_config(folder)
     model = build_model(config, workdir.read_categories(folder), workdir.read_keys(folder))
     step, variables = read_variables(folder, model, best=best)
-    return answering(model, build_phases(config), step), variables
+    model = answering(model, config, step)
+    return model._replace(calibration=calibrations.read(folder, step)), variables
 
 
 def read_variables(
@@ -251,6 +262,9 @@ def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool = False) ->
         for name in names:
             shutil.copyfile(folder / name, output / name)
         checksums.note(output, [weights.name, *names])
+        # It has its own checksum. That of the last weights does not go with the best ones.
+        if calibration := calibrations.read(folder, step):
+            calibrations.write(output, calibration)
     except OSError as error:
         raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
     return weights

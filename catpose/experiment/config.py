@@ -16,7 +16,7 @@ from catpose import config_keys, devices, errors, plugins
 from catpose.experiment.phases import Phase
 from catpose.geometry import symmetry as symmetries
 from catpose.geometry import viewpoint
-from catpose.models import settings
+from catpose.models import joint, settings
 from catpose.synthetic import view_density
 from catpose.synthetic.backgrounds import FAMILIES as BACKGROUND_FAMILIES
 from catpose.synthetic.look import Look
@@ -202,6 +202,12 @@ class Eval:
     )
     splits: tuple[str, ...] = config_keys.key(
         ("validation", "test"), "in the report, where they exist"
+    )
+    fusion: str = config_keys.key(
+        "",
+        "how the trained network answers: weighted, top1, or with a pose that has a density mode "
+        "or min_expected_error (docs/certainty.md); empty for the fusion of the last phase",
+        config_keys.one_of(("", "weighted", "top1", *joint.DECISIONS)),
     )
 
 

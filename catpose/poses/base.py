@@ -30,12 +30,15 @@ class Density(NamedTuple):
       sample: PRNG key, outputs (..., P) and n -> n independent rotations of each, (n, ..., 3, 3).
       temper: outputs (..., P) and a concentration, a scalar or (...), positive -> outputs of a
         density that is flatter below 1 and sharper above it; those given at 1.
+      turned: outputs (..., P) and a rotation D (3, 3) -> outputs whose density at R is that of the
+        given ones at D R. Where it is not None, sums of outputs are products of densities.
     """
 
     log_density: Callable[[Outputs, Rotation], PerExample]
     modes: Callable[[Outputs, int], tuple[Float[Array, "..."], Float[Array, "..."]]]
     sample: Callable[[Array, Outputs, int], Float[Array, "..."]]
     temper: Callable[[Outputs, Any], Outputs]
+    turned: Callable[[Outputs, Float[Array, "3 3"]], Outputs] | None = None
 
 
 class Pose(NamedTuple):

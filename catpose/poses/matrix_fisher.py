@@ -249,6 +249,12 @@ def temper(outputs: base.Outputs, concentration: Float[Array, "..."] | float) ->
     return outputs * jnp.asarray(concentration, outputs.dtype)[..., None]
 
 
+def _turned(outputs, rotation):
+    """tr(F'D R) = tr((D'F)'R)."""
+    parameter = so3.multiply(jnp.swapaxes(rotation, -1, -2), svd.as_matrix(outputs))
+    return parameter.reshape(outputs.shape)
+
+
 # The weighted sum of F is the distribution proportional to the weighted geometric mean of the
 # densities: networks that disagree give one that is unsure, not one with several modes.
 MATRIX_FISHER = base.Pose(
@@ -263,5 +269,6 @@ MATRIX_FISHER = base.Pose(
         modes=_modes,
         sample=lambda key, outputs, n: sample(key, svd.as_matrix(outputs), (n,)),
         temper=temper,
+        turned=_turned,
     ),
 )

@@ -19,6 +19,7 @@ MIN_SIDE = 160  # pictures with a shorter side are enlarged before anything is d
 MAX_ENLARGED = 640  # as long as the longer side stays within this
 _HEAD = 0.27  # length and radius of an arrow's head, in arrow lengths
 _RADIUS = 0.115
+_FAINT = 0.45  # opacity of a rotation that is only possible
 _WHITE = (255, 255, 255)
 
 
@@ -62,6 +63,7 @@ def draw_axes(
     box: Sequence[float | int] | Num[np.ndarray, "4"] | None = None,
     target_rotation: Float[ArrayLike, "3 3"] | None = None,
     label: str | None = None,
+    faint: Float[ArrayLike, "3 3"] | None = None,
 ) -> UInt8[np.ndarray, "out_height out_width 3"]:
     """Draws the front (F, red), left (L, green) and up (U, blue) arrows over a picture.
 
@@ -75,6 +77,8 @@ def draw_axes(
       target_rotation: ground truth in the same frame, drawn as thin, pale, dashed lines that
         reach a little further.
       label: caption for the upper left corner, cut where it would leave the picture.
+      faint: another rotation in the same frame, whose arrows are drawn translucent behind the
+        others and without letters.
 
     Returns:
       A new RGB picture of the (enlarged) size of `image`; pixels away from the drawing keep their
@@ -96,6 +100,11 @@ def draw_axes(
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)]
         _line(draw, corners, (0, 0, 0, 150), 2 * pen)
         _line(draw, corners, _WHITE, pen)
+    if faint is not None:
+        behind = Image.new("RGBA", overlay.size)
+        _draw_arrows(ImageDraw.Draw(behind), np.asarray(faint, np.float64), center, length)
+        behind.putalpha(behind.getchannel("A").point(lambda alpha: round(_FAINT * alpha)))
+        overlay.alpha_composite(behind)
     if rotation is not None:
         _draw_arrows(draw, np.asarray(rotation, np.float64), center, length)
     if target_rotation is not None:

@@ -10,7 +10,7 @@ from catpose.geometry import so3_grid
 
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_the_grid_is_uniform(level):
-    grid = so3_grid.grid(level)
+    grid = so3_grid.rotations(2**level).reshape(-1, 3, 3)
     assert len(grid) == 72 * 8**level
     np.testing.assert_allclose(np.linalg.det(grid), 1)
     # The mean of R is 0; that of R_ij R_kl is 1/3 where i = k and j = l.
@@ -21,7 +21,7 @@ def test_the_grid_is_uniform(level):
 
 
 def test_every_rotation_is_near_a_point_of_the_grid_and_cells_are_alike():
-    quaternions = Rotation.from_matrix(so3_grid.grid(1)).as_quat()
+    quaternions = Rotation.from_matrix(so3_grid.rotations(2).reshape(-1, 3, 3)).as_quat()
     tree = KDTree(np.concatenate([quaternions, -quaternions]))
     random = Rotation.random(200_000, random_state=0).as_quat()
     distance, nearest = tree.query(random)
@@ -29,15 +29,3 @@ def test_every_rotation_is_near_a_point_of_the_grid_and_cells_are_alike():
     assert angle.max() < 32.5  # the covering radius of level 1; cells are 30 degrees wide
     counts = np.bincount(nearest % 576, minlength=576)
     assert 0.6 < counts.min() / counts.mean() < counts.max() / counts.mean() < 1.4
-
-
-def test_the_ball_has_its_volume_and_its_moments():
-    rotations, weights = so3_grid.ball(30.0)
-    angle = np.radians(30)
-    np.testing.assert_allclose(weights.sum(), (angle - np.sin(angle)) / np.pi, rtol=1e-12)
-    assert (Rotation.from_matrix(rotations).magnitude() < angle).all()
-    # The mean trace is a quotient of integrals of (1 + 2 cos t)(1 - cos t) and 1 - cos t.
-    moment = (np.sin(angle) - np.sin(2 * angle) / 2) / (angle - np.sin(angle))
-    trace = weights @ np.trace(rotations, axis1=1, axis2=2) / weights.sum()
-    np.testing.assert_allclose(trace, moment, rtol=1e-10)
-    np.testing.assert_allclose(so3_grid.ball(180.0)[1].sum(), 1, rtol=1e-12)

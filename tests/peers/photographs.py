@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import catpose
+from catpose import metrics
 from catpose.data import pose_table
 from catpose.visualize import text_tables
 
@@ -122,6 +123,7 @@ def certainty(photos: list[Photo], found: list[catpose.Prediction]) -> str:
     ]
     text = f"Of {len(sure)} predictions with a confidence of {SURE:g} or more, "
     text += f"{np.mean(sure):.3f} name the right category."
+    text += pose_calibration(photos, found)
     if found[0].known is None:
         return text
     easy = ("cars3d", "caltech101", "voc12 easy")
@@ -131,6 +133,22 @@ def certainty(photos: list[Photo], found: list[catpose.Prediction]) -> str:
     outside = np.array([one.known for p, one in zip(photos, found, strict=True) if not p.category])
     above = (inside[:, None] > outside).mean() + (inside[:, None] == outside).mean() / 2
     return f"{text} `known` tells them from other photographs with an AUROC of {above:.3f}."
+
+
+def pose_calibration(photos: list[Photo], found: list[catpose.Prediction]) -> str:
+    """The calibration error of `pose_confidence`, of each set with rotations."""
+    texts = []
+    for group in ("cars3d", "voc12"):
+        here = [i for i, p in enumerate(photos) if p.group == group and p.rotation is not None]
+        if not here or found[0].pose_confidence is None:
+            continue
+        confidence = np.array([found[i].pose_confidence for i in here])
+        right = np.array([errors(photos[i], found[i])[0] < 30 for i in here])
+        ece = metrics.STATISTICS["ece"](np.stack([confidence, right], axis=-1))
+        texts.append(
+            f"{ece:.3f} on {group} (mean {confidence.mean():.2f}, right {right.mean():.2f})"
+        )
+    return f" The ECE of `pose_confidence` is {', '.join(texts)}." if texts else ""
 
 
 def main() -> None:

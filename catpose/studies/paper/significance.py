@@ -111,8 +111,9 @@ def compare(
       ValueError: an unknown metric; no or different numbers of seeds; errors of different images;
         a category out of range; a value that is not finite.
     """
-    if name not in METRICS:
-        raise ValueError(f"no metric '{name}'; there are {', '.join(METRICS)}")
+    if name not in METRICS or METRICS[name].statistic not in _STATISTICS:
+        known = [key for key, metric in METRICS.items() if metric.statistic in _STATISTICS]
+        raise ValueError(f"no metric '{name}'; there are {', '.join(known)}")
     sign, statistic = METRICS[name].sign, _STATISTICS[METRICS[name].statistic]
     members = _members(first, second, num_categories)
     one, other = (np.array([metrics.values(name, e)[0] for e in row]) for row in (first, second))
@@ -173,7 +174,7 @@ def _members(first, second, num_categories):
     for errors in (*first, *second):
         if not np.array_equal(errors.category, category):
             raise ValueError("all errors must be of the same images; their categories differ")
-        if any(len(column) != len(category) for column in errors):
+        if any(column is not None and len(column) != len(category) for column in errors):
             raise ValueError("the columns of errors must have one length")
     if not (category.size and category.min() >= 0 and category.max() < num_categories):
         raise ValueError(f"there must be images, of categories in [0, {num_categories})")

@@ -1,0 +1,96 @@
+"""What a network with a density says of its own certainty, for a whole split.
+
+All of it follows from the network's outputs, which `Predictions` keep, and the calibration.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from catpose import inference, metrics
+from catpose.data.examples import Examples
+from catpose.data.predictions import Predictions
+from catpose.evaluation import distances, sets
+from catpose.experiment import build
+from catpose.geometry import symmetry
+from catpose.models import joint
+
+_AT_ONCE = 24  # examples: bounds the memory, of which their cells take most
+
+
+def true_rotation(model: build.Model, truth: Examples, found: Predictions) -> np.ndarray:
+    """The true rotations, (N, 3, 3) float32 in the frame of learning.
+
+    Where the model respects symmetries it is the equivalent that is nearest to the pose network of
+    the true category, as in training.
+    """
+    frame = model.input_spec.frame
+    target = distances.converted(truth.rotation, "camera", frame).astype(np.float32)
+    if model.symmetry is None:
+        return target
+    own = found.network_rotation[np.arange(len(target)), truth.category]
+    return np.asarray(symmetry.nearest(own, target, jnp.asarray(model.symmetry[truth.category])))
+
+
+def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+    """`function` of batches of equal size, the results joined; the padding is left out."""
+    size = len(arrays[0])
+    parts = []
+    for begin in range(0, size, _AT_ONCE):
+        index = np.minimum(np.arange(begin, begin + _AT_ONCE), size - 1)
+        real = min(_AT_ONCE, size - begin)
+        result = jax.device_get(function(*(array[index] for array in arrays)))
+        parts.append(jax.tree.map(lambda x, real=real: np.asarray(x)[:real], result))
+    return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+
+
+def add(model: build.Model, truth: Examples, found: Predictions) -> Predictions:
+    """Predictions with what the calibrated model says of its certainty, and how true it was.
+
+    Args:
+      model: with or without a calibration. Without one there are no sets and no confidence of the
+        pose: what is not calibrated is not said.
+      truth: the examples.
+      found: the model's predictions of them, in the same order; they are returned as they are
+        where its poses have no density.
+    """
+    if found.pose_outputs is None:
+        return found
+    calibration, name = model.calibration, model.fusion
+
+    @jax.jit
+    def judge(logits: Any, outputs: Any, category: Any, target: Any) -> dict[str, Any]:
+        density = inference.joint_density(model, logits, outputs)
+        every = joint.log_density(density, target[:, None])[..., 0]
+        own = jnp.take_along_axis(every, category[:, None], axis=1)[:, 0]
+        share = jnp.take_along_axis(density.log_probabilities, category[:, None], axis=1)[:, 0]
+        result = {"log_density": own, "pose_log_density": own - share}
+        if calibration is None:
+            return result
+        answer = inference.decide(model, logits, outputs, category=category)
+        spread, masses = joint.spread(density), sets.masses(density)
+        limit = sets.thresholds(calibration.sets, metrics.SET_LEVEL, spread)
+        return {
+            **result,
+            "probabilities": answer.probabilities,
+            "rotation": answer.rotation,
+            "index": answer.category,
+            "pose_confidence": {
+                name: joint.within(density, answer.rotation[name], metrics.WITHIN_DEG)
+            },
+            "spread_deg": spread,
+            "covered": sets.score(masses, sets.pairs(category, target)) <= limit,
+            "volume": sets.volume(masses, limit),
+        }
+
+    target = true_rotation(model, truth, found)
+    columns = in_batches(
+        judge, found.category_logits, found.pose_outputs, np.asarray(truth.category), target
+    )
+    if index := columns.pop("index", None):
+        names = np.array(model.categories)
+        columns["category"] = {fusion: names[own] for fusion, own in index.items()}
+    return found._replace(**columns)
