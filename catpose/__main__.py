@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train the network that a config describes: catpose train --config=quickstart",
     "predict": "say what is on a photo and how it is turned",
     "label": "turn 3D models over your own photos in a browser: catpose label FOLDER",
+    "demo": "show in a browser what a network sees on any photo",
     "evaluate": "score a run, or any system's predictions, under a named protocol",
     "prepare": "make a dataset from its public downloads, or check your own",
     "render": "render images of 3D models with their poses",

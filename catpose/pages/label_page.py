@@ -144,10 +144,7 @@ def _session(own, query):
 
 
 def _photo(own, query):
-    picture = own.open_picture(query.get("file", ""))
-    width, height = picture.size
-    size = {"X-Width": str(width), "X-Height": str(height)}
-    return server.Reply(pictures.preview(picture), "image/jpeg", headers=size)
+    return pictures.reply(own.open_picture(query.get("file", "")))
 
 
 def _objects(own, values):

@@ -5,6 +5,7 @@ import io
 from PIL import Image
 
 from catpose.images import decode
+from catpose.pages import server
 
 LONGEST = 1600  # side in pixels of what a page shows
 
@@ -15,3 +16,10 @@ def preview(picture: decode.Picture, longest: int = LONGEST) -> bytes:
     image.thumbnail((longest, longest), Image.Resampling.BILINEAR, reducing_gap=2.0)
     image.save(file, "JPEG", quality=88)
     return file.getvalue()
+
+
+def reply(picture: decode.Picture) -> server.Reply:
+    """A photo's preview, with the size of its file in pixels, which boxes refer to."""
+    width, height = picture.size
+    size = {"X-Width": str(width), "X-Height": str(height)}
+    return server.Reply(preview(picture), "image/jpeg", headers=size)

@@ -10,7 +10,7 @@ from catpose import predict
 from catpose.errors import InputError
 from catpose.experiment import build, workdir
 from catpose.images import decode
-from catpose.pages import labels, snap
+from catpose.pages import density_map, labels, snap
 
 _NUM_CATEGORIES = 5  # in a proposal
 
@@ -37,6 +37,7 @@ class Proposer:
             )
             self._predictor = predict.from_variables(self._model, self._variables)
             self._snap = snap.compile_snap(self._model)
+            self._map = density_map.compile_map(self._model)
             side = self._model.input_spec.resolution
             self._predictor.from_crops([np.zeros((side, side, 3), np.uint8)])  # compiles
         except InputError as error:
@@ -53,7 +54,7 @@ class Proposer:
             "ready": ready,
             "error": self._error,
             "categories": list(self._model.categories) if ready else [],
-            "snaps": ready and self._snap is not None,
+            "has_density": ready and self._snap is not None,
         }
 
     def _ready(self):
@@ -95,6 +96,21 @@ class Proposer:
             crop = self._predictor.crop(picture, box)
             found, reached = self._snap(self._variables, crop, index, np.float32(rotation))
             return np.asarray(found), bool(reached)
+
+    def density_map(
+        self, picture: decode.Picture, box: Sequence[float] | None
+    ) -> list[list[float]] | None:
+        """See `density_map.compile_map`; None where the network has no density.
+
+        Raises:
+          InputError: no network, or an invalid box.
+        """
+        self._ready()
+        if self._map is None:
+            return None
+        with self._lock:
+            crop = self._predictor.crop(picture, box)
+            return np.asarray(self._map(self._variables, crop), float).round(4).tolist()
 
 
 def to_json(found: predict.Prediction) -> dict[str, Any]:

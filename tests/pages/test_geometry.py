@@ -6,7 +6,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
+from scipy.spatial.transform import Rotation, Slerp
 
 from catpose.geometry import so3, viewpoint
 from catpose.synthetic.objects import catalogue
@@ -80,6 +80,21 @@ def test_distances_are_scipys():
     pairs = zip(one.as_matrix().reshape(-1, 9), other.as_matrix().reshape(-1, 9), strict=True)
     found = call(*(["distance", a.tolist(), b.tolist()] for a, b in pairs))
     np.testing.assert_allclose(found, np.degrees((one.inv() * other).magnitude()), atol=1e-6)
+
+
+def test_the_shortest_way_between_rotations_is_scipys():
+    keys = Rotation.random(40, random_state=6)
+    half = Rotation.from_rotvec(np.pi * np.array([0.6, 0.0, 0.8])) * keys[0]
+    pairs = [(keys[i], keys[i + 1]) for i in range(39)] + [(keys[0], keys[0]), (keys[0], half)]
+    matrices = [[each.as_matrix().ravel().tolist() for each in pair] for pair in pairs]
+    found = np.array(call(*(["between", *pair, 0.3] for pair in matrices)))
+    found = Rotation.from_matrix(found.reshape(-1, 3, 3))
+    for way, (a, b) in zip(found[:-1], pairs[:-1], strict=True):
+        expected = Slerp([0, 1], Rotation.concatenate([a, b]))(0.3)
+        assert (way.inv() * expected).magnitude() < 1e-7
+    # Two ways are equally short where they are opposite.
+    assert (found[-1].inv() * keys[0]).magnitude() == pytest.approx(0.3 * np.pi)
+    assert (found[-1].inv() * half).magnitude() == pytest.approx(0.7 * np.pi)
 
 
 def test_mirror_and_reverse_are_those_of_python():

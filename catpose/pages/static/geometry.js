@@ -61,6 +61,35 @@ export function distance(a, b) {
   return (2 * Math.atan2(Math.sqrt(square / 8), Math.sqrt(Math.max(0, 1 + trace) / 4))) / DEGREE;
 }
 
+export function between(a, b, share) {
+  // The rotation on the shortest way from a to b: a at share 0, b at 1.
+  const turn = product(b, [a[0], a[3], a[6], a[1], a[4], a[7], a[2], a[5], a[8]]); // leads from a to b
+  const angle = distance(a, b) * DEGREE;
+  let axis = [turn[7] - turn[5], turn[2] - turn[6], turn[3] - turn[1]];
+  if (Math.hypot(...axis) < 1e-6) {
+    if (angle < 1) return [...b];
+    // By half a circle: the axis is the longest column of turn + 1.
+    const best = [0, 1, 2].reduce((i, j) => (turn[4 * j] > turn[4 * i] ? j : i));
+    axis = [0, 1, 2].map((i) => turn[3 * i + best] + (i === best ? 1 : 0));
+  }
+  const length = Math.hypot(...axis);
+  const [x, y, z] = axis.map((value) => value / length);
+  const [c, s] = [Math.cos(share * angle), Math.sin(share * angle)];
+  const d = 1 - c;
+  return product([
+    c + x * x * d, x * y * d - z * s, x * z * d + y * s,
+    x * y * d + z * s, c + y * y * d, y * z * d - x * s,
+    x * z * d - y * s, y * z * d + x * s, c + z * z * d,
+  ], a);
+}
+
+function product(a, b) {
+  return Array.from(a, (_, n) => {
+    const [i, j] = [3 * Math.floor(n / 3), n % 3];
+    return a[i] * b[j] + a[i + 1] * b[3 + j] + a[i + 2] * b[6 + j];
+  });
+}
+
 export function mirrored([azimuth, elevation, theta]) {
   // The object in the left-right mirrored picture.
   return normalized([-azimuth, elevation, -theta]);

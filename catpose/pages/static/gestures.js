@@ -33,7 +33,7 @@ export function listen(stage, actions) {
     const edges = box && edgesAt(point, box, REACH[event.pointerType] ?? REACH.mouse);
     if (event.button === 1 || (event.button === 0 && event.altKey)) return { kind: "pan" };
     if (event.button === 2) return { kind: "move" };
-    if (actions.isDrawing()) return { kind: "drawn", from: point };
+    if (actions.isDrawing(edges)) return { kind: "drawn", from: point };
     if (edges) return { kind: "resize", edges };
     return { kind: event.shiftKey ? "tilt" : "turn" };
   }
@@ -106,8 +106,8 @@ export function listen(stage, actions) {
 
   function hover(event, point) {
     const box = actions.box();
-    const edges = box && !actions.isDrawing() && edgesAt(point, box, REACH.mouse);
-    const name = edges && CURSORS[edges.map(Number).join("")];
+    const edges = box && edgesAt(point, box, REACH.mouse);
+    const name = edges && !actions.isDrawing(edges) && CURSORS[edges.map(Number).join("")];
     element.style.cursor = name ? `${name}-resize` : "";
   }
 }

@@ -24,7 +24,7 @@ let order = []; // files, as they are gone through
 let current; // the photo that is open
 let chosen = 0; // which of its objects
 let proposal = null; // of the chosen object
-let network = { ready: false, categories: [], snaps: false, error: "", name: "" };
+let network = { ready: false, categories: [], has_density: false, error: "", name: "" };
 let seen = { scale: 1, shift: [0, 0] }; // of the model over its box; not kept
 let drawing = false;
 const undone = []; // {file, objects, chosen} before each change
@@ -128,8 +128,8 @@ function showPanels() {
   }
   part("skip").disabled = !current;
   part("undo").disabled = !undone.length;
-  part("snap").disabled = off || !network.snaps;
-  part("snap").title = network.snaps ? "S" : "the network says no density of poses";
+  part("snap").disabled = off || !network.has_density;
+  part("snap").title = network.has_density ? "S" : "the network says no density of poses";
   part("draw-box").setAttribute("aria-pressed", String(drawing));
   part("stage").classList.toggle("drawing", drawing);
   if (document.activeElement !== part("category")) part("category").value = each?.category ?? "";
@@ -217,7 +217,7 @@ function take(i) {
 async function snap() {
   const each = object();
   const file = current.file;
-  if (!each?.angles_deg || !network.snaps) return;
+  if (!each?.angles_deg || !network.has_density) return;
   try {
     const found = await post("snap", {
       file, box: each.box, category: each.category, rotation: rotationFromAngles(each.angles_deg),
