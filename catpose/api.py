@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import ml_collections
 import numpy as np
 
-from catpose import devices
+from catpose import config_keys, devices
 from catpose import plugins as plugin_modules
 from catpose.data import predictions
 from catpose.data.examples import Examples
@@ -50,7 +50,7 @@ def train(
         plugin_modules.load(plugins)
     values = dict(config_files.load(config))
     config = config_lib.read({**values, "plugins": tuple(plugins) or values["plugins"]})
-    folder = pathlib.Path(folder or f"runs/{config.name}").expanduser()
+    folder = pathlib.Path(config_keys.expanded(folder or f"runs/{config.name}"))
     with opened(config, folder) as clock:
         if not devices.from_first(np.array(workdir.read_report(folder) is not None)):
             show_progress = show_progress and devices.is_first()
@@ -97,6 +97,8 @@ def evaluate(
       InputError: no such run, file, protocol or labels, or predictions that do not fit the labels.
     """
     applied = protocols.find(protocol)
+    run = run if isinstance(run, Predictions) else config_keys.expanded(run)
+    data = config_keys.expanded(data) if isinstance(data, str | pathlib.Path) else data
     if isinstance(run, Predictions) or pathlib.Path(run).is_file():
         if data is None:
             raise InputError(

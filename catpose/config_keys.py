@@ -163,7 +163,12 @@ def _value(expected: Any, value: Any, where: str) -> Any:
     wrong = isinstance(value, bool) if kind is int else kind is float and not _is_finite(value)
     if not isinstance(value, kind) or is_huge or wrong:
         raise InputError(f"{where} is {value!r}; it can be {_KINDS[kind]}")
-    return os.path.expanduser(value) if kind is str else value
+    return expanded(value) if kind is str else value
+
+
+def expanded(path: str | os.PathLike) -> str:
+    """A path in which ~ is the home folder: in options, config keys and arguments from Python."""
+    return os.path.expanduser(path)
 
 
 def _is_finite(value: Any) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from catpose.data import disk_cache
+from catpose.data import disk_cache, parts
 from catpose.errors import InputError
 
 AXIS = "batch"
@@ -63,6 +63,47 @@ def is_multiprocess() -> bool:
 def from_first(tree: Tree) -> Tree:
     """Copies the first process's tree to all processes, which wait for each other here."""
     return multihost_utils.broadcast_one_to_all(tree) if jax.process_count() > 1 else tree
+
+
+def share() -> parts.Share:
+    """This process's part of the examples that the processes make together."""
+    if jax.process_count() == 1:
+        return parts.ALONE
+    return parts.Share(jax.process_index(), jax.process_count(), _exchange)
+
+
+def _exchange(own: bytes) -> list[bytes]:
+    lengths = multihost_utils.process_allgather(np.int32(len(own)))
+    padded = np.zeros(max(lengths), np.uint8)
+    padded[: len(own)] = np.frombuffer(own, np.uint8)
+    rows = multihost_utils.process_allgather(padded)
+    return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
+
+
+def gather(own: np.ndarray, owners: np.ndarray) -> jax.Array:
+    """Rows of all processes on every device of this one; over the network between the devices.
+
+    Args:
+      own: this process's rows, in their order.
+      owners: (N,) the process of each row of the whole.
+    """
+    if jax.process_count() == 1:
+        return replicate(own)
+    counts = np.bincount(owners, minlength=jax.process_count())
+    each = -(-max(counts) // jax.local_device_count()) * jax.local_device_count()
+    padded = np.zeros((each, *own.shape[1:]), own.dtype)
+    padded[: len(own)] = own
+    whole, divided = _shardings(0)
+    everywhere = jax.make_array_from_process_local_data(divided, padded)
+    copied = jax.jit(lambda rows: rows, out_shardings=whole)(everywhere)
+    shards = [shard.data for shard in copied.addressable_shards]
+    here = jax.make_array_from_single_device_arrays(copied.shape, _own(PartitionSpec()), shards)
+    rank = np.zeros(len(owners), np.int32)
+    for process, count in enumerate(counts):
+        rank[owners == process] = np.arange(count)
+    index = owners.astype(np.int32) * each + rank
+    own_devices = _own(PartitionSpec())
+    return jax.jit(lambda rows, index: rows[index], out_shardings=own_devices)(here, index)
 
 
 def preempted(steps: range) -> bool:

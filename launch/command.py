@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from absl import app, flags
 from absl import logging as absl_logging
 
-from catpose import errors
+from catpose import config_keys, errors
 from catpose.errors import InputError
 from catpose.training import signals
 
@@ -283,8 +283,8 @@ def _parse(argv: Sequence[str], options: flags.FlagValues, about: str) -> list[s
 def _expanded(value: str | list[str]) -> str | list[str]:
     """A shell leaves the ~ in --option=~/folder as it is."""
     if isinstance(value, list):
-        return [os.path.expanduser(item) for item in value]
-    return os.path.expanduser(value)
+        return [config_keys.expanded(item) for item in value]
+    return config_keys.expanded(value)
 
 
 def _described(options: flags.FlagValues) -> Iterator[str]:

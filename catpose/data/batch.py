@@ -238,6 +238,7 @@ def feature_cache(
     input_spec: InputSpec,
     augment: augmentation.Augment,
     batch_size: int,
+    index: np.ndarray | None = None,
     progress_fn: Callable[[int], Any] = lambda done: None,
 ) -> np.ndarray:
     """The feature network's output for each view of each example, (N, V, ...) float32.
@@ -250,6 +251,7 @@ def feature_cache(
       input_spec: what the network takes.
       augment: strengths of the random ones among them.
       batch_size: images at once; the last batch is padded so that nothing recompiles.
+      index: of the examples; None for all.
       progress_fn: is called with the number of images done after each batch.
     """
 
@@ -273,18 +275,20 @@ def feature_cache(
         )
         return feature_fn(variables, image)
 
-    size = len(split.category)
-    flat = np.arange(size * len(views))
+    index = np.arange(len(split.category)) if index is None else index
+    size, flat = len(index), np.arange(len(index) * len(views))
     result: np.ndarray | None = None
     for begin in range(0, len(flat), batch_size):
         some = flat[begin : begin + batch_size]
         example, number = np.divmod(np.resize(some, batch_size), len(views))
-        part = records(split, example, with_images=True)
+        part = records(split, index[example], with_images=True)
         output = np.asarray(compute(variables, part, number.astype(np.int32)))
         if result is None:
             result = np.empty((len(flat), *output.shape[1:]), np.float32)
         result[some] = output[: len(some)]
         progress_fn(len(some))
     if result is None:
-        return np.zeros((0, len(views), 1), np.float32)
+        image = jnp.zeros((1, *2 * [input_spec.resolution], 3))
+        shape = jax.eval_shape(feature_fn, variables, image).shape
+        return np.zeros((0, len(views), *shape[1:]), np.float32)
     return result.reshape(size, len(views), *result.shape[1:])

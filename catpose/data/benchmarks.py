@@ -32,7 +32,7 @@ def read_ood_cv(folder: str | pathlib.Path) -> Examples:
     Raises:
       InputError: no such table, or one that is not of this form.
     """
-    folder, rows = pathlib.Path(folder).expanduser(), []
+    folder, rows = pathlib.Path(folder), []
     for path in sorted(folder.glob("nuisances/*/labels.csv")):
         part = path.parent.name
         for where, values in tables.read(path, required=_OOD_CV).rows:
@@ -58,7 +58,7 @@ def by_lists(truth: Examples, folder: str | pathlib.Path) -> Examples:
     Raises:
       InputError: no lists there, labels without images, or no object in any list.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = pathlib.Path(folder)
     listed = [(path, _LIST.fullmatch(path.stem)) for path in sorted(folder.glob("*.txt"))]
     listed = [(path, *match.groups()) for path, match in listed if match]
     if not listed:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from catpose import errors, progress
-from catpose.data import disk_cache, examples, photos
+from catpose.data import disk_cache, examples, parts, photos
 from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.images import decode as decoding
@@ -22,6 +22,7 @@ def load(
     max_broken_share: float = errors.MAX_BROKEN_SHARE,
     cache_dir: str = "",
     show_progress: bool = True,
+    share: parts.Share = parts.ALONE,
 ) -> examples.Dataset:
     """Encoded examples as a dataset of decoded ones.
 
@@ -36,29 +37,37 @@ def load(
         this share of the examples. Those that cannot be read are tried again by the next call.
       cache_dir: see `disk_cache.cache_dir`.
       show_progress: show a bar on a terminal.
+      share: of this process, which decodes its part of each split.
 
     Raises:
       InputError: a box outside its image, or more broken images than `max_broken_share`.
     """
-    splits, broken = {}, []
+    splits, broken, sizes = {}, [], (resolution, margin, photos.CROP_VERSION)
     for name in examples.splits(encoded):
         index = np.flatnonzero(encoded.split == name)
-        digest = disk_cache.digest(encoded.digest, index, resolution, margin, photos.CROP_VERSION)
-        decode = functools.partial(
-            _decode, encoded, index, resolution, margin, split=name, show_progress=show_progress
-        )
-        entry = disk_cache.cache_dir(cache_dir), f"photos-{name}", digest
-        arrays = disk_cache.stored(*entry, decode)
-        if any(_is_readable(encoded, i) for i in index[arrays["unread"]].tolist()):
-            again = functools.partial(decode, before=arrays)
-            arrays = disk_cache.stored(*entry, again, renew=True)
+        digest = disk_cache.digest(encoded.digest, index, *sizes)
+
+        def stored(first: int, stop: int, name=name, index=index) -> dict[str, np.ndarray]:
+            own = index[first:stop]
+            digest = disk_cache.digest(encoded.digest, own, *sizes)
+            entry = disk_cache.cache_dir(cache_dir), f"photos-{name}", digest
+            decode = functools.partial(
+                _decode, encoded, own, resolution, margin, split=name, show_progress=show_progress
+            )
+            arrays = disk_cache.stored(*entry, decode)
+            if any(_is_readable(encoded, i) for i in own[arrays["unread"]].tolist()):
+                again = functools.partial(decode, before=arrays)
+                arrays = disk_cache.stored(*entry, again, renew=True)
+            return arrays
+
+        arrays = parts.make(len(index), share, stored, ("problem", "aspect"))
         problem = np.asarray(arrays["problem"])
         whole = problem == ""
         broken += problem[~whole].tolist()
         if whole.any():
             splits[name] = examples.take(encoded, index[whole])._replace(
                 # Whole splits stay memory-mapped; only a broken image makes a copy necessary.
-                image=arrays["image"] if whole.all() else arrays["image"][whole],
+                image=arrays["image"] if whole.all() else examples.rows(arrays["image"], whole),
                 digest=disk_cache.digest(digest, whole),
                 margin=margin,
                 aspect=np.asarray(arrays["aspect"])[whole],

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from catpose.data import disk_cache
+from catpose.data.parts import Parts
 from catpose.errors import InputError
 
 # What every dataset may have, in this order; further splits have other names.
@@ -61,7 +62,7 @@ class Examples(NamedTuple):
       notes: remarks for the report.
       read_fn: example number -> the encoded image; called from several threads at once.
       image: (N, S, S, 3) uint8, the box's content, resized to a square, with a margin around it
-        where `margin` is positive. May be memory-mapped.
+        where `margin` is positive. May be memory-mapped, or `Parts` in one of several processes.
       margin: width of the margin on each side, in pixels of `image`.
       aspect: (N,) float32, width over height of each box in its photo; None where all are square.
     """
@@ -78,7 +79,7 @@ class Examples(NamedTuple):
     origin: str = ""
     notes: tuple[str, ...] = ()
     read_fn: Callable[[int], bytes] | None = None
-    image: np.ndarray | None = None
+    image: np.ndarray | Parts | None = None
     margin: int = 0
     aspect: np.ndarray | None = None
 
@@ -105,8 +106,8 @@ def take(examples: Examples, index: np.ndarray) -> Examples:
     index = np.arange(len(examples.id))[index]
     read_fn = examples.read_fn
 
-    def picked(values: np.ndarray | None) -> np.ndarray | None:
-        return None if values is None else np.asarray(values[index])
+    def picked(values: np.ndarray | Parts | None) -> np.ndarray | Parts | None:
+        return None if values is None else rows(values, index)
 
     per_example = ("id", "category", "rotation", "split", "box", "image", "aspect")
     return examples._replace(
@@ -116,6 +117,11 @@ def take(examples: Examples, index: np.ndarray) -> Examples:
         flags={name: picked(values) for name, values in examples.flags.items()},
         read_fn=None if read_fn is None else lambda i: read_fn(int(index[i])),
     )
+
+
+def rows(values: np.ndarray | Parts, index: np.ndarray) -> np.ndarray | Parts:
+    """The rows that `index` picks, numbers in any order or a mask; of parts, still unopened."""
+    return values.take(index) if isinstance(values, Parts) else np.asarray(values[index])
 
 
 def take_camera(camera: Camera | None, index: np.ndarray) -> Camera | None:

@@ -33,7 +33,7 @@ def read(path: str | pathlib.Path, split: str = "test") -> Examples:
       InputError: nothing there, no such split, or content that is wrong; the message names the
         line.
     """
-    path = pathlib.Path(path).expanduser()
+    path = pathlib.Path(path)
     if not path.exists():
         raise InputError(
             f"no labels at {path}; give a table, a folder with manifest.csv or a built PASCAL3D+"

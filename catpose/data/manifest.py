@@ -9,11 +9,13 @@ manifest, and leads nowhere else.
 
 import collections
 import itertools
+import json
 import pathlib
+from collections.abc import Mapping
 
 import numpy as np
 
-from catpose.data import disk_cache, file_names, pose_table, tables
+from catpose.data import disk_cache, file_names, parts, pose_table, tables
 from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
@@ -25,7 +27,9 @@ COLUMNS = (*REQUIRED, *pose_table.COLUMNS)
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 
 
-def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
+def read(
+    root: pathlib.Path, categories: tuple[str, ...] = (), *, share: parts.Share = parts.ALONE
+) -> Examples:
     """Reads `manifest.csv` in the folder `root`.
 
     Examples are named by their files; the boxes of a file that has several are numbered.
@@ -34,12 +38,13 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
       root: folder with `manifest.csv`, and `images/` unless the files lie beside the manifest.
       categories: the allowed names in the order of their indices; empty means every name that the
         manifest has, sorted.
+      share: of this process, which reads its part of the images for the digest.
 
     Raises:
       InputError: a missing file, column or image, a file outside the folder, an unknown category or
         split, an invalid pose or box. The message names the line.
     """
-    path = pathlib.Path(root).expanduser() / "manifest.csv"
+    path = pathlib.Path(root) / "manifest.csv"
     if not path.is_file():
         raise InputError(f"no manifest at {path}; set --config.data.root to the folder that has it")
     table = tables.read(path, required=REQUIRED, known=COLUMNS, allow_empty=True)
@@ -64,14 +69,11 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
     total, count = collections.Counter(names), collections.defaultdict(itertools.count)
     ids = [f"{name}#{next(count[name]) + 1}" if total[name] > 1 else name for name in names]
     pose_table.check_unique(ids, [row.where for row in rows])
-    paths, digests = {}, {}
+    paths, places = {}, {}
     for name, (where, _) in zip(names, rows, strict=True):
         if name not in paths:
-            paths[name] = file_names.below(images, name, where)
-            try:
-                digests[name] = disk_cache.digest(files.read_bytes(paths[name]))
-            except InputError as error:
-                raise InputError(f"{where}: {error}") from error
+            paths[name], places[name] = file_names.below(images, name, where), where
+    digests = _digests(paths, places, share)
     return Examples(
         read_fn=lambda i: files.read_bytes(paths[names[i]]),
         digest=disk_cache.digest([digests[name] for name in names], boxes),
@@ -84,6 +86,26 @@ def read(root: pathlib.Path, categories: tuple[str, ...] = ()) -> Examples:
         flags={"image": np.array(names, dtype=np.str_)},
         notes=notes,
     )
+
+
+def _digests(
+    paths: Mapping[str, str], places: Mapping[str, str], share: parts.Share
+) -> dict[str, str]:
+    """Of the content of each file; the processes read different files and exchange the digests."""
+    names, found, problem = list(paths), {}, ""
+    for name in names[share.index :: share.count]:
+        try:
+            found[name] = disk_cache.digest(files.read_bytes(paths[name]))
+        except InputError as error:
+            problem = f"{places[name]}: {error}"
+            break
+    whole: dict[str, str] = {}
+    for content in share.exchange_fn(json.dumps([found, problem]).encode()):
+        part, problem = json.loads(content)
+        if problem:
+            raise InputError(problem)
+        whole |= part
+    return whole
 
 
 def rotations(table: tables.Table) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -146,7 +146,7 @@ def read(path: str | pathlib.Path, truth: Examples | None = None) -> Predictions
       InputError: whatever `tables.read`, `pose_table.poses` and `matching.ids` raise; a row without
         an id, an id twice, a matrix that is not a rotation, an invalid probability.
     """
-    path = pathlib.Path(path).expanduser()
+    path = pathlib.Path(path)
     if path.suffix.lower() == ".npz":
         return _read_arrays(path)
     table = tables.read(path, known=(*pose_table.COLUMNS, "id", "category"))

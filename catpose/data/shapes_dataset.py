@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from catpose import progress
-from catpose.data import disk_cache, examples
+from catpose.data import disk_cache, examples, parts
 from catpose.errors import InputError
 from catpose.synthetic import backgrounds, domain_randomization, mesh_batch, view_density
 from catpose.synthetic.look import Look
@@ -48,6 +48,7 @@ def load(
     resolution: int,
     cache_dir: str = "",
     show_progress: bool = True,
+    share: parts.Share = parts.ALONE,
 ) -> examples.Dataset:
     """The splits of `shapes`, each from objects and backgrounds of its own.
 
@@ -57,6 +58,7 @@ def load(
       resolution: side of the images in pixels.
       cache_dir: see `disk_cache.cache_dir`.
       show_progress: show a bar on a terminal.
+      share: of this process, which renders its part of each split.
 
     Raises:
       InputError: an unknown split.
@@ -73,18 +75,24 @@ def load(
         if not count:
             continue
         digest = disk_cache.digest(split, count, seed, resolution, code)
-        arrays = disk_cache.stored(
-            disk_cache.cache_dir(cache_dir),
-            f"shapes-{split}",
-            digest,
-            lambda _, split=split, count=count: generate(
-                num_images=count,
-                split=split,
-                seed=seed,
-                resolution=resolution,
-                show_progress=show_progress,
-            ),
-        )
+
+        def stored(first: int, stop: int, split=split, count=count) -> dict[str, np.ndarray]:
+            part = () if (first, stop) == (0, count) else (first, stop)
+            return disk_cache.stored(
+                disk_cache.cache_dir(cache_dir),
+                f"shapes-{split}",
+                disk_cache.digest(split, count, seed, resolution, code, *part),
+                lambda _: generate(
+                    num_images=stop,
+                    first_image=first,
+                    split=split,
+                    seed=seed,
+                    resolution=resolution,
+                    show_progress=show_progress,
+                ),
+            )
+
+        arrays = parts.make(count, share, stored, ("category", "rotation"))
         splits[split] = examples.Examples(
             image=arrays["image"],
             category=np.asarray(arrays["category"]),
@@ -126,6 +134,7 @@ def generate(
     split: str,
     seed: int,
     resolution: int,
+    first_image: int = 0,
     views_per_object: int | None = None,
     show_progress: bool = True,
 ) -> dict[str, np.ndarray]:
@@ -139,6 +148,7 @@ def generate(
         backgrounds of a family that no other shows, "rendered" has plain ones.
       seed: 0 or greater.
       resolution: width and height of an image in pixels.
+      first_image: number of images at the beginning that are left out.
       views_per_object: images of an object before the next one is made; None: 1 in "validation"
         and "test", 4 elsewhere.
       show_progress: shows a bar if standard error is a terminal.
@@ -169,8 +179,9 @@ def generate(
 
     # The first batch compiles the program. It renders one image after another, so each core runs
     # one of its own.
-    others = range(_BATCH, num_images, _BATCH)
-    drawn = [draw(0)] + progress.thread_map(
+    begin = first_image // _BATCH * _BATCH
+    others = range(begin + _BATCH, num_images, _BATCH)
+    drawn = [draw(begin)] + progress.thread_map(
         draw,
         others,
         total=len(others),
@@ -179,8 +190,9 @@ def generate(
         unit_scale=_BATCH,
         show=show_progress,
     )
-    category = (np.arange(num_images) % len(CATEGORIES)).astype(np.int32)
-    image, rotation = (np.concatenate(leaves)[:num_images] for leaves in zip(*drawn, strict=True))
+    category = (np.arange(first_image, num_images) % len(CATEGORIES)).astype(np.int32)
+    wanted = slice(first_image - begin, num_images - begin)
+    image, rotation = (np.concatenate(leaves)[wanted] for leaves in zip(*drawn, strict=True))
     return {"image": image, "category": category, "rotation": rotation}
 
 

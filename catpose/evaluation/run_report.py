@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from catpose import devices
-from catpose.data import disk_cache, warp
+from catpose.data import disk_cache
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
 from catpose.evaluation import calibrate, certainty, run_report_text, score
@@ -201,7 +201,7 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
     )
     meshes = {name: category_models.built_in(name) for name in names}
     example_sheet.example_sheet(
-        warp.without_margin(truth.image, truth.margin),
+        truth.image,
         truth.rotation,
         rotation,
         errors_deg[fusion],
@@ -212,4 +212,5 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
         where=where,
         meshes=None if None in meshes.values() else meshes,
         tight=truth.aspect is not None,  # built-in examples have some background around them
+        margin=truth.margin,
     )

@@ -80,10 +80,7 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
         best_mode="min",
         create=False,
         read_only=read_only,
-        # Each process on its own: all have the same state, so that one alone has to write it.
-        multiprocessing_options=ocp.options.MultiprocessingOptions(
-            primary_host=jax.process_index(), active_processes={jax.process_index()}
-        ),
+        multiprocessing_options=_alone(),
     )
     try:
         for step in _steps(folder):
@@ -94,6 +91,12 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
             f"a checkpoint in {folder} has a damaged score ({errors.reason(error)}); resume the "
             "training, which sets it aside, or copy the folder again"
         ) from error
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    """Each process on its own: all have the same state, so that one alone has to write or read."""
+    index = jax.process_index()
+    return ocp.options.MultiprocessingOptions(primary_host=index, active_processes={index})
 
 
 @contextlib.contextmanager
@@ -196,7 +199,7 @@ def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
 def _read(folder: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         _check_score(folder)
-        with ocp.StandardCheckpointer() as reader:
+        with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as reader:
             arrays = dict(reader.restore(folder.absolute() / "default"))
         kept = arrays.pop(CHECKSUM, None)  # older ones have none
         if kept is not None and int(kept) != checksums.of_arrays(arrays):

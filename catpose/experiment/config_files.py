@@ -7,7 +7,7 @@ import runpy
 
 import ml_collections
 
-from catpose import errors
+from catpose import config_keys, errors
 from catpose.errors import InputError
 
 
@@ -29,7 +29,7 @@ def find(config: str) -> str:
       InputError: neither a file nor a known name.
     """
     name, colon, argument = config.partition(":")
-    path = pathlib.Path(name).expanduser()
+    path = pathlib.Path(config_keys.expanded(name))
     if not path.is_file():
         if name not in shipped():
             hint = errors.near(re.sub(r"^configs/|\.py$", "", name), shipped())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from catpose import config_keys, devices
 from catpose.data import (
     benchmarks,
     crop_cache,
@@ -30,11 +31,12 @@ def _read_shapes(data: config_lib.Data, show_progress: bool) -> examples.Dataset
         resolution=data.resolution,
         cache_dir=data.cache_dir,
         show_progress=show_progress,
+        share=devices.share(),
     )
 
 
 def _read_manifest(data: config_lib.Data, show_progress: bool) -> examples.Examples:
-    return manifest.read(data.root, tuple(data.categories))
+    return manifest.read(data.root, tuple(data.categories), share=devices.share())
 
 
 def _read_release(data: config_lib.Data, show_progress: bool) -> examples.Examples:
@@ -88,13 +90,13 @@ def read_labels(where: str, split: str, lists: str = "") -> examples.Examples:
       InputError: nothing there, no such split, or content that is wrong.
     """
     if lists:
-        return benchmarks.by_lists(read_labels(where, split), lists)
+        return benchmarks.by_lists(read_labels(where, split), config_keys.expanded(lists))
     kind, colon, folder = where.partition(":")
     if kind == "ood_cv" and colon:
-        return benchmarks.read_ood_cv(folder)
+        return benchmarks.read_ood_cv(config_keys.expanded(folder))
     if not (colon and kind in READERS):
-        return labels.read(where, split)
-    found = read(config_lib.Data(kind=kind, root=folder))
+        return labels.read(config_keys.expanded(where), split)
+    found = read(config_lib.Data(kind=kind, root=config_keys.expanded(folder)))
     if isinstance(found, examples.Dataset):
         raise InputError(f"the data {where} are no files; score a run on them with --workdir")
     return labels.of_split(found, split, where)
@@ -229,4 +231,5 @@ def _decoded(
         max_broken_share=data.max_broken_share,
         cache_dir=data.cache_dir,
         show_progress=show_progress,
+        share=devices.share(),
     )

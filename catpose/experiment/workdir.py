@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from catpose import checksums, errors, outputs
+from catpose import checksums, config_keys, errors, outputs
 from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.experiment import checkpoint
@@ -161,7 +161,7 @@ def shipped() -> tuple[str, ...]:
 def find(folder: str | pathlib.Path) -> pathlib.Path:
     """The folder of a run, or of a network that comes with catpose: "photo" or "mini"."""
     named = SHIPPED / str(folder)
-    return named if str(folder) in shipped() else pathlib.Path(folder).expanduser()
+    return named if str(folder) in shipped() else pathlib.Path(config_keys.expanded(folder))
 
 
 def read_config(folder: pathlib.Path) -> config_lib.Config:

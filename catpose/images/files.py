@@ -23,7 +23,7 @@ def find(folder: str | os.PathLike, *, recursive: bool = False) -> list[pathlib.
       folder: where it does not exist, nothing is found.
       recursive: also in the folders below that are not hidden.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = pathlib.Path(folder)
     return sorted(
         path
         for path in folder.glob("**/*" if recursive else "*")

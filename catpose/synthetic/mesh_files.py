@@ -103,7 +103,7 @@ def load(
             what is not read here; to simplify it the extra `cad` is missing; or an argument is out
             of range.
     """
-    path, rotation = pathlib.Path(path).expanduser(), turn(up, front)
+    path, rotation = pathlib.Path(path), turn(up, front)
     if max_triangles < 12:
         raise InputError(f"max_triangles must be at least 12, not {max_triangles}")
     if path.suffix.lower() not in READERS:
@@ -188,7 +188,7 @@ def find(
     Raises:
         InputError: if there is no such folder, no model in it, or the axes are no axes.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = pathlib.Path(folder)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}")
     found = [

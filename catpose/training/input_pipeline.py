@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from catpose import devices, inference, progress
-from catpose.data import augment, batch, disk_cache, online_rendering, sampling
+from catpose.data import augment, batch, disk_cache, online_rendering, parts, sampling
 from catpose.data.predictions import Predictions
 from catpose.experiment import phases
 from catpose.training import run_setup, signals
@@ -88,14 +88,23 @@ def cache(run: run_setup.Run, split: str, phase: phases.Phase, state: TrainState
         held[key] = batch.Cache(assets=devices.replicate(run.dataset.engine.assets))
     elif phase.cached_features:
         views = [_view_features(run, split, view, strengths, state, digest) for view in phase.views]
-        features = devices.replicate(np.stack(views, axis=1))
+        owners = parts.owners(run.dataset.splits[split].image, devices.share().count)
+        features = devices.gather(np.stack(views, axis=1), owners)
         held[key] = batch.Cache(features=features, points=_points(run, split))
     else:
         image = None
         if not streams(run, split):
-            image = devices.replicate(run.dataset.splits[split].image)
+            image = on_devices(run.dataset.splits[split].image)
         held[key] = batch.Cache(image=image, points=_points(run, split))
     return held[key]
+
+
+def on_devices(image: np.ndarray | parts.Parts) -> jax.Array:
+    """Images on every device of this process; those of other processes' parts come from there."""
+    if not isinstance(image, parts.Parts):
+        return devices.replicate(image)
+    owners = image.owners()
+    return devices.gather(image[np.flatnonzero(owners == devices.share().index)], owners)
 
 
 def _points(run: run_setup.Run, split: str) -> jax.Array | None:
@@ -122,8 +131,9 @@ def _view_features(
     state: TrainState,
     weights: str,
 ) -> np.ndarray:
-    """Features of one view of a split, (N, ...), computed once for these weights and images."""
-    split = run.dataset.splits[name]
+    """Features of one view of this process's part of a split, once for these weights and images."""
+    split, share = run.dataset.splits[name], devices.share()
+    index = np.flatnonzero(parts.owners(split.image, share.count) == share.index)
     model = run.model
     number = augment.random_number(view)
     looks = augment.VIEWS[view] if number is None else (number, *dataclasses.astuple(strengths))
@@ -133,6 +143,7 @@ def _view_features(
         tuple(looks),
         *model.input_spec[:3],  # not the frame, which changes no image
         model.network.feature_settings,
+        *([] if share.count == 1 else [index]),
     )
 
     def advance(bar: tqdm, count: int) -> None:
@@ -142,7 +153,7 @@ def _view_features(
 
     def compute(_: disk_cache.NewArray) -> dict[str, np.ndarray]:
         with progress.bar(
-            total=len(split.category),
+            total=len(index),
             desc=f"features of {name}, view {view}",
             unit="img",
             show=run.show_progress,
@@ -155,6 +166,7 @@ def _view_features(
                 input_spec=model.input_spec,
                 augment=strengths,
                 batch_size=run.config.eval.feature_batch_size,
+                index=index,
                 progress_fn=functools.partial(advance, bar),
             )
         return {"features": features[:, 0]}

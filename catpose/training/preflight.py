@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -47,9 +48,8 @@ def findings(run: run_setup.Run) -> Iterator[Finding]:
     if devices.is_first():
         checkpoint.check_room(run.workdir, phase_run.largest_state(run))
     for phase in run.phases:
-        if phase.cached_features and (tuple(phase.sources), phase.views) not in timed:
-            timed.add((tuple(phase.sources), phase.views))
-            yield from _features(run, phase, state)
+        if phase.cached_features:
+            yield from _features(run, phase, state, timed)
         yield _steps(run, phase, state)
     every = run.config.eval.every_steps
     during = -(-phases.total_steps(run.phases) // every) if every else 0
@@ -91,13 +91,21 @@ def _cache(run: run_setup.Run, name: str, phase: phases.Phase, state: TrainState
     return batch.Cache(features=devices.replicate(np.zeros((*size, *shape[1:]), np.float32)))
 
 
-def _features(run: run_setup.Run, phase: phases.Phase, state: TrainState) -> Iterator[Finding]:
+def _features(
+    run: run_setup.Run, phase: phases.Phase, state: TrainState, timed: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    """Of the phase's splits and views that are not in `timed` yet."""
+    pairs = [(name, view) for name in phase.sources for view in phase.views]
+    new = Counter(name for name, view in pairs if (name, view) not in timed)
+    timed.update(pairs)
+    if not new:
+        return
     size, side = run.config.eval.feature_batch_size, run.model.input_spec.resolution
     image = jax.numpy.zeros((size, side, side, 3))
     compute = jax.jit(run.model.network.feature_fn)
     seconds = _seconds(lambda: compute(state.variables, image)) / size
-    for name in phase.sources:
-        images = len(run.dataset.splits[name].category) * len(phase.views)
+    for name, views in new.items():
+        images = len(run.dataset.splits[name].category) * views
         yield Finding(
             f"features of {name}: {images} images and views, {seconds * 1e3:.1f} ms each "
             "(unless they are stored already)",

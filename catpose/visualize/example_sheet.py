@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import ArrayLike, Float, Int, UInt8
 
+from catpose.data import warp
+from catpose.data.parts import Parts
 from catpose.synthetic import scene
 from catpose.visualize import axes, overlay, style
 
 
 def example_sheet(
-    images: Sequence[UInt8[np.ndarray, "_ _ 3"]] | UInt8[np.ndarray, "_ _ _ 3"],
+    images: Sequence[UInt8[np.ndarray, "_ _ 3"]] | UInt8[np.ndarray, "_ _ _ 3"] | Parts,
     target_rotation: Float[ArrayLike, "images 3 3"],
     predicted_rotation: Float[ArrayLike, "images 3 3"],
     errors_deg: Float[ArrayLike, "images"],
@@ -23,6 +25,7 @@ def example_sheet(
     where: str = "",
     meshes: Mapping[str, scene.Mesh] | None = None,
     tight: bool = True,
+    margin: int = 0,
 ) -> None:
     """Draws the images with the smallest and the largest pose error with both sets of axes.
 
@@ -40,6 +43,7 @@ def example_sheet(
       meshes: a 3D model of each category; below each image stands the same with the model of the
         predicted category over it, at the predicted pose.
       tight: whether the images end where the objects do, see `overlay.draw_model`.
+      margin: pixels on each side of the images that are left out.
     """
     errors = np.asarray(errors_deg, np.float64)
     order = np.argsort(errors, kind="stable")
@@ -64,7 +68,7 @@ def example_sheet(
             for panel, i in zip(panels, rows, strict=False):
                 predicted, target = np.asarray(predicted_rotation[i]), target_rotation[i]
                 best, right = int(np.argmax(probabilities[i])), int(category[i])
-                picture = np.asarray(images[i])
+                (picture,) = warp.without_margin(np.asarray(images[i])[None], margin)
                 if np.isfinite(predicted).all():
                     drawn = axes.draw_axes(picture, predicted, target_rotation=target)
                     if meshes:

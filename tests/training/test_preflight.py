@@ -1,10 +1,12 @@
 """The look ahead before a long run."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from catpose.errors import InputError
-from catpose.training import preflight
+from catpose.training import phase_run, preflight
 from tests.support import tiny
 
 
@@ -43,6 +45,27 @@ def test_every_part_is_tried_and_nothing_is_left(tmp_path):
     assert all(finding.seconds > 0 for finding in found[2:])
     assert not list(run.workdir.iterdir())
     assert not (tmp_path / "cache").exists()
+
+
+def test_features_of_a_split_and_view_count_once(tmp_path, monkeypatch):
+    run = tiny.run(settings(tmp_path), tmp_path)
+    monkeypatch.setattr(preflight, "_seconds", lambda work: 1.0)
+    stored, state, timed = run.phases[0], phase_run.initial_state(run), set()
+
+    def counted(**changes):
+        phase = dataclasses.replace(stored, **changes)
+        return [
+            one.text.partition(" images")[0]
+            for one in preflight._features(run, phase, state, timed)
+        ]
+
+    assert counted() == ["features of train: 96"]
+    assert counted() == []
+    both = {"train": 8, "validation": 8}
+    assert counted(sources=both) == ["features of validation: 48"]
+    assert counted(sources=both, views=("mirror", "left")) == [
+        "features of train: 48", "features of validation: 24",
+    ]  # fmt: skip
 
 
 def test_what_would_stop_the_run_is_told(tmp_path):

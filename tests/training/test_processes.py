@@ -11,6 +11,7 @@ import pytest
 
 from catpose.experiment import checkpoint
 from catpose.launch import processes
+from tests import preparation
 from tests.support import jobs
 
 # Adam turns the rounding noise of parameters without a gradient (see test_parallel) into steps,
@@ -94,6 +95,15 @@ def job(folder, cache_dir, count, devices, *arguments):
             folder, cache_dir, *EXACT, *arguments, *told, **X64, JAX_NUM_CPU_DEVICES=devices
         ),
     )
+
+
+@pytest.mark.reliability
+@pytest.mark.parametrize("apart", [False, True])
+def test_each_process_decodes_its_own_photos(tmp_path, apart):
+    preparation.make_photos(tmp_path / "photos", 41)
+    found = preparation.measure(tmp_path / "photos", tmp_path / "cache", 2, apart)
+    assert sorted(each["decoded"] for each in found) == [20, 21]
+    assert len({each["sum"] for each in found}) == 1
 
 
 @pytest.mark.reliability

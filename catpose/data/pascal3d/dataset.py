@@ -52,7 +52,7 @@ def build(
     """
     releases.variant(dataset, variant)
     root = releases.find(pathlib.Path(manual_dir), dataset)
-    output_dir = pathlib.Path(output_dir).expanduser()
+    output_dir = pathlib.Path(output_dir)
     folder = output_dir / dataset / variant / staging.VERSION
     taken = f"another build is at work in {folder.parent}; wait for it"
     no_room = functools.partial(staging.no_room, folder.parent)
@@ -167,7 +167,7 @@ def locate(
     Raises:
       InputError: there is no such build, or it was not finished; the message names those there are.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = pathlib.Path(folder)
     for path in (folder, folder / dataset / variant / staging.VERSION):
         if (path / "report.json").is_file():
             return path

@@ -204,7 +204,7 @@ def find(manual_dir: pathlib.Path, dataset: str) -> pathlib.Path:
         message says what to do.
     """
     release = RELEASES[dataset]
-    manual_dir = pathlib.Path(manual_dir).expanduser()
+    manual_dir = pathlib.Path(manual_dir)
     if not manual_dir.is_dir():
         raise InputError(
             f"no folder {manual_dir}; --manual_dir is where {release.archives[0]} was unpacked"

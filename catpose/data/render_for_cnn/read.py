@@ -69,7 +69,7 @@ def read(
       InputError: no such folder or tar, a compressed or incomplete tar, no sign for the tilt or
         two, or no image of the categories.
     """
-    root = os.path.expanduser(path)
+    root = os.fspath(path)
     files = archive.find(root, _is_ours, show_progress)
     description = _description(files)
     sign = _sign(tilt_sign, str(description.get("tilt", "")), root)

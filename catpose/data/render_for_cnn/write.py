@@ -65,7 +65,7 @@ def write(
     Raises:
       InputError: the folder cannot be written, or holds images of other settings.
     """
-    folder = pathlib.Path(folder).expanduser()
+    folder = pathlib.Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         settings = {"engine": made.digest, "size": size, "seed": seed}

@@ -49,13 +49,13 @@ def prepare(manual_dir: str, output_dir: str, *, show_progress: bool = True) -> 
       InputError: something is missing, damaged or of another dataset, or the output cannot be
         written; the line names it.
     """
-    output = pathlib.Path(output_dir).expanduser()
+    output = pathlib.Path(output_dir)
     manifest = output / "manifest.csv"
     if manifest.is_file():
         header = manifest.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
         if header.strip() != ",".join(COLUMNS):
             raise InputError(f"{manifest} is of another dataset; give another --output_dir")
-    cars, notes = car_labels.read(pathlib.Path(manual_dir).expanduser())
+    cars, notes = car_labels.read(pathlib.Path(manual_dir))
     splits = assign_splits([(p.part, p.category, p.path.name) for p in cars])
     try:
         (output / "images").mkdir(parents=True, exist_ok=True)
