@@ -288,7 +288,9 @@ def feature_cache(
         result[some] = output[: len(some)]
         progress_fn(len(some))
     if result is None:
-        image = jnp.zeros((1, *2 * [input_spec.resolution], 3))
-        shape = jax.eval_shape(feature_fn, variables, image).shape
+        shape: tuple[int, ...] = (1, 1)
+        if len(split.category):  # all in the parts of other processes
+            image = jnp.zeros((1, *2 * [input_spec.resolution], 3))
+            shape = jax.eval_shape(feature_fn, variables, image).shape
         return np.zeros((0, len(views), *shape[1:]), np.float32)
     return result.reshape(size, len(views), *result.shape[1:])
