@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -55,10 +56,26 @@ def train(
         if not devices.from_first(np.array(workdir.read_report(folder) is not None)):
             show_progress = show_progress and devices.is_first()
             run = run_setup.prepare(config, folder, show_progress=show_progress)
-            run_report.write(run, loop.train(run), clock)
+            shares = [
+                _train_on_share(run, share, plugins, show_progress) for share in config.eval.shares
+            ]
+            run_report.write(run, loop.train(run), clock, shares)
         if devices.is_first():
             run_report.check_skipped(folder, config.max_skipped_share)
     return folder
+
+
+def _train_on_share(
+    run: run_setup.Run, share: float, plugins: Sequence[str], show_progress: bool
+) -> dict[str, Any]:
+    """The report of the same run on a part of its training images, in a folder below its own."""
+    count = max(1, round(share * len(run.dataset.splits["train"].category)))
+    config = ml_collections.ConfigDict(config_lib.to_dict(run.config))
+    config.data.num_train, config.eval.shares = count, ()
+    folder = train(
+        config, run.workdir / f"share_{share:g}", plugins=plugins, show_progress=show_progress
+    )
+    return workdir.read_report(folder)
 
 
 def evaluate(

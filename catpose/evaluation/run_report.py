@@ -3,7 +3,7 @@
 import json
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,19 +13,23 @@ from catpose import devices
 from catpose.data import disk_cache
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
-from catpose.evaluation import calibrate, certainty, run_report_text, score
+from catpose.evaluation import bootstrap, calibrate, certainty, run_report_text, score
 from catpose.experiment import build, phases, workdir
 from catpose.experiment import calibration as calibrations
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
 from catpose.training import input_pipeline, loop, nonfinite, run_setup, training_log
+from catpose.training.step import TrainState
 from catpose.visualize import category_models, example_sheet, plots, training_curves
 
 
 def write(
-    run: run_setup.Run, result: loop.Result, seconds_fn: Callable[[], float]
+    run: run_setup.Run,
+    result: loop.Result,
+    seconds_fn: Callable[[], float],
+    shares: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Evaluates the last and the best state, and writes report.json, report.md and figures/.
+    """Evaluates the answering and the best state, and writes report.json, report.md and figures/.
 
     Of several processes all evaluate, and the first one writes.
 
@@ -33,18 +37,20 @@ def write(
       run: the run.
       result: what `loop.train` returned.
       seconds_fn: returns the wall time spent on the run so far.
+      shares: reports of the same run on parts of the training images, see `config.eval.shares`.
 
     Returns:
       The content of report.json; nothing where this process does not write.
     """
-    last, _ = phases.at_step(run.phases, int(result.last.step))
+    step, state = _answering(run, result)
+    phase, _ = phases.at_step(run.phases, step)
     splits = [name for name in run.config.eval.splits if name in run.dataset.splits]
-    found = {name: input_pipeline.evaluate_split(run, name, last, result.last) for name in splits}
-    best = _best(run, result, found)
+    found = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in splits}
+    best = _best(run, result, step, found)
     if not devices.is_first():
         return {}
-    model = build.answering(run.model, run.config, int(result.last.step))
-    model, found = _certain(run, model, found)
+    model = build.answering(run.model, run.config, step)
+    model, found = _certain(run, model, found, step)
     timed = _phases(run)
     skipped = sum(phase["skipped"] for phase in timed)
     share = skipped / phases.total_steps(run.phases)
@@ -52,21 +58,23 @@ def write(
     report = {
         "name": run.config.name,
         "frame": run.model.input_spec.frame,
-        "trained_with": last.fusion,
         "answers_by": model.fusion,
+        "step": step,
         "calibration": model.calibration and calibrations.to_dict(model.calibration),
         "seed": run.config.seed,
         "categories": list(run.model.categories),
-        "splits": _summaries(run, found),
+        "splits": _summaries(run, found, bootstrap.REPLICATES),
         "best": best,
+        "num_train": _size(run, "train"),
+        "shares": [{key: share[key] for key in ("num_train", "splits")} for share in shares],
         "phases": timed,
         "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
         "wall_seconds": 0.0,
         "device": (
             f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} CPU cores"
         ),
-        "num_params": architectures.param_counts({"params": result.last.params})["total"],
-        "params_sha256": disk_cache.sha256(result.last.params),
+        "num_params": architectures.param_counts({"params": state.params})["total"],
+        "params_sha256": disk_cache.sha256(state.params),
         "versions": workdir.read_json(run.workdir / workdir.CONFIG)["versions"],
         "commit": workdir.commit(),
         "skipped_share": round(share, 4),
@@ -76,7 +84,7 @@ def write(
             *symmetry.notes(run.model.symmetry, run.model.categories),
         ],
     }
-    _draw(run, found, run.config.eval.fusion or last.fusion)
+    _draw(run, found, model.fusion)
     report["wall_seconds"] = round(seconds_fn(), 1)
     figures = [
         name
@@ -110,34 +118,49 @@ def print_summary(folder: pathlib.Path) -> None:
     print(f"report: {folder / 'report.md'}")
 
 
-def _summaries(run: run_setup.Run, found: Mapping[str, Predictions]) -> dict[str, dict[str, Any]]:
+def _size(run: run_setup.Run, split: str) -> int:
+    return len(run.dataset.splits[split].category) if split in run.dataset.splits else 0
+
+
+def _answering(run: run_setup.Run, result: loop.Result) -> tuple[int, TrainState]:
+    """Step and state that the run answers with."""
+    if result.best and run.config.eval.answer == "best":
+        return result.best
+    return int(result.last.step), result.last
+
+
+def _summaries(
+    run: run_setup.Run, found: Mapping[str, Predictions], replicates: int = 0
+) -> dict[str, dict[str, Any]]:
     return {
-        split: score.summaries(run.dataset.splits[split], own, run.model.symmetry)
+        split: score.summaries(
+            run.dataset.splits[split], own, run.model.symmetry, replicates=replicates
+        )
         for split, own in found.items()
     }
 
 
 def _best(
-    run: run_setup.Run, result: loop.Result, found: Mapping[str, Predictions]
+    run: run_setup.Run, result: loop.Result, answered: int, found: Mapping[str, Predictions]
 ) -> dict[str, Any]:
     """The best state's metrics on the same splits, or nothing where there is no best state."""
     if result.best is None:
         return {}
     step, state = result.best
-    if step != int(result.last.step):
+    if step != answered:
         phase, _ = phases.at_step(run.phases, step)
         found = {name: input_pipeline.evaluate_split(run, name, phase, state) for name in found}
     return {"step": step, "splits": _summaries(run, found)}
 
 
 def _certain(
-    run: run_setup.Run, model: build.Model, found: Mapping[str, Predictions]
+    run: run_setup.Run, model: build.Model, found: Mapping[str, Predictions], step: int
 ) -> tuple[build.Model, dict[str, Predictions]]:
     """Fits the calibration on validation and writes it; what the model says of its certainty.
 
     Without a density, or a validation split that is large enough, all stays as it is.
     """
-    truth, step = run.dataset.splits, phases.total_steps(run.phases)
+    truth = run.dataset.splits
     on = found.get("validation")
     if on is not None and on.pose_outputs is not None and len(on.id) >= calibrate.LEAST:
         calibration = calibrate.fit(model, truth["validation"], on, split="validation", step=step)

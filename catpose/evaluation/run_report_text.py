@@ -52,6 +52,10 @@ FIGURES = {
 }
 _PER_CATEGORY = ("pose_err_deg", "cat_acc")  # of which every category is listed
 _OVERVIEW = ("pose_err_deg", "cat_acc", "acc_30", "acc_30_gated")
+_SHARES = (
+    "The same training on a part of the images, each time from the beginning. Where the last lines "
+    "still differ by more than their 95 % intervals, more images will help."
+)
 
 
 def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tuple(FIGURES)) -> str:
@@ -70,12 +74,14 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
     """
     parts = [f"# {report.get('name', 'run')}", summary_line(report), _header(report)]
     for split, results in _splits(report).items():
-        parts.append(f"## {split.capitalize()}{_frame(report, results)}, last step")
+        parts.append(f"## {split.capitalize()}{_frame(report, results)}")
         parts += _split(results, names)
     best = report.get("best") or {}
-    if best.get("splits"):
+    if best.get("splits") and best.get("step") != report.get("step"):
         parts.append(f"## Best step on validation: {best.get('step', '–')}")
         parts.append(text_tables.markdown(*_overview(best), 2))
+    if report.get("shares"):
+        parts += ["## What more images bring", _SHARES, _shares(report)]
     if report.get("phases"):
         parts += ["## Phases", _phases(report)]
     if report.get("notes"):
@@ -91,7 +97,7 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
 def summary_line(report: Mapping) -> str:
     """The outcome of a run in one line: the test split, else validation, else training.
 
-    The fusion is the one that the run was trained with, where it was evaluated.
+    The fusion is the one that the run answers with, where it was evaluated.
     """
     name, seconds = report.get("name", "run"), report.get("wall_seconds")
     after = f" in {text_tables.duration(seconds)}" if seconds else ""
@@ -99,7 +105,7 @@ def summary_line(report: Mapping) -> str:
     split = next((split for split, summaries in evaluated.items() if summaries), None)
     if split is None:
         return f"{name}: no evaluation{after}"
-    fusion = report.get("trained_with")
+    fusion = report.get("answers_by")
     fusion = fusion if fusion in evaluated[split] else next(iter(evaluated[split]))
     summary = evaluated[split][fusion]
     frame = summary.get("frame", report.get("frame"))
@@ -130,7 +136,8 @@ def _header(report):
         ["wall time", None if seconds is None else text_tables.duration(seconds)],
         ["parameters", None if num_params is None else f"{num_params:,}"],
         ["frame", report.get("frame")],
-        ["trained with", report.get("trained_with")],
+        ["answers by", report.get("answers_by")],
+        ["weights of step", report.get("step")],
         ["seed", report.get("seed")],
         ["commit", report.get("commit")],
         ["sha256 of the parameters", report.get("params_sha256")],
@@ -176,7 +183,26 @@ def _split(results, names):
 
 def _row(summaries, name, suffix="", note=""):
     heading = metrics.heading(metrics.METRICS[name]) + note
-    return [heading, *(_number(summary, name, suffix) for summary in summaries.values())]
+    return [heading, *(_with_interval(summary, name, suffix) for summary in summaries.values())]
+
+
+def _with_interval(summary, name, suffix=""):
+    ends, digits = summary.get(f"{name}{suffix}_interval"), metrics.METRICS[name].digits
+    text = _number(summary, name, suffix)
+    if not ends:
+        return text
+    return f"{text} [{', '.join(text_tables.number(end, digits) for end in ends)}]"
+
+
+def _shares(report):
+    """One table row for each number of training images, of the split that counts."""
+    split, rows = next(iter(_splits(report))), []
+    for part in (*report["shares"], report):
+        summaries = _summaries(part["splits"][split])
+        summary = summaries.get(report.get("answers_by"), next(iter(summaries.values())))
+        rows.append([str(part["num_train"]), *(_with_interval(summary, key) for key in _OVERVIEW)])
+    labels = [f"{metrics.METRICS[key].label} ({split})" for key in _OVERVIEW]
+    return text_tables.markdown(["training images", *labels], rows, 1)
 
 
 def _number(summary, name, suffix=""):

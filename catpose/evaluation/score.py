@@ -157,7 +157,11 @@ def score(
 
 
 def by_fusion(
-    truth: Examples, found: Predictions, orders: np.ndarray | None = None
+    truth: Examples,
+    found: Predictions,
+    orders: np.ndarray | None = None,
+    *,
+    replicates: int = 0,
 ) -> dict[str, Score]:
     """Scores of every fusion of a network, by catpose's conventions, in the frame it learned in.
 
@@ -165,10 +169,11 @@ def by_fusion(
       truth: the objects; all of them count.
       found: predictions of each of them.
       orders: see `score`.
+      replicates: see `score`.
     """
     protocol = protocols.PROTOCOLS["catpose"]._replace(coarse=True, frame=str(found.frame[0]))
     return {
-        fusion: score(truth, found, protocol, fusion=fusion, orders=orders, replicates=0)
+        fusion: score(truth, found, protocol, fusion=fusion, orders=orders, replicates=replicates)
         for fusion in found.rotation
     }
 
@@ -181,6 +186,8 @@ def summary(scored: Score, orders: np.ndarray | None = None) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, metric in scored.metrics.items():
         result |= {name: metric["value"], f"{name}_per_category": metric["per_category"]}
+        if "interval" in metric:
+            result[f"{name}_interval"] = metric["interval"]
     pooled = metrics.summarize(scored.errors, len(scored.categories), average="instance")
     for name in ("pose_err_deg", "cat_acc"):
         result[f"{name}_instance"] = pooled[name]["value"]
@@ -192,10 +199,14 @@ def summary(scored: Score, orders: np.ndarray | None = None) -> dict[str, Any]:
 
 
 def summaries(
-    truth: Examples, found: Predictions, orders: np.ndarray | None = None
+    truth: Examples,
+    found: Predictions,
+    orders: np.ndarray | None = None,
+    *,
+    replicates: int = 0,
 ) -> dict[str, Any]:
     """The metrics of a split as `report.json` has them: by fusion, and `topk` (Table 13)."""
-    scores = by_fusion(truth, found, orders)
+    scores = by_fusion(truth, found, orders, replicates=replicates)
     result = {fusion: summary(scored, orders) for fusion, scored in scores.items()}
     return {**result, "topk": topk(truth, found, orders)}
 

@@ -211,10 +211,13 @@ def about(model: Model) -> dict[str, np.ndarray]:
 def read_arrays(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
     """As `checkpoint.read_run`, with what an export has left to a package of weights.
 
+    A run whose `config.eval.answer` is "best" is read so where it was validated.
+
     Raises:
       InputError: no checkpoint there, or the package is not installed.
     """
-    step, arrays = checkpoint.read_run(folder, best=best)
+    prefers_best = workdir.read_config(folder).eval.answer == "best"
+    step, arrays = checkpoint.read_run(folder, best=best, prefers_best=prefers_best)
     package = package_arrays(folder) if checkpoint.is_export(folder) else {}
     whole = {path: array + np.asarray(arrays.get(path, 0.0)) for path, array in package.items()}
     return step, {**arrays, **whole}

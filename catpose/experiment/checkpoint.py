@@ -237,10 +237,11 @@ def check_about(
             )
 
 
-def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
+def read_run(folder: pathlib.Path, *, best: bool, prefers_best: bool = False) -> tuple[int, dict]:
     """Step and arrays of a run's latest or best checkpoint, or of what `export` made of it.
 
-    The arrays of an export are read where `np.asarray` asks for them.
+    `prefers_best` takes the best one where the run was validated. Arrays of an export are read
+    where `np.asarray` asks for them.
 
     Raises:
       InputError: the run in `folder` has none, or it is damaged.
@@ -253,11 +254,13 @@ def read_run(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any]]:
             raise InputError(f"{exported} is not a file that catpose export wrote: it has no step")
         return int(np.asarray(arrays.pop("step"))), arrays
     with open_manager(folder / "checkpoints", read_only=True) as manager:
-        step = manager.best_step() if best else manager.latest_step()
+        step = manager.best_step() if best or prefers_best else None
+        step = manager.latest_step() if step is None and not best else step
         if step is None:
-            if best and manager.latest_step() is not None:
-                raise InputError(f"{folder} has no validated checkpoint; leave out --best")
-            raise InputError(f"{folder} has no checkpoint yet; train first")
+            some = (
+                "validated checkpoint; leave out --best" if best else "checkpoint yet; train first"
+            )
+            raise InputError(f"{folder} has no {some}")
         return step, read(manager, step)
 
 

@@ -209,6 +209,20 @@ class Eval:
         "or min_expected_error (docs/certainty.md); empty for the fusion of the last phase",
         config_keys.one_of(("", "weighted", "top1", *joint.DECISIONS)),
     )
+    answer: str = config_keys.key(
+        "last",
+        "the weights that a run answers with: of its last step, or, where there is a validation "
+        "split, of the step with the lowest pose-err on it (best)",
+        config_keys.one_of(("last", "best")),
+    )
+    shares: tuple[float, ...] = config_keys.key(
+        (),
+        "shares of the training images, such as 0.25 and 0.5, on which the network is trained once "
+        "more: the report says what more images bring",
+        config_keys.each(
+            config_keys.Range(lambda value: 0 < value < 1, lambda: "above 0 and below 1")
+        ),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

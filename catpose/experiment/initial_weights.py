@@ -10,7 +10,7 @@ import numpy as np
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
-from catpose.models import BACKBONES, pretrained, weight_packages
+from catpose.models import BACKBONES, architectures, pretrained, weight_packages
 from catpose.models import backbone as backbones
 
 
@@ -19,9 +19,10 @@ def initial_variables(
 ) -> tuple[dict[str, Any], str]:
     """Random weights, and over them the pretrained ones that `config.model.pretrained` names.
 
-    Of a network that comes with catpose it is the feature network, of another run every layer of
-    its backbone, wherever either network is split. A relative path counts from
-    the current folder, else from `config.data.root`.
+    Of a network that comes with catpose these are the feature networks, and where
+    `config.model.pretrained_poses` asks for them the pose networks of the categories that both
+    know; of another run every layer of its backbone, wherever either network is split. A relative
+    path counts from the current folder, else from `config.data.root`.
 
     Returns:
       The variables, and a line that says what was loaded and which names did not match.
@@ -31,7 +32,7 @@ def initial_variables(
     """
     variables = model.network.init_fn(key, model.input_spec.image)
     if config.model.pretrained in workdir.shipped():
-        return _with_shipped_features(config, model, variables)
+        return _with_shipped_parts(config, model, variables)
     path = find(config)
     if path.is_dir():
         return _with_parts_of(path, model, variables)
@@ -86,20 +87,44 @@ def _check_normalization(what: str, wanted: str, model: build.Model) -> None:
         raise InputError(f"{what} want config.model.normalization = {wanted}, not {found}")
 
 
-def _with_shipped_features(
+def _with_shipped_parts(
     config: config_lib.Config, model: build.Model, variables: dict[str, Any]
 ) -> tuple[dict[str, Any], str]:
-    name, group = config.model.pretrained, phases.FEATURE_NETWORK
+    name = config.model.pretrained
     folder = workdir.find(name)
-    _check_normalization(
-        f"the weights '{name}'", workdir.read_config(folder).model.normalization, model
-    )
+    shipped = workdir.read_config(folder)
+    _check_normalization(f"the weights '{name}'", shipped.model.normalization, model)
     _, arrays = build.read_arrays(folder, best=False)
-    filled = dict(variables)
-    for kind in ("params", "batch_stats"):
-        own = checkpoint.restore(arrays, variables[kind][group], f"{kind}.{group}")
-        filled[kind] = {**variables[kind], group: own}
-    return filled, f"the feature network of {name}; random weights elsewhere"
+    group, own = phases.FEATURE_NETWORK, architectures.OWN_FEATURES.replace("/", ".")
+    filled = {
+        kind: {**tree, group: checkpoint.restore(arrays, tree[group], f"{kind}.{group}")}
+        for kind, tree in variables.items()
+    }
+    there, known = workdir.read_categories(folder), []
+    if config.model.pretrained_poses:
+        for key in ("pose", "pose_settings", "pose_hidden", "pool_grid"):
+            wanted = getattr(shipped.model, key)
+            if getattr(config.model, key) != wanted:
+                raise InputError(
+                    f"config.model.pretrained_poses: the pose networks of {name} have "
+                    f"config.model.{key} = {wanted}, not {getattr(config.model, key)}"
+                )
+        known = [category for category in model.categories if category in there]
+    to = np.array([model.categories.index(category) for category in known], int)
+    of = np.array([there.index(category) for category in known], int)
+
+    def fill(path: str, leaf: Any) -> Any:
+        _, part = path.split(".", 1)
+        if part.startswith(own) and path in arrays:
+            return jnp.asarray(np.asarray(arrays[path]), leaf.dtype)
+        if part.startswith(phases.POSE_NETWORKS):
+            return leaf.at[to].set(np.asarray(arrays[path], leaf.dtype)[of]) if known else leaf
+        return leaf
+
+    leaves = [fill(path, leaf) for path, leaf in checkpoint.flatten(filled).items()]
+    filled = jax.tree.unflatten(jax.tree.structure(filled), leaves)
+    also = f" and the pose networks of {', '.join(known)}" if known else ""
+    return filled, f"the feature network{also} of {name}; random weights elsewhere"
 
 
 def _with_parts_of(

