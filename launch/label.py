@@ -1,6 +1,7 @@
 """Labels the poses of objects in your own photos, in a browser.
 
-catpose label FOLDER [--workdir=DIR|photo] [--models=MODELS [--up=+y --front=+z]] [--second_pass]
+catpose label FOLDER [--workdir=DIR|photo] [--models=MODELS [--up=+y --front=+z]] [--coco=FILE]
+                     [--second_pass]
 
 opens a page on this machine alone, where you turn a 3D model over each photo until it fits. FOLDER
 has the photos, or a folder `images` with them; labels go to FOLDER/manifest.csv at every change,
@@ -14,6 +15,7 @@ from catpose.errors import InputError
 from catpose.launch import browser, command
 
 OPTIONS = command.Options(command.PLUGINS, browser.OPTIONS)
+COCO = OPTIONS.string("coco", None, "a file of COCO's format: boxes and categories to begin with")
 SECOND_PASS = OPTIONS.bool("second_pass", False, "label the same objects once more")
 
 
@@ -22,8 +24,8 @@ def main(folder: str = "") -> None:
     if not folder:
         raise InputError("name the folder with your photos: catpose label FOLDER")
     from catpose import devices
-    from catpose.data import disk_cache
-    from catpose.pages import label_page, proposals
+    from catpose.data import coco, disk_cache
+    from catpose.pages import label_page, labels, proposals
 
     devices.keep_compilations()
     root = pathlib.Path(folder).expanduser()
@@ -38,6 +40,7 @@ def main(folder: str = "") -> None:
             root,
             proposals.Proposer(browser.WORKDIR.value, best=browser.BEST.value),
             second=SECOND_PASS.value,
+            begun=coco.read(COCO.value, labels.images(root)) if COCO.value else None,
             available=available,
         )
         browser.serve(label_page.site(session), "127.0.0.1")

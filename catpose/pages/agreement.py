@@ -8,7 +8,7 @@ import numpy as np
 from catpose.data import pose_table
 from catpose.evaluation import distances
 from catpose.geometry import symmetry
-from catpose.pages.labels import Object, Photo
+from catpose.pages.objects import Object, Photo
 
 _WORST = 5
 

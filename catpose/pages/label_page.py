@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from catpose.data import tables
+from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.images import decode
-from catpose.pages import agreement, labels, models, pictures, proposals, server, training
+from catpose.pages import agreement, labels, models, objects, pictures, proposals, server, training
 
 _KEPT = 8  # decoded photos
 
@@ -42,6 +43,7 @@ def session(
     proposer: proposals.Proposer,
     *,
     second: bool = False,
+    begun: Examples | None = None,
     available: models.Models | None = None,
 ) -> Session:
     """Reads the labels of a folder.
@@ -50,6 +52,7 @@ def session(
       folder: of the photos.
       proposer: a network.
       second: whether the photos are labeled once more, to see how well one agrees.
+      begun: objects that another tool has found in the photos.
       available: models; those of catpose unless given.
 
     Raises:
@@ -59,7 +62,9 @@ def session(
     first = own if second else None
     if second:
         own = labels.Labels(folder, "second_pass")
-        own.begin_again(first.photos())
+        own.begin(objects.without_poses(first.photos()))
+    if begun is not None:
+        own.begin(objects.of_examples(begun))
     found = functools.lru_cache(_KEPT)(lambda file: decode.open_picture(own.path(file)))
     available = models.available() if available is None else available
     return Session(folder, own, first, available, [proposer], training.Training(), found)

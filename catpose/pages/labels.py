@@ -12,64 +12,23 @@ renamed, and two copies of a photo are in one split.
 import pathlib
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from catpose.data import disk_cache, file_names, manifest, pose_table, tables
 from catpose.errors import InputError
-from catpose.geometry import symmetry, viewpoint
+from catpose.geometry import symmetry
 from catpose.images import files
+from catpose.pages import objects
+from catpose.pages.objects import STATES, Object, Photo
 
 # Of a hash that is uniform in [0, 1): below the first number, below the second, the rest.
 SHARES = {"train": 0.7, "validation": 0.85, "test": 1.0}
-STATES = ("labeled", "draft", "no pose", "skipped")
 _COLUMNS = (*manifest.REQUIRED, *pose_table.ANGLES, *pose_table.BOX)
 _UNFINISHED = ("file", "state", "category", *pose_table.ANGLES, *pose_table.BOX, "symmetry")
 _WRITTEN = {*manifest.COLUMNS, *_UNFINISHED}
 _LONGEST = 80  # characters of a category
-
-
-class Object(NamedTuple):
-    """One object of a photo, or the remark that the photo was skipped.
-
-    Attributes:
-      id: its number while the pages are open.
-      state: one of STATES.
-      category: a name; "" where nobody has said one.
-      angles_deg: azimuth, elevation and theta; None where there is no pose.
-      box: x0, y0, x1, y1 in pixels of the upright photo; None for the whole of it.
-      symmetry: "none", "z" or a number, see `catpose.geometry.symmetry`.
-      row: its CSV row.
-    """
-
-    id: int
-    state: str
-    category: str = ""
-    angles_deg: tuple[float, ...] | None = None
-    box: tuple[float, ...] | None = None
-    symmetry: str = "none"
-    row: Mapping[str, str] = {}
-
-    def to_json(self) -> dict[str, Any]:
-        """What a page knows of it."""
-        found = self._asdict()
-        del found["row"]
-        return found
-
-
-class Photo(NamedTuple):
-    """A photo's objects, and a number that grows with each change of them."""
-
-    objects: tuple[Object, ...] = ()
-    revision: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """What a page knows of it."""
-        return {
-            "objects": [each.to_json() for each in self.objects],
-            "revision": self.revision,
-        }
 
 
 class Labels:
@@ -92,13 +51,12 @@ class Labels:
         """
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}")
-        has_images = (folder / "images").is_dir()
-        self.images = folder / "images" if has_images else folder
+        self.images = images(folder)
         self.manifest = folder / f"{name}.csv"
         self._unfinished = folder / (
             "unfinished.csv" if name == "manifest" else f"{name}_unfinished.csv"
         )
-        found = files.find(self.images, recursive=has_images)
+        found = files.find(self.images, recursive=self.images != folder)
         self._names = [path.relative_to(self.images).as_posix() for path in found]
         self._lock = threading.Lock()
         self._count = 0
@@ -121,13 +79,13 @@ class Labels:
             raise InputError(f"there is no photo '{file}' in {self.images}; reload the page")
         return pathlib.Path(file_names.below(self.images, file, "the page"))
 
-    def replace(self, file: str, revision: int, objects: Sequence[Any]) -> tuple[Photo, bool]:
+    def replace(self, file: str, revision: int, stated: Sequence[Any]) -> tuple[Photo, bool]:
         """Writes what a page says of a photo.
 
         Args:
           file: the photo.
           revision: of what the page has changed.
-          objects: what `Object.to_json` makes; a new one has the id None.
+          stated: what `Object.to_json` makes; a new one has the id None.
 
         Returns:
           The photo as it is now, and whether it was written: not where another page or program has
@@ -146,7 +104,7 @@ class Labels:
             known, split = {each.id: each for each in before.objects}, self._split(file, path)
             after = tuple(
                 self._object(value, known, file, split, f"object {i}")
-                for i, value in enumerate(objects, start=1)
+                for i, value in enumerate(stated, start=1)
             )
             self._count += 1
             kept, self._photos[file] = before, Photo(after, self._count)
@@ -157,18 +115,17 @@ class Labels:
                 raise InputError(f"cannot write {self.manifest}: {error.strerror}") from error
             return self._photos[file], True
 
-    def begin_again(self, first: Mapping[str, Photo]) -> None:
-        """Begins anew, without poses, what was labeled before, in photos that have nothing yet."""
+    def begin(self, found: Mapping[str, Sequence[Object]]) -> None:
+        """Begins objects of photos, by file, that have nothing yet; other files are left out.
+
+        Args:
+          found: their categories, boxes and, where there are some, poses; see
+            `catpose.pages.objects`.
+        """
         with self._lock:
-            for file, photo in first.items():
-                if not self._photos.get(file, Photo()).objects:
-                    begun = [
-                        Object(
-                            self._next_id(), "draft", each.category, None, each.box, each.symmetry
-                        )
-                        for each in photo.objects
-                        if each.state == "labeled"
-                    ]
+            for file, given in found.items():
+                if file in self._photos and not self._photos[file].objects and given:
+                    begun = (each._replace(id=self._next_id(), state="draft") for each in given)
                     rows = (each._replace(row=_row(each, file, "")) for each in begun)
                     self._photos[file] = Photo(tuple(rows), self._next_id())
 
@@ -214,17 +171,17 @@ class Labels:
     def _read(self):
         self._written = self._contents()
         self._columns = list(_COLUMNS)
-        objects: dict[str, list[Object]] = {name: [] for name in self._names}
+        of_file: dict[str, list[Object]] = {name: [] for name in self._names}
         if self._written[0].strip():
             table = tables.read(
                 self.manifest, required=manifest.REQUIRED, known=manifest.COLUMNS, allow_empty=True
             )
             pose_table.check_boxes(table)
             self._columns = list(dict.fromkeys([*table.columns, *_COLUMNS]))
-            angles = np.round(angles_deg(manifest.rotations(table)[0]), 2).tolist()
+            angles = np.round(objects.angles_deg(manifest.rotations(table)[0]), 2).tolist()
             for row, pose in zip(table.rows, angles, strict=True):
                 found = self._of_row(row, "labeled", tuple(pose))
-                objects.setdefault(row.values.get("file", ""), []).append(found)
+                of_file.setdefault(row.values.get("file", ""), []).append(found)
         if self._written[1].strip():
             table = tables.read(self._unfinished, required=_UNFINISHED, allow_empty=True)
             for row in table.rows:
@@ -237,15 +194,15 @@ class Labels:
                 found = self._of_row(row, tables.string(row, "state"), pose)
                 if found.state not in STATES[1:]:
                     raise InputError(f"{row.where}: unknown state '{found.state}'")
-                own = objects.setdefault(row.values.get("file", ""), [])
+                own = of_file.setdefault(row.values.get("file", ""), [])
                 # A kill between the two files leaves an object in both.
                 if not any(
                     each.box == found.box and each.category == found.category for each in own
                 ):
                     own.append(found)
-        if "" in objects:
+        if "" in of_file:
             raise InputError(f"{self.manifest}: a row without a file")
-        self._photos = {name: Photo(tuple(own), self._next_id()) for name, own in objects.items()}
+        self._photos = {name: Photo(tuple(own), self._next_id()) for name, own in of_file.items()}
 
     def _of_row(self, row, state, pose):
         box = pose_table.box(row)
@@ -277,20 +234,19 @@ class Labels:
                 self._written[i] = contents[i]
 
 
+def images(folder: pathlib.Path) -> pathlib.Path:
+    """Where the photos of a folder lie: in its folder `images` where it has one."""
+    return folder / "images" if (folder / "images").is_dir() else folder
+
+
 def split_of(content: bytes) -> str:
     """The split of a photo, by a hash of its bytes: 70, 15 and 15 of 100."""
     value = int(disk_cache.digest(content), 16) / 16 ** len(disk_cache.digest(content))
     return next(name for name, share in SHARES.items() if value < share)
 
 
-def angles_deg(rotation: np.ndarray) -> np.ndarray:
-    """Azimuth, elevation and theta of rotations in "camera", (N, 3) degrees."""
-    radians = viewpoint.angles_from_rotation(np.asarray(rotation, np.float32))
-    return np.degrees(np.stack(radians, axis=-1).astype(np.float64))
-
-
-def _labeled(objects):
-    return sum(each.state == "labeled" for each in objects)
+def _labeled(given):
+    return sum(each.state == "labeled" for each in given)
 
 
 def _numbers(value, count, where):

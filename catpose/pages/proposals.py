@@ -10,7 +10,8 @@ from catpose import predict
 from catpose.errors import InputError
 from catpose.experiment import build, workdir
 from catpose.images import decode
-from catpose.pages import density_map, labels, snap
+from catpose.pages import density_map, objects, snap
+from catpose.prediction import Alternative, Prediction
 
 _NUM_CATEGORIES = 5  # in a proposal
 
@@ -62,7 +63,7 @@ class Proposer:
         if self._error:
             raise InputError(self._error)
 
-    def propose(self, picture: decode.Picture, box: Sequence[float] | None) -> predict.Prediction:
+    def propose(self, picture: decode.Picture, box: Sequence[float] | None) -> Prediction:
         """What the network says of a box.
 
         Raises:
@@ -113,7 +114,7 @@ class Proposer:
             return np.asarray(self._map(self._variables, crop), float).round(4).tolist()
 
 
-def to_json(found: predict.Prediction) -> dict[str, Any]:
+def to_json(found: Prediction) -> dict[str, Any]:
     """A prediction for a page: poses as angles, and the most probable categories alone."""
     ranked = sorted(found.probabilities.items(), key=lambda pair: -pair[1])
     return {
@@ -121,10 +122,19 @@ def to_json(found: predict.Prediction) -> dict[str, Any]:
         "probabilities": dict(ranked[:_NUM_CATEGORIES]),
         "known": found.known,
         "confidence": found.confidence,
-        "angles_deg": [found.azimuth_deg, found.elevation_deg, found.theta_deg],
+        "angles_deg": _angles(found),
+        "pose_confidence": found.pose_confidence,
+        "alternatives": [
+            {"category": each.category, "angles_deg": _angles(each), "share": each.probability}
+            for each in found.alternatives
+        ],
     }
+
+
+def _angles(found: Prediction | Alternative) -> list[float]:
+    return [found.azimuth_deg, found.elevation_deg, found.theta_deg]
 
 
 def angles_json(rotation: np.ndarray) -> list[float]:
     """Azimuth, elevation and theta in degrees of a rotation in "camera"."""
-    return labels.angles_deg(rotation[None])[0].tolist()
+    return objects.angles_deg(rotation[None])[0].tolist()

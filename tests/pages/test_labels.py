@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from catpose.data import manifest
+from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
-from catpose.pages import agreement, labels
+from catpose.pages import agreement, labels, objects
 from tests.support import encoded
 
 
@@ -180,6 +181,30 @@ def test_photos_lie_in_the_folder_images_where_there_is_one(folder):
     assert manifest.read(folder).id.tolist() == ["deep/0.png"]
 
 
+def test_what_another_tool_has_found_is_begun(folder):
+    rotation = np.full((3, 3, 3), np.nan, np.float32)
+    rotation[1] = viewpoint.rotation_from_angles(*np.radians(np.float32([30, 10, -5])))
+    found = Examples(
+        id=np.array(["a", "b", "c"]),
+        category=np.array([0, 1, 0]),
+        rotation=rotation,
+        categories=("car", "cup"),
+        box=np.array([[1.0, 1, 9, 9], [2, 2, 12, 8], [0, 0, 5, 5]]),
+        flags={"image": np.array(["0.png", "0.png", "elsewhere.png"])},
+        digest="",
+    )
+    store = labels.Labels(folder)
+    store.begin(objects.of_examples(found))
+    assert set(store.photos()) == {"0.png", "1.png", "2.png"}
+    first, second = store.photos()["0.png"].objects
+    assert (first.state, first.category, first.box) == ("draft", "car", (1, 1, 9, 9))
+    assert first.angles_deg is None
+    assert second.angles_deg == pytest.approx((30, 10, -5), abs=1e-3)
+    put(store, "0.png", thing())
+    store.begin(objects.of_examples(found))
+    assert [each.state for each in store.photos()["0.png"].objects] == ["labeled"]
+
+
 def test_two_passes_agree(folder):
     first = labels.Labels(folder)
     put(
@@ -188,7 +213,7 @@ def test_two_passes_agree(folder):
     put(first, "1.png", thing(box=[0.0, 0.0, 9.0, 9.0]), thing(box=[9.0, 0.0, 20.0, 9.0]))
     second = labels.Labels(folder, "second_pass")
     assert agreement.summary(first.photos(), second.photos()) == {"count": 0}
-    second.begin_again(first.photos())
+    second.begin(objects.without_poses(first.photos()))
     begun = second.photos()["1.png"]
     assert [each.state for each in begun.objects] == ["draft", "draft"]
     assert [each.box for each in begun.objects] == [(0, 0, 9, 9), (9, 0, 20, 9)]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from catpose.errors import InputError
-from catpose.pages import labels, training
+from catpose.pages import objects, training
 
 
 def finished(own):
@@ -35,12 +35,12 @@ def test_each_training_has_its_own_run(tmp_path):
 
 
 def test_symmetries_are_those_of_labeled_objects():
-    objects = (
-        labels.Object(1, "labeled", "mug", (0, 0, 0), None, "z"),
-        labels.Object(2, "draft", "bowl", (0, 0, 0), None, "z"),
-        labels.Object(3, "labeled", "car", (0, 0, 0)),
+    given = (
+        objects.Object(1, "labeled", "mug", (0, 0, 0), None, "z"),
+        objects.Object(2, "draft", "bowl", (0, 0, 0), None, "z"),
+        objects.Object(3, "labeled", "car", (0, 0, 0)),
     )
-    assert training.symmetries({"a.jpg": labels.Photo(objects)}) == {"mug": "z"}
+    assert training.symmetries({"a.jpg": objects.Photo(given)}) == {"mug": "z"}
 
 
 def test_one_training_at_a_time_and_its_end(tmp_path):

@@ -82,12 +82,14 @@ function show() {
   bars(part("bars"), shares);
   const sure = found.pose_confidence ?? null;
   part("confidence").textContent = [
-    sure === null ? "" : `The pose is right within 30° with a probability of ${Math.round(100 * sure)} %.`,
+    sure === null ? "" : `The pose is right within ${found.within_deg}° with a probability of ${Math.round(100 * sure)} %.`,
     isNone ? `It looks like no category that the network knows; as a ${found.category} it would be turned so.` : "",
   ].filter(Boolean).join(" ");
-  const poses = [angles(found), ...(found.alternatives ?? []).map(angles)];
+  const poses = [angles(found), ...found.alternatives.map(angles)];
+  const words = ["", ...found.alternatives.map((each) => `or ${each.category} `)];
+  const chances = ["", ...found.alternatives.map((each) => `, ${Math.round(100 * each.probability)} %`)];
   choices(part("alternatives"), poses.length < 2 ? [] : poses.map((each, i) => ({
-    text: `${i ? "or " : ""}${poseText(each)}`,
+    text: words[i] + poseText(each) + chances[i],
     pressed: each.every((x, j) => Math.abs(x - pose?.[j]) < 1e-6),
     act: () => { turnTo(each); show(); },
   })));

@@ -157,10 +157,10 @@ function showProposal() {
 function poses() {
   // The network's pose and its alternatives; else what is confused most often: the rear, a mirror.
   const first = { angles_deg: proposal.angles_deg, share: proposal.pose_confidence };
-  const others = proposal.alternatives ?? [reversed, mirrored, (a) => reversed(mirrored(a))].map(
+  const guesses = [reversed, mirrored, (a) => reversed(mirrored(a))].map(
     (turn) => ({ angles_deg: turn(proposal.angles_deg) }),
   );
-  return [first, ...others];
+  return [first, ...(proposal.alternatives.length ? proposal.alternatives : guesses)];
 }
 
 // ---- changes
@@ -647,7 +647,10 @@ async function start() {
   session = await get("session");
   document.title = `${session.folder}: catpose label`;
   part("folder").textContent = session.folder + (session.second_pass ? ", second pass" : "");
-  for (const each of session.photos) photos.set(each.file, each);
+  for (const each of session.photos) {
+    photos.set(each.file, each);
+    for (const one of each.objects) one.proposed = one.state === "draft" && !one.angles_deg;
+  }
   part("models").replaceChildren(...session.models.map((name) => new Option(name, name)));
   part("agreement-panel").hidden = !session.second_pass;
   if (!view.gl) message("This browser draws no 3D models (WebGL is off): the axes alone show the pose.");
