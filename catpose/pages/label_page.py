@@ -153,10 +153,10 @@ def _photo(own, query):
 
 
 def _objects(own, values):
-    objects, revision = values.get("objects"), values.get("revision")
-    if not isinstance(objects, list):
+    stated, revision = values.get("objects"), values.get("revision")
+    if not isinstance(stated, list):
         raise InputError("the page sent no objects")
-    photo, written = own.labels.replace(text(values, "file"), revision, objects)
+    photo, written = own.labels.replace(text(values, "file"), revision, stated)
     if written:
         return server.json_reply(photo.to_json())
     words = "this photo was changed elsewhere; you see what is saved"
