@@ -16,6 +16,7 @@ COMMANDS = {
     "prepare": "make a dataset from its public downloads, or check your own",
     "render": "render images of 3D models with their poses",
     "tables": "train and evaluate what the paper's tables compare",
+    "symsol": "measure whether a density finds all poses of symmetric solids",
     "benchmark": "measure how fast training and inference are here",
     "export": "make a small folder of a trained run's weights",
     "weights": "list what can start a network: its license, its input, how to get it",

@@ -14,6 +14,9 @@ from catpose.experiment.phases import Phase
 from catpose.models.architectures import GROUPS
 
 ALL = GROUPS
+# Settings of a phase that learns the joint density log p(c, R) = log p(c) + log p(R | c): the
+# cross-entropy of the category, and minus the log-density of its own pose network.
+JOINT_DENSITY = {"pose_loss": "nll", "fusion": "oracle", "category_weight": 1.0}
 
 
 def get_config() -> ConfigDict:

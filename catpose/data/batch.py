@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from catpose.data import augment as augmentation
 from catpose.data import examples, online_rendering, pose_jitter, warp
@@ -28,6 +28,7 @@ class Records(NamedTuple):
       aspect: width over height of the boxes; None where all are square.
       camera: how the objects were seen, without `points`; None where that is unknown.
       image: the stored crops, where the source is too large for the cache; else None.
+      azimuth_only: whether of the rotation the azimuth alone is known.
     """
 
     index: Int[Array, "B"]
@@ -39,6 +40,7 @@ class Records(NamedTuple):
     aspect: Float[Array, "B"] | None = None
     camera: Camera | None = None
     image: Num[Array, "B H W 3"] | None = None
+    azimuth_only: Bool[Array, "B"] | None = None
 
 
 class Batch(NamedTuple):
@@ -52,6 +54,7 @@ class Batch(NamedTuple):
       rotation: target rotations in the frame of learning.
       pose_weight: see `Records`.
       category_weight: see `Records`.
+      azimuth_only: see `Records`.
     """
 
     image: Float[Array, "B H W 3"] | None
@@ -61,6 +64,7 @@ class Batch(NamedTuple):
     rotation: Float[Array, "B 3 3"]
     pose_weight: Float[Array, "B"]
     category_weight: Float[Array, "B"]
+    azimuth_only: Bool[Array, "B"] | None = None
 
 
 class Cache(NamedTuple):
@@ -94,23 +98,25 @@ def records(
       split: where the examples are.
       index: example numbers; -1 is padding: example 0 with weights 0.
       first_position: number of the first of them in the global batch.
-      pose_weight: of every real example.
+      pose_weight: of every real example whose pose is known, or its azimuth.
       category_weight: of every real example.
       with_images: whether the images come along, for a source that no cache holds.
     """
     real = (index >= 0).astype(np.float32)
     index = np.maximum(index, 0).astype(np.int32)
     seen = examples.take_camera(split.camera, index)
+    known = ~examples.labeled(split, "none")[index]
     return Records(
         index=index,
         position=(first_position + np.arange(len(index))).astype(np.int32),
         category=split.category[index],
         rotation=split.rotation[index],
-        pose_weight=real * np.float32(pose_weight),
+        pose_weight=real * known * np.float32(pose_weight),
         category_weight=real * np.float32(category_weight),
         aspect=None if split.aspect is None else split.aspect[index],
         camera=None if seen is None else seen._replace(points=None),
         image=np.asarray(split.image[index]) if with_images else None,
+        azimuth_only=examples.labeled(split, "azimuth")[index],
     )
 
 
@@ -220,6 +226,7 @@ def _batch(
         rotation=rotation,
         pose_weight=part.pose_weight,
         category_weight=part.category_weight,
+        azimuth_only=part.azimuth_only,
     )
 
 

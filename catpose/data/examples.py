@@ -11,6 +11,8 @@ from catpose.errors import InputError
 
 # What every dataset may have, in this order; further splits have other names.
 SPLITS = ("train", "validation", "test")
+# What is known of an object's pose, in the order of `Examples.pose_label`.
+POSE_LABELS = ("none", "azimuth", "whole")
 BOOLEAN_FLAGS = ("occluded", "truncated", "difficult", "coarse")
 
 
@@ -65,6 +67,8 @@ class Examples(NamedTuple):
         where `margin` is positive. May be memory-mapped, or `Parts` in one of several processes.
       margin: width of the margin on each side, in pixels of `image`.
       aspect: (N,) float32, width over height of each box in its photo; None where all are square.
+      pose_label: (N,) int8, an index into `POSE_LABELS`: of `rotation`, with "azimuth"
+        the azimuth alone is known, with "none" nothing; None where all are whole.
     """
 
     id: np.ndarray
@@ -82,6 +86,7 @@ class Examples(NamedTuple):
     image: np.ndarray | Parts | None = None
     margin: int = 0
     aspect: np.ndarray | None = None
+    pose_label: np.ndarray | None = None
 
 
 class Dataset(NamedTuple):
@@ -109,7 +114,7 @@ def take(examples: Examples, index: np.ndarray) -> Examples:
     def picked(values: np.ndarray | Parts | None) -> np.ndarray | Parts | None:
         return None if values is None else rows(values, index)
 
-    per_example = ("id", "category", "rotation", "split", "box", "image", "aspect")
+    per_example = ("id", "category", "rotation", "split", "box", "image", "aspect", "pose_label")
     return examples._replace(
         **{name: picked(getattr(examples, name)) for name in per_example},
         digest=disk_cache.digest(examples.digest, index),
@@ -130,6 +135,13 @@ def take_camera(camera: Camera | None, index: np.ndarray) -> Camera | None:
         return None
     distance, focal, center, points, model = camera
     return Camera(distance[index], focal[index], center[index], points, model[index])
+
+
+def labeled(examples: Examples, kind: str) -> np.ndarray:
+    """(N,) bool, whose pose label is of this kind of `POSE_LABELS`."""
+    if examples.pose_label is None:
+        return np.full(len(examples.id), kind == "whole")
+    return examples.pose_label == POSE_LABELS.index(kind)
 
 
 def splits(examples: Examples) -> list[str]:

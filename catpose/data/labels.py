@@ -64,13 +64,18 @@ def checked(truth: Examples, origin: str) -> Examples:
     """Labels whose ids are unique, with rotations in float64 for exact errors.
 
     Raises:
-      InputError: two examples of one id.
+      InputError: two examples of one id, or one without a whole pose.
     """
     unique, counts = np.unique(truth.id, return_counts=True)
     if (counts > 1).any():
         raise InputError(
             f"{origin}: {int((counts > 1).sum())} ids are those of several objects, the first: "
             f"'{unique[counts > 1][0]}'"
+        )
+    if not (whole := examples.labeled(truth, "whole")).all():
+        raise InputError(
+            f"{origin}: {int((~whole).sum())} objects have no pose or an azimuth alone, the first: "
+            f"'{truth.id[~whole][0]}'; they can be trained on, not scored"
         )
     return truth._replace(rotation=np.asarray(truth.rotation, np.float64), origin=origin)
 

@@ -3,7 +3,8 @@
 Columns `file, category, split` and a pose (see `catpose.data.pose_table`): angles, a quaternion or
 a matrix, and its `frame`, "camera" unless stated. Optional `x0, y0, x1, y1`, the object's box;
 empty means the whole image. Other columns are ignored, but not boxes and columns of these by other
-names. `file` is relative to `images/` beside the manifest where that folder exists, else to the
+names. In the split train a row may have an azimuth alone, or no pose: it then teaches what it says.
+`file` is relative to `images/` beside the manifest where that folder exists, else to the
 manifest, and leads nowhere else.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from catpose.data import disk_cache, file_names, parts, pose_table, tables
-from catpose.data.examples import Examples
+from catpose.data.examples import POSE_LABELS, Examples
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
 from catpose.images import files
@@ -64,7 +65,8 @@ def read(
             raise InputError(f"{where}: no image; file is empty")
     boxes = [pose_table.box(row) or [np.nan] * 4 for row in rows]
     boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    rotation, notes = rotations(table)
+    completed, pose_label, partial = _completed(table)
+    rotation, notes = rotations(completed)
     names = [row.values["file"] for row in rows]
     total, count = collections.Counter(names), collections.defaultdict(itertools.count)
     ids = [f"{name}#{next(count[name]) + 1}" if total[name] > 1 else name for name in names]
@@ -81,10 +83,11 @@ def read(
         category=np.array([number[row.values["category"]] for row in rows], np.int32),
         split=np.array([SPLITS[row.values["split"]] for row in rows], dtype=np.str_),
         rotation=rotation,
+        pose_label=pose_label,
         box=boxes,
         categories=tuple(number),
         flags={"image": np.array(names, dtype=np.str_)},
-        notes=notes,
+        notes=(*notes, *partial),
     )
 
 
@@ -121,3 +124,31 @@ def rotations(table: tables.Table) -> tuple[np.ndarray, tuple[str, ...]]:
         mine = found.frame == name
         rotation[mine] = np.asarray(viewpoint.convert_frame(rotation[mine], str(name), "camera"))
     return rotation, found.notes
+
+
+def _completed(
+    table: tables.Table,
+) -> tuple[tables.Table, np.ndarray | None, tuple[str, ...]]:
+    """The table with a pose in every row to train on, which of them are known, and a remark."""
+    poses = set(pose_table.COLUMNS) - {"frame", *pose_table.BOX}
+    azimuth = pose_table.ANGLES[0]
+    if poses.isdisjoint(table.columns):
+        return table, None, ()
+    label = np.full(len(table.rows), POSE_LABELS.index("whole"), np.int8)
+    rows = list(table.rows)
+    for i, (where, values) in enumerate(rows):
+        given = poses & values.keys()
+        if SPLITS[values["split"]] == "train" and given <= {azimuth}:
+            label[i] = POSE_LABELS.index("azimuth" if given else "none")
+            # No elevation at which a frame confuses azimuth and theta.
+            filled = dict(zip(pose_table.ANGLES, (0.0, 30.0, 0.0), strict=True))
+            rows[i] = tables.Row(where, {**filled, **values})
+    if (label == POSE_LABELS.index("whole")).all():
+        return table, None, ()
+    columns = tuple(dict.fromkeys((*table.columns, *pose_table.ANGLES)))
+    none, azimuths, _ = np.bincount(label, minlength=3)
+    note = (
+        f"{table.path}: of the rows to train on, {none} have no pose and teach the category alone, "
+        f"and {azimuths} have an azimuth alone"
+    )
+    return table._replace(rows=rows, columns=columns), label, (note,)

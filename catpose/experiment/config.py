@@ -31,8 +31,8 @@ class Data:
 
     kind: str = config_keys.key(
         "manifest",
-        "what the data are: manifest, shapes, pascal3d, objectnet3d, rendered, or a plugin's; see "
-        "READERS in catpose/experiment/datasets.py",
+        "what the data are: manifest, shapes, symsol, pascal3d, objectnet3d, rendered, or a "
+        "plugin's; see READERS in catpose/experiment/datasets.py",
     )
     root: str = config_keys.key(
         "", "the folder with manifest.csv and images/, or what launch.prepare built"
@@ -88,7 +88,7 @@ class Data:
     seed: int = config_keys.key(0, "of the objects of shapes", config_keys.at_least(0))
     num_images: Mapping[str, int] = config_keys.key(
         {"pretrain": 0, "train": 0, "rendered": 0, "validation": 0, "test": 0},
-        "of shapes: images by split",
+        "of shapes and symsol: images by split",
         config_keys.values(config_keys.at_least(0)),
     )
 

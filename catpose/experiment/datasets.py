@@ -15,6 +15,7 @@ from catpose.data import (
     manifest,
     online_rendering,
     shapes_dataset,
+    symsol_dataset,
 )
 from catpose.data.categories import CATEGORIES
 from catpose.data.pascal3d import dataset as pascal3d
@@ -24,8 +25,9 @@ from catpose.experiment import config as config_lib
 from catpose.synthetic import backgrounds, domain_randomization, view_density
 
 
-def _read_shapes(data: config_lib.Data, show_progress: bool) -> examples.Dataset:
-    return shapes_dataset.load(
+def _read_rendered_here(data: config_lib.Data, show_progress: bool) -> examples.Dataset:
+    load = {"shapes": shapes_dataset.load, "symsol": symsol_dataset.load}[data.kind]
+    return load(
         num_images=data.num_images,
         seed=data.seed,
         resolution=data.resolution,
@@ -56,7 +58,8 @@ def _read_rendered(data: config_lib.Data, show_progress: bool) -> examples.Examp
 # By `config.data.kind`: (`config.data`, whether to show bars) -> encoded examples, which are then
 # decoded and kept, or a Dataset of decoded ones.
 READERS: dict[str, Callable[[config_lib.Data, bool], examples.Examples | examples.Dataset]] = {
-    "shapes": _read_shapes,
+    "shapes": _read_rendered_here,
+    "symsol": _read_rendered_here,
     "manifest": _read_manifest,
     "pascal3d": _read_release,
     "objectnet3d": _read_release,
@@ -203,7 +206,7 @@ def _views(made: config_lib.Engine, loaded: examples.Dataset) -> domain_randomiz
     distance = None if like.camera is None else _in_half_diagonals(like.camera)
     densities = []
     for number, name in enumerate(loaded.categories):
-        own = like.category == number
+        own = (like.category == number) & examples.labeled(like, "whole")
         seen = None if distance is None else distance[own]
         densities.append(view_density.fit(like.rotation[own], distance=seen, name=name))
     return domain_randomization.Views(limits, view_density.stack(densities), made.uniform_share)

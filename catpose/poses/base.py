@@ -175,3 +175,32 @@ def chordal(
     """
     rotation, target_rotation = so3.at_least_float32(rotation, target_rotation)
     return jnp.sum((rotation - target_rotation) ** 2, axis=(-2, -1))
+
+
+def aligned(
+    outputs: Float[Array, "... outputs"], rotation: Float[Array, "... 3 3"]
+) -> tuple[Float[Array, "... outputs"], Float[Array, "... 3 3"]]:
+    """Outputs (..., P) and rotations (..., 3, 3) with equally many leading axes, which broadcast.
+
+    None of the two is repeated in memory for the other.
+    """
+    axes = max(outputs.ndim - 1, rotation.ndim - 2)
+    outputs = outputs.reshape(*[1] * (axes + 1 - outputs.ndim), *outputs.shape)
+    return outputs, rotation.reshape(*[1] * (axes + 2 - rotation.ndim), *rotation.shape)
+
+
+def nll(
+    log_density: Callable[[Outputs, Rotation], PerExample],
+) -> Callable[[Outputs, Rotation], PerExample]:
+    """The loss of a representation that has a density: minus the target's log-density, in nats.
+
+    It is 0 for the uniform distribution and negative where the network knows more, without a lower
+    bound.
+    """
+    return lambda outputs, target_rotation: -log_density(outputs, target_rotation)
+
+
+def scaled(outputs: Outputs, concentration: Any) -> Outputs:
+    """`Density.temper` where outputs times a number are the density to that power, normalized."""
+    (outputs,) = so3.at_least_float32(outputs)
+    return outputs * jnp.asarray(concentration, outputs.dtype)[..., None]

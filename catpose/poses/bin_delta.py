@@ -10,6 +10,11 @@ on the right, in the object's axes. "geodesic": R = exp(log(R_k) + delta), which
 the axis-angle at angle pi. Distances to the key rotations, for the bin of a target, are those of
 the composition: on the group, or of the axis-angle vectors.
 
+The density: around each bin's rotation an isotropic matrix Fisher distribution, whose deviation
+about every axis is the spread for narrow ones. The publications state no density and no spread.
+The log-probabilities of a flatter or sharper density are those of bins that do not sum to 1: their
+sum is what its concentration is multiplied by. (What decodes them takes the largest alone.)
+
 Reference: Mahendran, Ali and Vidal, A mixed classification-regression framework for 3D pose
 estimation from 2D images, BMVC 2018, and its released code.
 """
@@ -24,7 +29,7 @@ from jaxtyping import Array, Float
 
 from catpose import losses
 from catpose.geometry import so3
-from catpose.poses import base, bins, dictionary
+from catpose.poses import base, bins, dictionary, matrix_fisher_mixture
 
 
 class DeltaRule(NamedTuple):
@@ -59,6 +64,7 @@ def make(
     delta: str = "shared",
     delta_weight: float = 1.0,
     gamma: float = 10.0,
+    spread_deg: float = 10.0,
     fusion: str = "mixture",
     name: str = "bin_delta",
 ) -> base.Pose:
@@ -73,11 +79,12 @@ def make(
       delta: "shared" for one, "per_bin" for one for each key rotation.
       delta_weight: alpha, what the second term of each loss weighs.
       gamma: sharpness of the soft assignment, per squared radian.
+      spread_deg: deviation in degrees of the density about the rotation of a bin.
       fusion: over the networks, see `catpose.poses.bins.fusion`.
       name: key in `catpose.poses.POSES`.
 
     Returns:
-      The representation, with three losses:
+      The representation, with "nll", that of the density, and three losses:
         "geodesic": cross-entropy of the target's bin + alpha times the geodesic distance of the
           decoded rotation, of the most probable bin, right or wrong.
         "mse": cross-entropy + alpha times the mean squared error of the delta of the target's
@@ -86,13 +93,15 @@ def make(
           exp(-gamma distance^2), + alpha times the expected geodesic distance over the bins.
 
     Raises:
-      ValueError: an unknown composition, delta or fusion.
+      ValueError: an unknown composition, delta or fusion, or no spread.
     """
     if composition not in COMPOSITIONS or delta not in DELTAS:
         raise ValueError(
             f"composition is one of {', '.join(COMPOSITIONS)} and delta of {', '.join(DELTAS)}, "
             f"not {composition!r} and {delta!r}"
         )
+    if not spread_deg > 0:
+        raise ValueError(f"spread_deg is {spread_deg}, above 0")
     # In numpy, and its logarithm not before it is needed: an import must not start a backend.
     keys = np.asarray(dictionary.cube() if keys is None else keys, np.float32)
     num_bins = len(keys)
@@ -142,6 +151,25 @@ def make(
         distance = losses.geodesic(each, target)
         return divergence + delta_weight * jnp.sum(jnp.exp(log_probability) * distance, axis=-1)
 
+    def components(outputs):
+        log_probability, deltas = bins.parts(*so3.at_least_float32(outputs), *shapes)
+        every = jnp.broadcast_to(keys, (*outputs.shape[:-1], num_bins, 3, 3))
+        every = compose(every, jnp.broadcast_to(deltas, every.shape[:-1]))
+        total = jax.nn.logsumexp(log_probability, axis=-1, keepdims=True)
+        value = jnp.exp(total) / (2 * float(np.radians(spread_deg)) ** 2)
+        return log_probability - total, value[..., None, None] * every
+
+    def temper(outputs, concentration):
+        axes = outputs.ndim - 1
+        log_probability, deltas = bins.parts(outputs, *shapes)
+        by = jnp.log(jnp.asarray(concentration, log_probability.dtype))
+        by = jnp.broadcast_to(by, outputs.shape[:-1])[..., None]
+        return bins.flat(
+            bins.tempered(log_probability, concentration, axes=axes) + by, deltas, axes=axes
+        )
+
+    density = matrix_fisher_mixture.density(components, temper)
+
     def mix(outputs, weights):
         log_probability, deltas = bins.parts(outputs, *shapes)
         mixed, posterior = bins.mixture(log_probability, weights)
@@ -155,9 +183,15 @@ def make(
         num_outputs=num_bins + 3 * shapes[1][0],
         activate=activate,
         to_rotation=to_rotation,
-        losses={"geodesic": geodesic, "mse": mse, "probabilistic": probabilistic},
+        losses={
+            "geodesic": geodesic,
+            "mse": mse,
+            "probabilistic": probabilistic,
+            "nll": base.nll(density.log_density),
+        },
         **bins.fusion(fusion, mix, best=lambda outputs: bins.parts(outputs, *shapes)[0].max(-1)),
         make=make,
+        density=density,
     )
 
 

@@ -34,6 +34,22 @@ def log_probabilities(raw: Float[Array, "*batch bins"]) -> Float[Array, "*batch 
     return jax.nn.log_softmax(*so3.at_least_float32(raw))
 
 
+def tempered(
+    log_probability: Float[Array, "... bins"], concentration: Float[Array, "..."] | float, axes: int
+) -> Float[Array, "... bins"]:
+    """The probabilities to a power, normalized over the last axis.
+
+    Args:
+      log_probability: of each bin.
+      concentration: the power, a scalar or one for each example.
+      axes: how many leading axes examples have.
+    """
+    by = jnp.asarray(concentration, log_probability.dtype)
+    by = jnp.broadcast_to(by, log_probability.shape[:axes])
+    by = by[(..., *[None] * (log_probability.ndim - axes))]
+    return jnp.where(by == 1, log_probability, log_probabilities(by * log_probability))
+
+
 def mixture(
     log_probability: Float[Array, "batch networks bins"], weights: Float[Array, "batch networks"]
 ) -> tuple[Float[Array, "batch bins"], Float[Array, "batch networks bins"]]:

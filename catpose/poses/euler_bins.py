@@ -3,7 +3,8 @@
 Each angle has, at every granularity, its own bins over the whole circle: elevation and theta with
 a bin centered at 0, azimuth with an edge there, as in the published code. With 7 and 21 bins every
 coarse bin is three fine ones. The finest bins are decoded, to their centers; the coarser ones only
-help to learn. Elevations beyond +-90 degrees have bins too, which are never the truth.
+help to learn. Elevations beyond +-90 degrees have bins too, which are never the truth. The density
+is that of the finest bins, see `catpose.poses.angle_density`.
 
 The frame enters through `catpose.poses.euler`: the angles are read from, and put into, rotations
 of the frame of learning. "camera" and "upright" have the same angles.
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
-from catpose.poses import base, bins, euler
+from catpose.poses import angle_density, base, bins, euler
 
 ANGLES = 3
 # Centers of the bins 0 of azimuth, elevation and theta, in widths.
@@ -41,7 +42,8 @@ def make(
 
     Returns:
       The representation. Its loss "cross_entropy" is the sum over angles and granularities, in
-      nats; its outputs are log-probabilities, for each granularity (azimuth, elevation, theta).
+      nats, "nll" that of the density; its outputs are log-probabilities, for each granularity
+      (azimuth, elevation, theta).
 
     Raises:
       ValueError: no granularity, or an unknown fusion.
@@ -60,6 +62,21 @@ def make(
         angles = bins.center(jnp.argmax(finest, axis=-1), num_bins[-1], FIRST)
         return euler.to_rotation(angles, frame=frame)
 
+    def temper(outputs, concentration):
+        blocks = [
+            bins.tempered(block, concentration, axes=outputs.ndim - 1)
+            for block in bins.parts(outputs, *shapes)
+        ]
+        return bins.flat(*blocks, axes=outputs.ndim - 1)
+
+    density = angle_density.of_bins(
+        lambda outputs: bins.parts(outputs, *shapes)[-1],
+        temper,
+        num_bins=num_bins[-1],
+        first=FIRST,
+        frame=frame,
+    )
+
     def cross_entropy(outputs, target_rotation):
         target = euler.from_rotation(target_rotation, frame=frame)
         losses = [
@@ -73,13 +90,14 @@ def make(
         num_outputs=ANGLES * sum(num_bins),
         activate=activate,
         to_rotation=to_rotation,
-        losses={"cross_entropy": cross_entropy},
+        losses={"cross_entropy": cross_entropy, "nll": base.nll(density.log_density)},
         **bins.fusion(
             fusion,
             mix=lambda outputs, weights: bins.mixture(outputs, weights)[0],
             best=lambda outputs: bins.parts(outputs, *shapes)[-1].max(-1).sum(-1),
         ),
         make=make,
+        density=density,
     )
 
 

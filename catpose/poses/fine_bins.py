@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from catpose.poses import base, bins, euler
+from catpose.poses import angle_density, base, bins, euler
 
 ANGLES, DEGREES = 3, 360
 FIRST = np.zeros(ANGLES, np.float32)
@@ -70,30 +70,44 @@ def make(
     """
     shape = (ANGLES, DEGREES)
 
+    def log_probability(outputs):
+        return bins.parts(outputs, shape)[0]
+
     def activate(raw):
-        return bins.flat(bins.log_probabilities(bins.parts(raw, shape)[0]), axes=raw.ndim - 1)
+        return bins.flat(bins.log_probabilities(log_probability(raw)), axes=raw.ndim - 1)
 
     def to_rotation(outputs):
-        degree = jnp.argmax(bins.parts(outputs, shape)[0], axis=-1)
+        degree = jnp.argmax(log_probability(outputs), axis=-1)
         return euler.to_rotation(bins.center(degree, DEGREES, FIRST), frame=frame)
+
+    def temper(outputs, concentration):
+        axes = outputs.ndim - 1
+        return bins.flat(
+            bins.tempered(log_probability(outputs), concentration, axes=axes), axes=axes
+        )
+
+    density = angle_density.of_bins(
+        log_probability, temper, num_bins=DEGREES, first=FIRST, frame=frame
+    )
 
     def soft_cross_entropy(outputs, target_rotation):
         target = euler.from_rotation(target_rotation, frame=frame)
         weight = spread(bins.index(target, DEGREES, FIRST), sigma, window)
-        return -jnp.sum(weight * bins.parts(outputs, shape)[0], axis=(-2, -1))
+        return -jnp.sum(weight * log_probability(outputs), axis=(-2, -1))
 
     return base.Pose(
         name=name,
         num_outputs=ANGLES * DEGREES,
         activate=activate,
         to_rotation=to_rotation,
-        losses={"soft_cross_entropy": soft_cross_entropy},
+        losses={"soft_cross_entropy": soft_cross_entropy, "nll": base.nll(density.log_density)},
         **bins.fusion(
             fusion,
             mix=lambda outputs, weights: bins.mixture(outputs, weights)[0],
-            best=lambda outputs: bins.parts(outputs, shape)[0].max(-1).sum(-1),
+            best=lambda outputs: log_probability(outputs).max(-1).sum(-1),
         ),
         make=make,
+        density=density,
     )
 
 

@@ -127,25 +127,19 @@ def log_density(
     return fall - _relative_log_constant(parameter)
 
 
-def mixture_log_density(
-    parameters: Float[Array, "*batch networks 3 3"],
-    weights: Float[Array, "*batch networks"],
-    rotation: Float[Array, "*batch 3 3"],
-) -> Float[Array, "*batch"]:
-    """Logarithm of the weighted sum of densities, which keeps every network's mode.
-
-    The alternative to `POSES["matrix_fisher"].fuse`, whose result is one distribution again.
+def mode_and_constant(
+    parameter: Float[Array, "*batch 3 3"],
+) -> tuple[Float[Array, "*batch 3 3"], Float[Array, "*batch"]]:
+    """The most probable rotation, and minus its log-density; not for differentiation.
 
     Args:
-      parameters: F of each network.
-      weights: of each network, summing to 1.
-      rotation: rotation matrices.
+      parameter: F.
 
     Returns:
-      Log densities with respect to the uniform distribution.
+      Rotation matrices, and log c(F) - max over R of tr F'R.
     """
-    each = log_density(parameters, rotation[..., None, :, :])
-    return jax.scipy.special.logsumexp(each, axis=-1, b=weights)
+    left, values, right = svd.proper(parameter)
+    return so3.multiply(left, jnp.swapaxes(right, -1, -2)), _integrals(values)[0]
 
 
 @functools.partial(jax.jit, static_argnames="shape")
@@ -219,34 +213,14 @@ def activate(raw: Float[Array, "*batch 9"]) -> Float[Array, "*batch 9"]:
     return raw
 
 
-def nll(
-    outputs: Float[Array, "*batch 9"], target_rotation: Float[Array, "*batch 3 3"]
-) -> Float[Array, "*batch"]:
-    """Negative log-likelihood of the target.
-
-    Args:
-      outputs: F, row by row.
-      target_rotation: true rotation matrices.
-
-    Returns:
-      Nats with respect to the uniform distribution: 0 for F = 0, negative where the network knows
-      more, without a lower bound.
-
-    Reference: Mohlin et al. 2020.
-    """
-    return -log_density(svd.as_matrix(outputs), target_rotation)
+def _log_density(outputs, rotation):
+    return log_density(svd.as_matrix(outputs), rotation)
 
 
 def _modes(outputs, k):
     rotation = svd.to_rotation(outputs)[..., None, :, :]
     each = log_density(svd.as_matrix(outputs)[..., None, :, :], rotation)
     return modes.distinct(rotation, each, k)
-
-
-def temper(outputs: base.Outputs, concentration: Float[Array, "..."] | float) -> base.Outputs:
-    """F times the concentration: the density to that power, normalized."""
-    (outputs,) = so3.at_least_float32(outputs)
-    return outputs * jnp.asarray(concentration, outputs.dtype)[..., None]
 
 
 def _turned(outputs, rotation):
@@ -262,13 +236,13 @@ MATRIX_FISHER = base.Pose(
     num_outputs=9,
     activate=activate,
     to_rotation=svd.to_rotation,
-    losses={"nll": nll},
+    losses={"nll": base.nll(_log_density)},
     fuse=base.weighted_sum,
     density=base.Density(
-        log_density=lambda outputs, rotation: log_density(svd.as_matrix(outputs), rotation),
+        log_density=_log_density,
         modes=_modes,
         sample=lambda key, outputs, n: sample(key, svd.as_matrix(outputs), (n,)),
-        temper=temper,
+        temper=base.scaled,
         turned=_turned,
     ),
 )

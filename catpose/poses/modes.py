@@ -1,5 +1,6 @@
 """The most probable rotations of a density, found among candidates."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -25,19 +26,43 @@ def distinct(
     """
 
     def take(array, best):
-        extra = array.ndim - best.ndim
-        index = best[(..., *[None] * extra)]
+        index = best[(..., *[None] * (array.ndim - best.ndim))]
         return jnp.take_along_axis(array, index, axis=best.ndim)
 
-    left, found = log_density, []
-    for _ in range(k):
+    def find(left, _):
         best = jnp.argmax(left, axis=-1)
         chosen = take(rotation, best)
-        found.append((chosen[..., 0, :, :], take(left, best)[..., 0]))
         near = so3.geodesic_distance(rotation, chosen) < APART
-        left = jnp.where(near, -jnp.inf, left)
-    rotations = jnp.stack([each for each, _ in found], axis=-3)
-    log_densities = jnp.stack([each for _, each in found], axis=-1)
-    first = jnp.broadcast_to(rotations[..., :1, :, :], rotations.shape)
+        return jnp.where(near, -jnp.inf, left), (chosen[..., 0, :, :], take(left, best)[..., 0])
+
+    _, (rotations, log_densities) = jax.lax.scan(find, log_density, length=k)
     missing = jnp.isneginf(log_densities)[..., None, None]
-    return jnp.where(missing, first, rotations), log_densities
+    rotations = jnp.where(missing, rotations[:1], rotations)
+    return jnp.moveaxis(rotations, 0, -3), jnp.moveaxis(log_densities, 0, -1)
+
+
+def uphill(
+    gradient: Float[Array, "*batch 3"], hessian: Float[Array, "*batch 3 3"]
+) -> Float[Array, "*batch 3"]:
+    """Newton's step to a maximum; damped where a row says that it may not be concave.
+
+    In closed form: a program with many small decompositions of LAPACK's has been seen to wait
+    forever on a CPU.
+
+    Args:
+      gradient: of a function of an axis-angle vector at 0.
+      hessian: its second derivatives.
+
+    Returns:
+      Axis-angle vectors in radians.
+    """
+    diagonal = jnp.diagonal(hessian, axis1=-2, axis2=-1)
+    others = jnp.sum(jnp.abs(hessian), axis=-1) - jnp.abs(diagonal)
+    damping = jnp.maximum(jnp.max(diagonal + others, axis=-1) + 1e-3, 0)  # Gershgorin's bound
+    eye = jnp.broadcast_to(jnp.eye(3, dtype=hessian.dtype), hessian.shape)
+    matrix = damping[..., None, None] * eye - hessian
+    a, b, c = (matrix[..., i, :] for i in range(3))
+    inverse = [jnp.cross(b, c), jnp.cross(c, a), jnp.cross(a, b)]
+    determinant = jnp.sum(a * inverse[0], axis=-1, keepdims=True)
+    solved = sum(row * gradient[..., i, None] for i, row in enumerate(inverse))
+    return solved / jnp.maximum(determinant, 1e-12)

@@ -16,7 +16,7 @@ import optax
 from tqdm import tqdm
 
 from catpose import devices
-from catpose.data import batch, online_rendering
+from catpose.data import batch, examples, online_rendering
 from catpose.experiment import build, checkpoint, initial_weights, phases
 from catpose.training import input_pipeline, run_setup, step
 from catpose.training.step import TrainState
@@ -171,10 +171,17 @@ def compile_phase(run: run_setup.Run, phase: phases.Phase, tx: Any) -> Callable:
 def objective_fns(run: run_setup.Run, phase: phases.Phase) -> dict[str, Any]:
     """What `step.objective` has to know of the phase, by keyword."""
     model = run.model
+    splits = [run.dataset.splits[name] for name in phase.sources]
+    partial = any(examples.labeled(split, "azimuth").any() for split in splits)
     return {
         "phase": phase,
         "forward_fn": step.phase_forward(model.network.apply_fn, phase, len(model.categories)),
-        "loss_fn": step.phase_loss(model.pose, phase, model.symmetry),
+        "loss_fn": step.phase_loss(
+            model.pose,
+            phase,
+            model.symmetry,
+            azimuth_frame=model.input_spec.frame if partial else None,
+        ),
     }
 
 

@@ -9,7 +9,7 @@ import jax
 import optax
 
 from catpose import devices
-from catpose.data import batch, online_rendering, sampling
+from catpose.data import batch, examples, online_rendering, sampling
 from catpose.data.categories import CATEGORIES
 from catpose.data.examples import SPLITS, Dataset
 from catpose.errors import InputError
@@ -93,7 +93,8 @@ def assemble(
     if keys is None and config.model.pose_keys:
         if "train" not in data.splits:
             raise InputError("config.model.pose_keys are fitted to a split 'train'; there is none")
-        keys = build.fit_keys(config, data.splits["train"].rotation)
+        known = examples.labeled(data.splits["train"], "whole")
+        keys = build.fit_keys(config, data.splits["train"].rotation[known])
     model = build.build_model(config, data.categories, keys)
     run_phases = build.build_phases(config)
     run = Run(config, folder, data, model, run_phases, {}, Caches(), show_progress)
@@ -140,6 +141,7 @@ def _check(run: Run) -> None:
                     f"phase '{phase.name}' trains on the split '{source}', which has no images; "
                     f"there are {', '.join(run.dataset.splits) or 'none'}"
                 )
+            _check_labels(run, phase, source)
             _check_augment(run, phase, source)
             devices.check_batch(count, f"'{source}' in phase '{phase.name}'")
             if source == online_rendering.NAME:
@@ -158,6 +160,17 @@ def _check_calls(run: Run) -> None:
                 f"config.steps_per_call is {config.steps_per_call}, which does not divide {name}, "
                 f"{count}: between calls alone a run logs, saves, evaluates and changes its phase"
             )
+
+
+def _check_labels(run: Run, phase: phases.Phase, source: str) -> None:
+    split = run.dataset.splits[source]
+    partial = int(examples.labeled(split, "azimuth").sum())
+    if partial and phase.pose_weight and (phase.pose_loss != "nll"):
+        raise InputError(
+            f"phase '{phase.name}' learns poses by the loss '{phase.pose_loss}', but of {partial} "
+            f"examples of '{source}' the azimuth alone is known, which needs the loss nll of a "
+            "representation that has it, such as matrix_fisher"
+        )
 
 
 def _check_augment(run: Run, phase: phases.Phase, source: str) -> None:

@@ -22,6 +22,7 @@ from catpose.experiment import phases
 from catpose.geometry import symmetry
 from catpose.models import fusion
 from catpose.models.architectures import Outputs
+from catpose.poses import azimuth
 from catpose.poses.base import Pose
 
 
@@ -84,7 +85,11 @@ def phase_forward(network_apply: Callable, phase: phases.Phase, num_categories: 
 
 
 def phase_loss(
-    pose: Pose, phase: phases.Phase, orders: Int[np.ndarray, " K"] | None = None
+    pose: Pose,
+    phase: phases.Phase,
+    orders: Int[np.ndarray, " K"] | None = None,
+    *,
+    azimuth_frame: str | None = None,
 ) -> Callable:
     """The phase's losses: `loss_fn(outputs, batch) -> (pose (B,) radians, category (B,))`.
 
@@ -95,6 +100,8 @@ def phase_loss(
       phase: says which loss and which fusion.
       orders: each category's symmetry (see `catpose.geometry.symmetry`): every loss then compares
         with the nearest equivalent of the target. None for the plain losses of the paper.
+      azimuth_frame: the frame of learning, where of some examples the azimuth alone is known: their
+        loss is that of the density's marginal. None where there are none.
     """
 
     def loss_fn(outputs: Outputs, batch: Batch) -> tuple[Float[Array, "B"], Float[Array, "B"]]:
@@ -105,6 +112,9 @@ def phase_loss(
             own = jnp.asarray(orders)[batch.category]
             target = symmetry.nearest(pose.to_rotation(fused), target, own)
         pose_loss = pose.losses[phase.pose_loss](fused, target)
+        if azimuth_frame is not None:
+            marginal = azimuth.log_density(pose.density, fused, target, azimuth_frame)
+            pose_loss = jnp.where(batch.azimuth_only, -marginal, pose_loss)
         category_loss = losses.CATEGORY_LOSSES[phase.category_loss]
         return pose_loss, category_loss(outputs.category_logits, batch.category)
 
