@@ -99,9 +99,12 @@ def answer(
       fusions: see `decide`.
     """
     outputs, _ = model.network.apply_fn(variables, image, features=features, tied=model.tied)
-    return decide(
-        model, outputs.category_logits, outputs.pose_outputs, category=category, fusions=fusions
-    )
+    logits, poses = outputs.category_logits, outputs.pose_outputs
+    if model.mirrors and features is None:
+        other, _ = model.network.apply_fn(variables, image[:, :, ::-1], tied=model.tied)
+        logits = (logits + other.category_logits) / 2
+        poses = (poses + model.pose.mirror(other.pose_outputs)) / 2
+    return decide(model, logits, poses, category=category, fusions=fusions)
 
 
 def decide(

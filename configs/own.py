@@ -34,7 +34,9 @@ def get_config() -> ConfigDict:
         head_hidden=(),
         head_dropout=0.0,
     )
-    config.eval.update(batch_size=64, every_steps=50, answer="best", shares=(0.25, 0.5))
+    config.eval.update(
+        batch_size=64, every_steps=50, mirror=False, answer="best", shares=(0.25, 0.5)
+    )
     _, category, pose = base.ALL
 
     def phase(name: str, steps: int, peak: float, group: str, **changes: object) -> ConfigDict:

@@ -85,7 +85,7 @@ def get_config(views: str = "photographs") -> ConfigDict:
             "blur": 1.1,
         },
     )
-    config.eval.update(batch_size=120, every_steps=500)
+    config.eval.update(batch_size=120, every_steps=500, mirror=True)
 
     def phase(name: str, source: str, steps: int, peak: float, *train: str) -> ConfigDict:
         return base.phase(

@@ -2,16 +2,19 @@
 
 import types
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from catpose import inference, predict
 from catpose.data.input_spec import InputSpec
+from catpose.errors import InputError
 from catpose.experiment import build
 from catpose.geometry import viewpoint
 from catpose.models import architectures
 from catpose.poses import euler_bins
+from tests.support import tiny
 
 
 @pytest.mark.parametrize(("fusion", "expected"), [("mixture", 0), ("joint", 1)])
@@ -41,3 +44,25 @@ def test_the_category_beside_a_pose_is_that_of_the_pose(fusion, expected):
         own = pose.to_rotation(outputs.pose_outputs)[0, expected]
         own = viewpoint.convert_frame(own, "upright", "camera")
         np.testing.assert_allclose(prediction.rotation, own, atol=1e-6)
+
+
+def test_a_mirrored_picture_has_the_mirrored_answer():
+    """With any network, whatever it answers to the two pictures alone."""
+    settings = tiny.config([tiny.phase()], pose="matrix_fisher")
+    settings.eval.mirror = True
+    model = build.build_model(tiny.read(settings), tiny.CATEGORIES)
+    image = model.input_spec.normalize(jnp.asarray(tiny.split(3, 0).image))
+    variables = model.network.init_fn(jax.random.key(0), image)
+    here, there = (
+        inference.answer(model, variables, x, fusions=("weighted", "top1"))
+        for x in (image, image[:, :, ::-1])
+    )
+    np.testing.assert_allclose(here.probabilities, there.probabilities, atol=1e-6)
+    for name in ("weighted", "top1"):
+        rotation = here.rotation[name]
+        np.testing.assert_allclose(viewpoint.mirror(rotation), there.rotation[name], atol=1e-4)
+    plain = inference.answer(model._replace(mirrors=False), variables, image, fusions=("weighted",))
+    assert np.abs(plain.rotation["weighted"] - here.rotation["weighted"]).max() > 1e-2
+    settings.model.pose = "axis_angle"
+    with pytest.raises(InputError, match="'axis_angle' has no outputs of mirrored pictures"):
+        build.build_model(tiny.read(settings), tiny.CATEGORIES)

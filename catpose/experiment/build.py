@@ -38,6 +38,8 @@ class Model(NamedTuple):
       fusion: how it answers where nobody tells the category: "weighted" or "top1", or a decision of
         `catpose.models.joint`.
       tied: whether pose network 0 serves all categories.
+      mirrors: whether it answers by the mean over a picture and its mirror image; where features
+        are given, by these.
       keys: (M, 3, 3) the dictionary that `pose` was made of, in `frame`; None where it is not a
         fitted one.
       symmetry: (K,) orders (see `catpose.geometry.symmetry`) that losses and errors respect; None
@@ -51,6 +53,7 @@ class Model(NamedTuple):
     input_spec: InputSpec
     fusion: str = "weighted"
     tied: bool = False
+    mirrors: bool = False
     keys: np.ndarray | None = None
     symmetry: np.ndarray | None = None
     calibration: calibrations.Calibration | None = None
@@ -151,12 +154,18 @@ def build_model(
     if config.data.symmetry:
         orders = symmetry.orders(dict(config.data.symmetry), categories)
         orders = orders if (orders != 1).any() else None
+    if config.eval.mirror and pose.mirror is None:
+        raise InputError(
+            f"config.eval.mirror is True, but '{pose.name}' has no outputs of mirrored pictures; "
+            "matrix_fisher has"
+        )
     data = config.data
     return Model(
         network,
         pose,
         categories,
         InputSpec(data.resolution, data.context, model.normalization, config.frame),
+        mirrors=config.eval.mirror,
         keys=keys,
         symmetry=orders,
     )

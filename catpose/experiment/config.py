@@ -209,6 +209,11 @@ class Eval:
         "or min_expected_error (docs/certainty.md); empty for the fusion of the last phase",
         config_keys.one_of(("", "weighted", "top1", *joint.DECISIONS)),
     )
+    mirror: bool = config_keys.key(
+        False,
+        "answer by the mean of what the network says of the picture and of its mirror image: twice "
+        "the time, of pose matrix_fisher",
+    )
     answer: str = config_keys.key(
         "last",
         "the weights that a run answers with: of its last step, or, where there is a validation "

@@ -55,6 +55,8 @@ class Pose(NamedTuple):
       fuse: outputs of K pose networks (B, K, P) and weights (B, K) that sum to 1 -> (B, P).
       choose: where `fuse` picks one network's pose: which, (B,), of the same arguments; None where
         all networks have a say.
+      mirror: outputs (..., P) -> those of the same object in the left-right mirrored picture; None
+        where a representation cannot say them.
       make: the representation with other settings, which are its keywords; None where it has none.
         A keyword `frame` is the frame of learning, a keyword `keys` the key rotations fitted to
         the training split.
@@ -77,6 +79,7 @@ class Pose(NamedTuple):
         ]
         | None
     ) = None
+    mirror: Callable[[Outputs], Outputs] | None = None
     make: Callable[..., Any] | None = None
     density: Density | None = None
 

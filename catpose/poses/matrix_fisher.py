@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from catpose.geometry import so3
+from catpose.geometry import so3, viewpoint
 from catpose.poses import base, modes, svd
 
 _MAX_ROUNDS = 200  # of rejection, each with a chance above 0.4: no sample is left after them
@@ -238,6 +238,7 @@ MATRIX_FISHER = base.Pose(
     to_rotation=svd.to_rotation,
     losses={"nll": base.nll(_log_density)},
     fuse=base.weighted_sum,
+    mirror=lambda outputs: viewpoint.mirror(svd.as_matrix(outputs)).reshape(outputs.shape),
     density=base.Density(
         log_density=_log_density,
         modes=_modes,
