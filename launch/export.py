@@ -21,12 +21,12 @@ BEST = OPTIONS.bool("best", False, "weights of the lowest validation error, not 
 
 def main() -> None:
     """Copies what describes the run, and writes its weights."""
-    from catpose.experiment import build, checkpoint, workdir
+    from catpose.experiment import build, exported, workdir
 
     folder, output = pathlib.Path(WORKDIR.value), pathlib.Path(OUTPUT_DIR.value)
     workdir.read_config(folder)
     workdir.read_categories(folder)
-    outputs.check_folder(output, (checkpoint.WEIGHTS,), "an exported network's")
+    outputs.check_folder(output, (exported.WEIGHTS,), "an exported network's")
     if output.exists() and output.samefile(folder):
         raise InputError("--output_dir is the run's own folder; give another one")
     weights = build.export(folder, output, best=BEST.value)

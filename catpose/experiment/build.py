@@ -18,7 +18,7 @@ from catpose.data import imagenet
 from catpose.data.input_spec import InputSpec
 from catpose.errors import InputError
 from catpose.experiment import calibration as calibrations
-from catpose.experiment import checkpoint, phases, workdir
+from catpose.experiment import checkpoint, exported, phases, workdir
 from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry, viewpoint
 from catpose.models import BACKBONES, architectures, joint, pretrained, weight_packages
@@ -227,7 +227,7 @@ def read_arrays(folder: pathlib.Path, *, best: bool) -> tuple[int, dict[str, Any
     """
     prefers_best = workdir.read_config(folder).eval.answer == "best"
     step, arrays = checkpoint.read_run(folder, best=best, prefers_best=prefers_best)
-    package = package_arrays(folder) if checkpoint.is_export(folder) else {}
+    package = package_arrays(folder) if exported.is_export(folder) else {}
     whole = {path: array + np.asarray(arrays.get(path, 0.0)) for path, array in package.items()}
     return step, {**arrays, **whole}
 
@@ -267,7 +267,7 @@ def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool = False) ->
       InputError: see `read_arrays`, or no way to write.
     """
     step, arrays = read_arrays(folder, best=best)
-    weights = checkpoint.export(step, arrays, output, package_arrays(folder))
+    weights = exported.write(step, arrays, output, package_arrays(folder))
     try:
         described = (workdir.CONFIG, workdir.CATEGORIES, workdir.KEYS)
         names = [name for name in described if (folder / name).is_file()]

@@ -18,19 +18,16 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-import safetensors.numpy
 from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from catpose import checksums, errors
 from catpose.errors import InputError
-from catpose.models import weight_files
+from catpose.experiment import exported
 
 SCORE, CHECKSUM = "score", checksums.KEY
-ABOUT = "about"  # what a state is of: the categories' names, and key rotations
 _GO_ON = "make room and give the same command again"
 _OF_STORE = re.compile("[A-Z_]+: Error ")  # what tensorstore raises
 DAMAGED = "damaged"  # folder beside that of the checkpoints
-WEIGHTS = "weights.safetensors"  # what `export` writes
 
 
 def _is_of_another(record: logging.LogRecord) -> bool:
@@ -174,7 +171,7 @@ def save(
     """
     # A copy on the host: the step that runs meanwhile reuses the state's own buffers.
     host = {path: np.array(leaf) for path, leaf in flatten(state).items()}
-    host |= flatten(dict(about), ABOUT)
+    host |= flatten(dict(about), exported.ABOUT)
     host[CHECKSUM] = np.uint32(checksums.of_arrays(host))
     size, directory = sum(array.nbytes for array in host.values()), pathlib.Path(manager.directory)
     if shutil.disk_usage(directory).free < size:
@@ -229,7 +226,7 @@ def check_about(
       InputError: it is of something else than `about`.
     """
     for name, wanted in about.items():
-        found = arrays.pop(f"{ABOUT}.{name}", None)
+        found = arrays.pop(f"{exported.ABOUT}.{name}", None)
         if found is not None and not np.array_equal(np.asarray(found), wanted):
             raise InputError(
                 f"{folder / name} is not what the checkpoint is of: it is damaged, or the data has "
@@ -238,7 +235,7 @@ def check_about(
 
 
 def read_run(folder: pathlib.Path, *, best: bool, prefers_best: bool = False) -> tuple[int, dict]:
-    """Step and arrays of a run's latest or best checkpoint, or of what `export` made of it.
+    """Step and arrays of a run's latest or best checkpoint, or of what `exported.write` made of it.
 
     `prefers_best` takes the best one where the run was validated. Arrays of an export are read
     where `np.asarray` asks for them.
@@ -246,13 +243,8 @@ def read_run(folder: pathlib.Path, *, best: bool, prefers_best: bool = False) ->
     Raises:
       InputError: the run in `folder` has none, or it is damaged.
     """
-    if is_export(folder):
-        check_exported(folder)
-        exported = folder / WEIGHTS
-        arrays = weight_files.read(exported)
-        if "step" not in arrays or arrays["step"].shape:
-            raise InputError(f"{exported} is not a file that catpose export wrote: it has no step")
-        return int(np.asarray(arrays.pop("step"))), arrays
+    if exported.is_export(folder):
+        return exported.read(folder)
     with open_manager(folder / "checkpoints", read_only=True) as manager:
         step = manager.best_step() if best or prefers_best else None
         step = manager.latest_step() if step is None and not best else step
@@ -262,49 +254,6 @@ def read_run(folder: pathlib.Path, *, best: bool, prefers_best: bool = False) ->
             )
             raise InputError(f"{folder} has no {some}")
         return step, read(manager, step)
-
-
-def is_export(folder: pathlib.Path) -> bool:
-    """Whether a folder is what `export` made of a run."""
-    return (folder / WEIGHTS).is_file() and not (folder / "checkpoints").is_dir()
-
-
-def check_exported(folder: pathlib.Path, name: str = "") -> None:
-    """Raises InputError where a file of an exported network is not as it was written."""
-    if (folder / checksums.FILE).exists() and (problem := checksums.problem(folder, name)):
-        raise InputError(f"{problem}: it is damaged; export the run, or install catpose, again")
-
-
-def export(
-    step: int, arrays: Mapping[str, Any], output: pathlib.Path, package: Mapping[str, Any] = {}
-) -> pathlib.Path:
-    """Writes a run's weights to one small file, without what only training needs.
-
-    Kernels are rounded to float16, everything else stays float32.
-
-    Args:
-      step: of the run.
-      arrays: of its checkpoint.
-      output: a folder, made where it does not exist.
-      package: what a package of weights has of them, by path. Of these the file has what training
-        added, and nothing where it added nothing.
-
-    Raises:
-      InputError: no way to write.
-    """
-    kept = {}
-    for path, array in arrays.items():
-        added = np.asarray(array) - package[path] if path in package else np.asarray(array)
-        if path.startswith(f"{ABOUT}."):
-            kept[path] = np.asarray(array)
-        if path.startswith(("params.", "batch_stats.")) and (path not in package or added.any()):
-            kept[path] = np.asarray(added, np.float16 if path.endswith(".kernel") else np.float32)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        safetensors.numpy.save_file({**kept, "step": np.array(step)}, output / WEIGHTS)
-    except OSError as error:
-        raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
-    return output / WEIGHTS
 
 
 def restore(arrays: dict[str, Any], target: Any, prefix: str = "") -> Any:

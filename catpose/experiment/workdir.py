@@ -17,8 +17,8 @@ import numpy as np
 from catpose import checksums, config_keys, errors, outputs
 from catpose.data import disk_cache
 from catpose.errors import InputError
-from catpose.experiment import checkpoint
 from catpose.experiment import config as config_lib
+from catpose.experiment import exported
 
 LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
@@ -70,7 +70,7 @@ def opened(
 
 def _check_own(folder: pathlib.Path) -> None:
     outputs.check_folder(folder, (CONFIG, "seconds"), "a run's")
-    if checkpoint.is_export(folder):
+    if exported.is_export(folder):
         raise InputError(f"{folder} is an exported network; give another --workdir")
     if (folder / CONFIG).is_file():
         _described(folder)
@@ -96,7 +96,7 @@ def read_json(path: pathlib.Path) -> Any:
     Raises:
       InputError: no such file, or a damaged one.
     """
-    checkpoint.check_exported(path.parent, path.name)
+    exported.check(path.parent, path.name)
     try:
         content = json.loads(path.read_bytes())
         if not checksums.is_whole(content):
@@ -216,7 +216,7 @@ def read_keys(folder: pathlib.Path) -> np.ndarray | None:
     path = folder / KEYS
     if not path.is_file():
         return None
-    checkpoint.check_exported(folder, KEYS)
+    exported.check(folder, KEYS)
     try:
         keys = np.load(path)
         if keys.shape[1:] != (3, 3) or not np.isfinite(keys).all():

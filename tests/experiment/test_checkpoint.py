@@ -12,7 +12,7 @@ from absl import logging as absl_logging
 from jax import numpy as jnp
 
 from catpose.errors import InputError
-from catpose.experiment import checkpoint
+from catpose.experiment import checkpoint, exported
 
 
 class State(NamedTuple):
@@ -228,8 +228,8 @@ def test_orbax_is_quiet_and_others_are_not(two, caplog):
 
 
 def test_an_export_that_is_damaged(two, tmp_path):
-    checkpoint.export(*checkpoint.read_run(two.parent, best=False), tmp_path)
-    path = tmp_path / checkpoint.WEIGHTS
+    exported.write(*checkpoint.read_run(two.parent, best=False), tmp_path)
+    path = tmp_path / exported.WEIGHTS
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(InputError, match="weights.safetensors is damaged or half downloaded"):
         checkpoint.read_run(tmp_path, best=False)

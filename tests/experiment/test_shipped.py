@@ -11,7 +11,7 @@ import catpose
 from catpose import checksums
 from catpose.configs import own, quickstart
 from catpose.errors import InputError
-from catpose.experiment import build, checkpoint, initial_weights, workdir
+from catpose.experiment import build, checkpoint, exported, initial_weights, workdir
 from catpose.synthetic.objects import catalogue
 from catpose.training import loop, run_setup
 from tests.support import numpy_scene, tiny
@@ -74,7 +74,7 @@ def test_an_export_has_what_training_added_to_a_package(tmp_path):
     variables, _ = initial_weights.initial_variables(config, model, jax.random.key(0))
     changed = variables["params"]["feature_network"]["stage7"]["block1"]["project"]
     changed["kernel"] = kernel = changed["kernel"] * 1.01
-    path = checkpoint.export(3, checkpoint.flatten(variables), output, build.package_arrays(run))
+    path = exported.write(3, checkpoint.flatten(variables), output, build.package_arrays(run))
     heads = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]["pose_networks"]))
     assert path.stat().st_size < 2 * kernel.size + 4 * heads + 5000
     for name in ("config.json", "categories.json"):
