@@ -15,7 +15,7 @@ from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.evaluation import distances, sets
 from catpose.experiment import build
-from catpose.geometry import symmetry
+from catpose.geometry import so3_grid, symmetry
 from catpose.models import joint
 
 _AT_ONCE = 24  # examples: bounds the memory, of which their cells take most
@@ -33,6 +33,30 @@ def true_rotation(model: build.Model, truth: Examples, found: Predictions) -> np
         return target
     own = found.network_rotation[np.arange(len(target)), truth.category]
     return np.asarray(symmetry.nearest(own, target, jnp.asarray(model.symmetry[truth.category])))
+
+
+def maps(
+    model: build.Model, found: Predictions, index: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The marginal densities of some examples on a fine grid, for pictures.
+
+    Returns:
+      (G, 3) azimuth, elevation and theta of its rotations in degrees, frame "camera"; (n, G)
+      probabilities that sum to 1.
+    """
+    grid = so3_grid.rotations(8).reshape(-1, 3, 3).astype(np.float32)
+
+    @jax.jit
+    def spread_out(logits: Any, outputs: Any) -> Any:
+        density = inference.joint_density(model, logits, outputs)
+        marginal = jax.nn.logsumexp(joint.log_density(density, jnp.asarray(grid)[None]), axis=1)
+        return jax.nn.softmax(marginal)
+
+    parts = [
+        spread_out(found.category_logits[i : i + 1], found.pose_outputs[i : i + 1]) for i in index
+    ]
+    _, angles = inference.in_camera(jnp.asarray(grid), model.input_spec.frame)
+    return np.asarray(angles), np.concatenate(parts)
 
 
 def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from catpose import devices
-from catpose.data import disk_cache
+from catpose import devices, metrics
+from catpose.data import disk_cache, predictions, warp
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
 from catpose.evaluation import bootstrap, calibrate, certainty, run_report_text, score
@@ -20,7 +20,13 @@ from catpose.geometry import symmetry, viewpoint
 from catpose.models import architectures
 from catpose.training import input_pipeline, loop, nonfinite, run_setup, training_log
 from catpose.training.step import TrainState
-from catpose.visualize import category_models, example_sheet, plots, training_curves
+from catpose.visualize import (
+    category_models,
+    density_sheet,
+    example_sheet,
+    plots,
+    training_curves,
+)
 
 
 def write(
@@ -85,6 +91,7 @@ def write(
         ],
     }
     _draw(run, found, model.fusion)
+    _draw_certainty(run, model, found)
     report["wall_seconds"] = round(seconds_fn(), 1)
     figures = [
         name
@@ -192,6 +199,47 @@ def _phases(run: run_setup.Run) -> list[dict[str, Any]]:
     return entries
 
 
+def _drawn_split(found: Mapping[str, Predictions]) -> str:
+    return "test" if "test" in found else list(found)[-1]
+
+
+def _draw_certainty(
+    run: run_setup.Run, model: build.Model, found: Mapping[str, Predictions]
+) -> None:
+    """How true confidences were, and densities from the surest to the least sure."""
+    if model.calibration is None:
+        return
+    split, fusion = _drawn_split(found), model.fusion
+    own, truth, folder = found[split], run.dataset.splits[split], run.workdir / "figures"
+    errors = score.by_fusion(truth, predictions.only(own, fusion), model.symmetry)[fusion].errors
+    plots.reliability(
+        {
+            "category": (errors.confidence, errors.predicted_category == errors.category),
+            "error below 30°": (errors.pose_confidence, errors.error_deg < metrics.WITHIN_DEG),
+        },
+        folder / "reliability.png",
+        f"{split}, {fusion}",
+    )
+    order = np.argsort(own.spread_deg, kind="stable")
+    index = order[(np.linspace(0.02, 0.98, 8) * (len(order) - 1)).astype(int)]
+    angles, mass = certainty.maps(model, own, index)
+    target = viewpoint.angles_from_rotation(np.asarray(truth.rotation[index], np.float32))
+    images = [warp.without_margin(np.asarray(truth.image[i])[None], truth.margin) for i in index]
+    density_sheet.density_sheet(
+        [image for (image,) in images],
+        angles,
+        mass,
+        np.degrees(np.stack(target, axis=-1)),
+        [
+            f"{own.category[fusion][i]}\nsure {errors.pose_confidence[i]:.2f}, "
+            f"error {errors.error_deg[i]:.0f}°"
+            for i in index
+        ],
+        folder / "densities.png",
+        split,
+    )
+
+
 def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> None:
     """The pictures, of the test split where there is one, else of the last one evaluated."""
     folder = run.workdir / "figures"
@@ -201,7 +249,7 @@ def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> 
     training_curves.loss_curves(records, spans, folder / "loss_curves.png", run.config.name)
     if not found:
         return
-    split = "test" if "test" in found else list(found)[-1]
+    split = _drawn_split(found)
     own, names, truth = found[split], run.model.categories, run.dataset.splits[split]
     where = f"{split}, {fusion} fusion"
     frame = run.model.input_spec.frame

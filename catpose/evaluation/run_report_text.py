@@ -13,7 +13,13 @@ from catpose.visualize import text_tables
 
 NUM_ACROSS = 20  # with more categories, each has its own table row
 SPLITS = ("test", "validation", "train")
-FUSIONS = {"weighted": "Weighted", "top1": "Top1", "oracle": "Oracle"}
+FUSIONS = {
+    "weighted": "Weighted",
+    "top1": "Top1",
+    "oracle": "Oracle",
+    "mode": "Mode",
+    "min_expected_error": "Min. error",
+}
 # File name in figures/ without .png, heading, how to read it.
 FIGURES = {
     "loss_curves": (
@@ -35,6 +41,19 @@ FIGURES = {
         "Confusion",
         "Each row is a true category and sums to 100 %; what lies off the diagonal is mistaken "
         "for the column's category.",
+    ),
+    "reliability": (
+        "Certainty",
+        "Points on the dashed line are true: of what was said with a probability of 0.8, eight in "
+        "ten were so. Below the line the network is too sure, above it not sure enough. Gray bars: "
+        "how often it said so.",
+    ),
+    "densities": (
+        "Densities",
+        "Each map is the sphere around the object, with its front in the middle: a cloud of points "
+        "is where the network holds the camera to be, the larger the more probable, and its color "
+        "is the tilt. The ring is the truth, in the color of its tilt. Several clouds: several "
+        "possible poses. From the image whose pose is surest to the least sure.",
     ),
     "azimuth_scatter": (
         "Azimuth",
@@ -138,6 +157,7 @@ def _header(report):
         ["frame", report.get("frame")],
         ["answers by", report.get("answers_by")],
         ["weights of step", report.get("step")],
+        ["calibration", _calibration(report.get("calibration"))],
         ["seed", report.get("seed")],
         ["commit", report.get("commit")],
         ["sha256 of the parameters", report.get("params_sha256")],
@@ -145,6 +165,15 @@ def _header(report):
     ]
     rows = [[head, str(value)] for head, value in rows if value is not None]
     return text_tables.markdown(["configuration", str(report.get("name", "run"))], rows, 2)
+
+
+def _calibration(found):
+    if not found:
+        return None
+    return (
+        f"temperature {found['temperature']:g}, concentration {found['concentration']:g}, fitted "
+        f"on {found['fitted_on']['examples']} images of {found['fitted_on']['split']}"
+    )
 
 
 def _frame(report, results):
@@ -169,6 +198,7 @@ def _split(results, names):
             "AAAI is the mean of 1 - error / 180°.",
             text_tables.markdown(["metric", *heads], rows, 1),
         ]
+    parts += [_by_spread(summary) for summary in summaries.values() if "pose_ece" in summary]
     if topk := results.get("topk"):
         heads = [str(k).lower().removeprefix("top") for k in topk]
         heads = ["GT" if head == "gt" else f"Top-{head}" for head in heads]
@@ -179,6 +209,24 @@ def _split(results, names):
             text_tables.markdown(["metric", *heads], rows, 1),
         ]
     return parts
+
+
+def _by_spread(summary):
+    names = ("spread_deg", "pose_err_deg", "acc_30", "nll", "pose_ece", "coverage_90", "volume_90")
+    quarters = summary.get("by_spread")
+    if not quarters:
+        return ""
+    rows = []
+    for name in names:
+        known = metrics.METRICS.get(name)
+        head = metrics.heading(known) if known else "spread (°)"
+        cells = [text_tables.number(v, known.digits if known else 1) for v in quarters[name]]
+        rows.append([head, *cells])
+    lead = (
+        "By quarter of the model's own spread, the expected error of its most probable pose, from "
+        "the surest images to the least sure (docs/certainty.md):\n\n"
+    )
+    return lead + text_tables.markdown(["metric", "surest", "2nd", "3rd", "least sure"], rows, 1)
 
 
 def _row(summaries, name, suffix="", note=""):

@@ -13,6 +13,7 @@ from catpose.evaluation.published_figures import FIGURES, Figure
 from catpose.visualize import text_tables
 
 _PER_CATEGORY = ("pose_err_deg", "acc_30", "cat_acc")
+_PER_SPREAD = ("pose_err_deg", "acc_30", "cat_acc", "nll", "pose_ece", "coverage_90", "volume_90")
 _COMPARED = ("pose_err_deg", "acc_30", "cat_acc")
 _AVERAGES = {
     "category": "mean over categories",
@@ -36,7 +37,9 @@ def terminal(score: score.Score, name: str) -> str:
       name: of the protocol.
     """
     parts = [_heading(score, name), text_tables.plain(*_overall(score), 1)]
-    parts += [text_tables.plain(*_categories(score), 1), "\n".join(remarks(score))]
+    parts += [text_tables.plain(*_categories(score), 1)]
+    parts += [text_tables.plain(*_by_spread(score), 1)] if score.by_spread else []
+    parts += ["\n".join(remarks(score))]
     parts += [comparison({name: score})] if name in FIGURES else []
     return "\n\n".join(part for part in parts if part)
 
@@ -94,6 +97,7 @@ def markdown(score: score.Score, name: str, predictions: str) -> str:
         f"Scored by catpose. Predictions: {predictions}. {_heading(score, name)}.",
         text_tables.markdown(*_overall(score), 1),
         text_tables.markdown(*_categories(score), 1),
+        *([text_tables.markdown(*_by_spread(score), 1)] if score.by_spread else []),
         "\n".join(f"- {remark}" for remark in remarks(score)),
         *(["## Published", comparison({name: score}, in_markdown=True)] * (name in FIGURES)),
         "## Protocol",
@@ -205,6 +209,20 @@ def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
             columns.append([_interval(own, digits) for own in ends])
     counts = map(str, score.num_per_category)
     return head, [list(row) for row in zip(score.categories, counts, *columns, strict=True)]
+
+
+def _by_spread(score: score.Score) -> tuple[list[str], list[list[str]]]:
+    """One table row for each quarter of the model's own spread."""
+    names = [name for name in _PER_SPREAD if name in score.by_spread]
+    heads = [metrics.heading(metrics.METRICS[name]) for name in names]
+    columns = [[text_tables.number(v, 1) for v in score.by_spread["spread_deg"]]]
+    columns += [
+        [text_tables.number(v, metrics.METRICS[name].digits) for v in score.by_spread[name]]
+        for name in names
+    ]
+    quarters = ("surest quarter", "second", "third", "least sure")
+    rows = [list(row) for row in zip(quarters, *columns, strict=True)]
+    return ["own spread", "median (°)", *heads], rows
 
 
 def remarks(score: score.Score) -> list[str]:

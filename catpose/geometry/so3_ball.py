@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 @functools.cache
 def ball(
-    degrees: float, num_radii: int = 10, order: int = 21
+    degrees: float, num_radii: int = 8, order: int = 17
 ) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, " n"]]:
     """A rule for integrals over the rotations within an angle of the identity.
 

@@ -147,13 +147,14 @@ def alternatives(
     left, found = without(left, category, rotation), []
     for _ in range(num):
         best = jnp.argmax(left, axis=-1)
-        one, where = of[0][best], _chosen(turned, best)
-        fine = _mass(joint.density, _chosen(joint.outputs, one), where, so3_ball.ball(degrees))
-        fine = fine * jnp.take_along_axis(shares, one[:, None], axis=1)[:, 0]
-        some = jnp.take_along_axis(left, best[:, None], axis=1)[:, 0] > 0
-        found.append((one, where, jnp.where(some, fine, 0)))
-        left = without(left, one, where)
-    return tuple(jnp.stack(x, axis=1) for x in zip(*found, strict=True))
+        category, rotation = of[0][best], _chosen(turned, best)
+        found.append((category, rotation, jnp.max(left, axis=-1) > 0))
+        left = without(left, category, rotation)
+    category, rotation, some = (jnp.stack(x, axis=1) for x in zip(*found, strict=True))
+    outputs = jnp.take_along_axis(joint.outputs, category[..., None], axis=1)
+    fine = _mass(joint.density, outputs, rotation, so3_ball.ball(degrees))
+    fine = fine * jnp.take_along_axis(shares, category, axis=1)
+    return category, rotation, jnp.where(some, fine, 0)
 
 
 def _mass(density, outputs, rotation, rule):

