@@ -27,6 +27,7 @@ let proposal = null; // of the chosen object
 let network = { ready: false, categories: [], has_density: false, error: "", name: "" };
 let seen = { scale: 1, shift: [0, 0] }; // of the model over its box; not kept
 let drawing = false;
+let moving = false; // a hand is on the photo
 const undone = []; // {file, objects, chosen} before each change
 const unsure = new Map(); // file -> how sure the network is
 
@@ -53,7 +54,8 @@ function refresh() {
   requestAnimationFrame(() => {
     asked = false;
     drawStage();
-    showPanels();
+    if (moving) dials.show(object()?.angles_deg ?? null); // the rest waits for the hand's rest
+    else showPanels();
   });
 }
 stage.onchange = refresh;
@@ -87,6 +89,7 @@ function drawStage() {
   view.draw(rotation, where, {
     opacity: part("opacity").valueAsNumber,
     outline: part("outline").checked,
+    moving,
   });
   const edges = stage.toScreen(box);
   stage.draw({
@@ -503,8 +506,13 @@ listen(stage, {
     return [(edges[0] + edges[2]) / 2, (edges[1] + edges[3]) / 2];
   },
   isDrawing: () => drawing,
-  begin: (kind) => kind !== "pan" && object() && begin(),
+  begin: (kind) => {
+    moving = true;
+    if (kind !== "pan" && object()) begin();
+  },
   end: (kind) => {
+    moving = false;
+    refresh();
     if (!object() || kind === "pan") return;
     drawing = kind === "drawn" ? false : drawing;
     const before = undone.at(-1);

@@ -4,13 +4,15 @@ const VERTEX = `
 attribute vec3 position, normal, color;
 uniform mat3 turn;
 uniform vec2 focal, center, size, shift;
+uniform float behind;
 varying vec3 shade;
 void main() {
   vec3 seen = turn * position;
   float depth = 1.0 - seen.z / 5.0;  // over that of the origin
   vec2 pixel = center * depth + focal * vec2(seen.x, -seen.y) + shift * depth;
   gl_Position = vec4(
-    2.0 * pixel.x / size.x - depth, depth - 2.0 * pixel.y / size.y, 4.0 * depth - 4.0, depth);
+    2.0 * pixel.x / size.x - depth, depth - 2.0 * pixel.y / size.y,
+    behind > 0.0 ? (0.9 + 0.04 * behind) * depth : 4.0 * depth - 4.0, depth);
   vec3 light = normalize(vec3(-0.4, 0.6, 0.7));
   shade = color * (0.5 + 0.6 * max(0.0, dot(turn * normal, light)));
 }`;
@@ -54,7 +56,8 @@ export class ModelView {
       gl.enableVertexAttribArray(place);
       gl.vertexAttribPointer(place, 3, gl.FLOAT, false, 36, 12 * i);
     });
-    this.uniform = (name) => gl.getUniformLocation(program, name);
+    const places = {};
+    this.uniform = (name) => (places[name] ??= gl.getUniformLocation(program, name));
     gl.enable(gl.DEPTH_TEST);
     gl.enable(gl.CULL_FACE); // as catpose's renderer: nothing is seen from behind
   }
@@ -82,8 +85,9 @@ export class ModelView {
     if (this.gl) this.gl.bufferData(this.gl.ARRAY_BUFFER, data, this.gl.STATIC_DRAW);
   }
 
-  draw(rotation, placed, { opacity = 1, outline = true } = {}) {
+  draw(rotation, placed, { opacity = 1, outline = true, moving = false } = {}) {
     // `placed` as `placement` of geometry.js gives it, in CSS pixels of the canvas; null clears.
+    // While it is `moving`, a coarser outline is drawn, so that it follows the hand.
     const gl = this.gl;
     if (!gl) return;
     const ratio = window.devicePixelRatio || 1;
@@ -101,21 +105,21 @@ export class ModelView {
     gl.uniform2fv(this.uniform("focal"), placed.focal);
     gl.uniform2fv(this.uniform("center"), placed.center);
     gl.uniform2f(this.uniform("size"), width, height);
-    const pass = (paint, alpha, shift) => {
+    const pass = (paint, alpha, shift, behind) => {
+      gl.uniform1f(this.uniform("behind"), behind);
       gl.uniform4fv(this.uniform("paint"), paint);
       gl.uniform1f(this.uniform("opacity"), alpha);
       gl.uniform2fv(this.uniform("shift"), shift);
       gl.drawArrays(gl.TRIANGLES, 0, this.count);
     };
-    if (outline) {
-      gl.disable(gl.DEPTH_TEST);
-      for (const [paint, reach] of [[CASING, 3], [RIM, 2]]) {
-        for (let i = 0; i < 8; i++) {
-          pass(paint, 1, [reach * Math.cos((i * Math.PI) / 4), reach * Math.sin((i * Math.PI) / 4)]);
-        }
+    pass([0, 0, 0, 0], opacity, [0, 0], 0);
+    // The outline is the model moved about, behind itself: what it covers is never painted.
+    const turns = moving ? 4 : 8;
+    for (const [paint, reach, behind] of outline ? [[RIM, 2, 1], [CASING, 3, 2]].slice(0, moving ? 1 : 2) : []) {
+      for (let i = 0; i < turns; i++) {
+        const angle = ((2 * i + 1) * Math.PI) / turns;
+        pass(paint, 1, [reach * Math.cos(angle), reach * Math.sin(angle)], behind);
       }
-      gl.enable(gl.DEPTH_TEST);
     }
-    pass([0, 0, 0, 0], opacity, [0, 0]);
   }
 }

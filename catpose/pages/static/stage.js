@@ -77,7 +77,10 @@ export class Stage {
     // `box` in the photo's pixels; axes of `rotation`, where there is one, from `center` on screen.
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [this.element.clientWidth, this.element.clientHeight];
-    Object.assign(this.marks, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
+    const [wide, high] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (this.marks.width !== wide || this.marks.height !== high) {
+      Object.assign(this.marks, { width: wide, height: high });
+    }
     const context = this.marks.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
