@@ -15,11 +15,11 @@ from catpose.configs import base
 
 
 def get_config() -> ConfigDict:
-    """Everything trains from the weights of catpose-mini, by the density of both labels."""
+    """The heads alone, on cached features of catpose-mini, by the density of both labels."""
     config = base.get_config()
     config.update(name="symsol", parallel="jit", checkpoint_steps=500)
     config.data.update(kind="symsol", resolution=64)
-    config.data.num_images = {"train": 24000, "validation": 600, "test": 1200}
+    config.data.num_images = {"train": 12000, "validation": 120, "test": 1200}
     base.small_network(config, width=24, pool_channels=32, pose_hidden=(256, 256))
     config.model.update(
         pretrained="mini",
@@ -27,15 +27,19 @@ def get_config() -> ConfigDict:
         pose_settings={"degree": 6, "num_side": 8},  # an icosahedron needs degree 6
     )
     config.optimizer.clip_norm = 20.0
-    config.eval.update(batch_size=120, every_steps=0)
+    config.eval.update(batch_size=120, feature_batch_size=100, splits=("validation",))
+    _, category, pose = base.ALL
     config.phases = [
         base.phase(
             "joint density",
-            9000,
-            sources={"train": 48},
+            2000,
+            sources={"train": 96},
+            train=(category, pose),
+            batch_norm=(category, pose),
+            cached_features=True,
+            views=("identity", "mirror"),
             pose_bn="all",
-            learning_rate={"peak": 2e-3, "schedule": "cosine", "warmup_steps": 100},
-            augment={"rotate_deg": 10.0, "shift": 0.03, "zoom": 0.05},
+            learning_rate={"peak": 3e-3, "schedule": "cosine", "warmup_steps": 50},
             **base.JOINT_DENSITY,
         )
     ]

@@ -77,12 +77,13 @@ def score(
     density, spec = model.pose.density, model.input_spec
     elements = jnp.asarray(point_groups.elements(group, _TURNS), jnp.float32)
     discrete = group not in ("conical", "cylindrical")
-    grid = jnp.asarray(so3_grid.rotations(_GRID).reshape(-1, 3, 3), jnp.float32)
+    grid = jnp.asarray(so3_grid.rotations(_GRID).reshape(1, -1, 3, 3), jnp.float32)
 
     @jax.jit
     def measure(
-        image: Array, rotation: Array
+        image: Array, rotation: Array, grid: Array
     ) -> tuple[Float[Array, "B"], Float[Array, "B"], Array]:
+        # The grid is no constant of the program: XLA would evaluate functions of it, slowly.
         outputs, _ = model.network.apply_fn(variables, spec.normalize(image), tied=model.tied)
         share = jax.nn.log_softmax(outputs.category_logits)
         target = viewpoint.convert_frame(rotation, "camera", spec.frame)
@@ -91,8 +92,8 @@ def score(
         likelihood = jax.nn.logsumexp(each + share[:, :, None], axis=1).mean(-1)
         best = share.argmax(-1)[:, None, None]
         own = jnp.take_along_axis(outputs.pose_outputs, best, axis=1)
-        weight = jax.nn.softmax(density.log_density(own, grid[None]))
-        angle = _nearest(grid[None], truths)
+        weight = jax.nn.softmax(density.log_density(own, grid))
+        angle = _nearest(grid, truths)
         return likelihood, jnp.degrees(jnp.sum(weight * angle, axis=-1)), own[:, 0]
 
     @jax.jit
@@ -108,7 +109,7 @@ def score(
     for begin in range(0, len(split.id), batch_size):
         here = slice(begin, begin + batch_size)
         rotation = jnp.asarray(split.rotation[here])
-        one, two, outputs = measure(jnp.asarray(split.image[here]), rotation)
+        one, two, outputs = measure(jnp.asarray(split.image[here]), rotation, grid)
         likelihood.append(one)
         spread.append(two)
         if discrete and begin < num_searched:
