@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -144,7 +145,9 @@ def start(root: pathlib.Path) -> None:
     importlib.invalidate_caches()
     if stale := replaced(sys.modules, version):
         raise RuntimeError(f"{', '.join(stale)} were loaded before they were replaced: {RESTART}")
-    # The commands of a notebook share the device with it.
+    # A notebook's commands are new processes, in which nothing of JAX's threads is left.
+    warnings.filterwarnings("ignore", message=r"os\.fork\(\) was called", category=RuntimeWarning)
+    # They share the device with it.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     result = subprocess.run(
         [sys.executable, "-c", _DEVICES], capture_output=True, text=True, check=False

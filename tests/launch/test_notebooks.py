@@ -124,9 +124,9 @@ def machine(tmp_path_factory):
 SHORTER = {
     "quickstart": {"train=9000": "train=600", "phases[1].steps=800": "phases[1].steps=20"},
     "own_photos": {
-        "phases[0].steps = 100": "phases[0].steps = 10",
-        "phases[1].steps = 500": "phases[1].steps = 20",
-        "--per_category=300": "--per_category=30",
+        '("train", 24), ("validation", 8)': '("train", 4), ("validation", 2)',
+        "phase.sources = {": "phase.steps = 20; phase.sources = {",
+        "--per_category=60": "--per_category=4",
     },
 }
 
