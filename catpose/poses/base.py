@@ -206,4 +206,5 @@ def nll(
 def scaled(outputs: Outputs, concentration: Any) -> Outputs:
     """`Density.temper` where outputs times a number are the density to that power, normalized."""
     (outputs,) = so3.at_least_float32(outputs)
-    return outputs * jnp.asarray(concentration, outputs.dtype)[..., None]
+    by = jnp.asarray(concentration, outputs.dtype)
+    return outputs * jnp.expand_dims(by, range(by.ndim, outputs.ndim))
