@@ -77,7 +77,7 @@ def test_signals_change_no_bit(request, generator, cache_dir, whole, tmp_path):
             sent += 1
         else:  # it came too late
             check(folder, wanted)
-            number += 1
+            number, seconds = number + 1, time.monotonic() - begin
     folder = tmp_path / str(number)
     compare(jobs.smoke(folder, cache_dir), folder, wanted)
 
@@ -112,7 +112,9 @@ def test_full_disks_change_no_bit(request, generator, cache_dir, whole, tmp_path
                             file.write(bytes(1 << 14))
                 time.sleep(0.01)
             _, err = process.communicate()
-            if process.returncode:
+            if not process.returncode:
+                seconds = time.monotonic() - begin
+            else:
                 assert full, err
                 assert process.returncode == 1, err
                 assert err.splitlines()[-1].startswith("error: "), err
