@@ -5,14 +5,10 @@ knowing which phase's optimizer it was saved with, and an error can name what do
 """
 
 import contextlib
-import functools
 import json
-import logging
 import pathlib
-import re
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -22,29 +18,14 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from catpose import checksums, errors
 from catpose.errors import InputError
-from catpose.experiment import exported
+from catpose.experiment import exported, quiet_orbax
 
 SCORE, CHECKSUM = "score", checksums.KEY
 _GO_ON = "make room and give the same command again"
-_OF_STORE = re.compile("[A-Z_]+: Error ")  # what tensorstore raises
 DAMAGED = "damaged"  # folder beside that of the checkpoints
 
 
-def _is_of_another(record: logging.LogRecord) -> bool:
-    return "orbax" not in pathlib.Path(record.pathname).parts
-
-
-# What orbax has to say through absl's log is said here in other words, or of no use.
-logging.getLogger("absl").addFilter(_is_of_another)
-
-
-def _without_late_futures(hook: Callable[[Any], Any], unraisable: Any) -> None:
-    if str(unraisable.exc_value) != "Event loop is closed":
-        hook(unraisable)
-
-
-# Where a read or write has failed, tensorstore's other futures end after orbax's event loop.
-sys.unraisablehook = functools.partial(_without_late_futures, sys.unraisablehook)
+quiet_orbax.install()
 
 
 def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.CheckpointManager:
@@ -102,7 +83,7 @@ def write_errors(folder: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if not _OF_STORE.match(str(error)):
+        if not quiet_orbax.OF_STORE.match(str(error)):
             raise
         raise InputError(
             f"cannot write the checkpoints in {folder}: {errors.reason(error)[:90]} ...; {_GO_ON}"

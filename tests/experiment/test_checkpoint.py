@@ -1,6 +1,7 @@
 """What is kept, what is passed over, and what a checkpoint of something else says."""
 
 import json
+import logging
 import pathlib
 import shutil
 from typing import NamedTuple
@@ -225,6 +226,13 @@ def test_orbax_is_quiet_and_others_are_not(two, caplog):
     assert not caplog.records
     absl_logging.warning("of the user's own")
     assert [record.message for record in caplog.records] == ["of the user's own"]
+
+
+def test_other_arrays_that_cannot_be_read_are_not_logged(caplog):
+    logger = logging.getLogger("asyncio")
+    for text in ('DATA_LOSS: Error opening "zarr" driver', "of the user's own"):
+        logger.error("Future exception was never retrieved", exc_info=ValueError(text))
+    assert [str(record.exc_info[1]) for record in caplog.records] == ["of the user's own"]
 
 
 def test_an_export_that_is_damaged(two, tmp_path):
