@@ -11,7 +11,14 @@ import catpose
 from catpose import checksums
 from catpose.configs import own, quickstart
 from catpose.errors import InputError
-from catpose.experiment import build, checkpoint, exported, initial_weights, workdir
+from catpose.experiment import (
+    build,
+    calibration,
+    checkpoint,
+    exported,
+    initial_weights,
+    workdir,
+)
 from catpose.synthetic.objects import catalogue
 from catpose.training import loop, run_setup
 from tests.support import numpy_scene, tiny
@@ -89,7 +96,11 @@ def test_photo_is_what_training_added():
     folder = workdir.find("photo")
     assert sum(file.stat().st_size for file in folder.glob("*")) < 20_000_000
     assert "license" in (folder / "README.md").read_text()
-    _, arrays = checkpoint.read_run(folder, best=False)
+    step, arrays = checkpoint.read_run(folder, best=False)
+    # Of these weights, fitted on renders: never sharper than training made them.
+    found = calibration.read(folder, step)
+    assert found.concentration <= 1 <= found.temperature
+    assert found.fitted_on["split"] == "validation of photo"
     added = re.compile(r"(params|batch_stats)\.(pose_networks|feature_network\.stage[567])\.")
     assert all(map(added.match, arrays))
     assert "renders/photo" == workdir.read_config(folder).data.rendered
