@@ -189,7 +189,7 @@ def test_plugins(run):
 
 def test_the_help(run):
     text = run("--help")
-    assert len(text.splitlines()) == 13
+    assert len(text.splitlines()) == 14
     assert run("--help", program=(sys.executable, "-m", "catpose")) == text
     assert run() == text
     for command in ("train", "predict", "evaluate", "config"):
