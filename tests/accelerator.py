@@ -63,7 +63,7 @@ def sections(flags):
         "device": (own("device"), 60),
         "training and inference": (benchmark(whole), 150),
         "beside PyTorch": (benchmark("step,inference,latency", *beside), 150),
-        "frozen, cached, rendered": (benchmark(kinds), 150),
+        "kinds of steps": (benchmark(kinds), 150),
         "renderer": (own("rendering"), 60),
         "pmap and jit": (own("modes"), 60),
         "rotations": (own("rotations"), 40),
@@ -150,9 +150,9 @@ def compared(found):
 
     base = "training and inference"
     for what, one, other in (
-        ("frozen features, time of the full step", "frozen, cached, rendered", "frozen features"),
-        ("cached features, time of the full step", "frozen, cached, rendered", "cached features"),
-        ("rendered online, time of the full step", "frozen, cached, rendered", "drawn"),
+        ("frozen features, time of the full step", "kinds of steps", "frozen features"),
+        ("cached features, time of the full step", "kinds of steps", "cached features"),
+        ("rendered online, time of the full step", "kinds of steps", "drawn"),
         ("100 categories, time of the full step", "100 categories", "full"),
         ("100 categories, time of inference", "100 categories", "inference"),
     ):
