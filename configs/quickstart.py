@@ -20,7 +20,7 @@ def get_config() -> ConfigDict:
     config.data.update(kind="shapes", resolution=64)
     config.data.num_images = {"pretrain": 0, "train": 26000, "validation": 1200, "test": 2400}
     base.small_network(config, width=24, pool_channels=32, pose_hidden=(128, 64))
-    config.model.pretrained = "mini"
+    config.model.update(pretrained="mini", pose="matrix_fisher")
     config.optimizer.clip_norm = 5.0
     config.phases = [*_pretrained_phases(), *_random_phases()]
     config.eval.update(batch_size=240, feature_batch_size=100)
@@ -41,6 +41,7 @@ def _pretrained_phases() -> list[ConfigDict]:
             steps,
             start="pretrained",
             sources={"train": 96},
+            pose_loss="nll",
             train=(category, pose),
             batch_norm=(category, pose),
             category_weight=1.0,
@@ -52,7 +53,7 @@ def _pretrained_phases() -> list[ConfigDict]:
         )
 
     return [
-        heads("tied pose, MSE", 300, pose_loss="mse", fusion="oracle", tied=True),
+        heads("tied pose", 300, fusion="oracle", tied=True),
         heads("joint", 2400, on_enter="broadcast_pose"),
     ]
 
@@ -66,6 +67,7 @@ def _random_phases() -> list[ConfigDict]:
             name,
             steps,
             start="random",
+            pose_loss="nll",
             **{"train": train, "batch_norm": train, "learning_rate": _rate(3e-3), **changes},
         )
 
@@ -73,13 +75,12 @@ def _random_phases() -> list[ConfigDict]:
         phase(
             "category pre-training", 500, features, category, pose_weight=0.0, category_weight=1.0
         ),
-        # One pose network for all twelve, on a loss without a seam, finds the way in.
+        # One pose network for all twelve finds the way in.
         phase(
-            "tied pose, MSE",
+            "tied pose",
             500,
             features,
             pose,
-            pose_loss="mse",
             category_weight=0.0,
             fusion="oracle",
             tied=True,

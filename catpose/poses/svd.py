@@ -13,6 +13,9 @@ from catpose import losses
 from catpose.geometry import so3
 from catpose.poses import base
 
+_PAIRS = ((0, 1), (0, 2), (1, 2))
+_SWEEPS = 8  # each at least squares what is left; six are enough in float64
+
 
 def as_matrix(outputs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 3 3"]:
     """The outputs as matrices, in at least float32."""
@@ -20,15 +23,38 @@ def as_matrix(outputs: Float[Array, "*batch 9"]) -> Float[Array, "*batch 3 3"]:
     return outputs.reshape(*outputs.shape[:-1], 3, 3)
 
 
-def _times_third_column(matrix, sign):
-    ones = jnp.ones_like(sign)
-    return matrix * jnp.stack([ones, ones, sign], axis=-1)[..., None, :]
+def _turn_pair(columns: tuple, others: tuple, p: int, q: int) -> tuple[tuple, tuple]:
+    """Turns columns p and q in their plane until they are perpendicular; `others` by as much."""
+    first, second = columns[p], columns[q]
+    product = jnp.sum(first * second, axis=-1, keepdims=True)
+    difference = jnp.sum(second * second - first * first, axis=-1, keepdims=True)
+    turns = product != 0
+    ratio = difference / jnp.where(turns, 2 * product, 1)
+    tangent = jnp.where(ratio < 0, -1, 1) / (jnp.abs(ratio) + jnp.sqrt(1 + ratio * ratio))
+    tangent = jnp.where(turns, tangent, 0)
+    cosine = jax.lax.rsqrt(1 + tangent * tangent)
+    sine = cosine * tangent
+
+    def turned(vectors):
+        vectors = list(vectors)
+        x, y = vectors[p], vectors[q]
+        vectors[p], vectors[q] = cosine * x - sine * y, sine * x + cosine * y
+        return tuple(vectors)
+
+    return turned(columns), turned(others)
 
 
-def _handedness(orthogonal):
-    """1 for a rotation, -1 for a reflection."""
-    x, y, z = (orthogonal[..., i] for i in range(3))
-    return jnp.where(jnp.sum(jnp.cross(x, y) * z, axis=-1) < 0, -1, 1).astype(orthogonal.dtype)
+def _sort_pair(columns: tuple, others: tuple, p: int, q: int) -> tuple[tuple, tuple]:
+    """Exchanges p and q where column q is the longer one."""
+    longer = jnp.sum(columns[q] ** 2 - columns[p] ** 2, axis=-1, keepdims=True) > 0
+
+    def sorted_by_length(vectors):
+        vectors = list(vectors)
+        x, y = vectors[p], vectors[q]
+        vectors[p], vectors[q] = jnp.where(longer, y, x), jnp.where(longer, x, y)
+        return tuple(vectors)
+
+    return sorted_by_length(columns), sorted_by_length(others)
 
 
 @jax.jit
@@ -37,7 +63,10 @@ def proper(
 ) -> tuple[Float[Array, "*batch 3 3"], Float[Array, "*batch 3"], Float[Array, "*batch 3 3"]]:
     """Singular value decomposition by two rotations, M = U diag(s) V'.
 
-    Not for differentiation: U and V jump where singular values are equal.
+    Not for differentiation: U and V jump where singular values are equal. By turning pairs of
+    columns until all are perpendicular (Jacobi; Hestenes 1958), in elementwise operations: that is
+    faster for many small matrices than LAPACK, of which several calls in one program can wait for
+    each other on a CPU, and than what an accelerator makes of `jnp.linalg.svd`.
 
     Args:
       matrix: any matrices.
@@ -46,13 +75,41 @@ def proper(
       U, the singular values s1 >= s2 >= |s3| of which the last has the sign of the determinant,
       and V.
     """
-    left, values, right = jnp.linalg.svd(matrix)
-    right = jnp.swapaxes(right, -1, -2)
-    turn_left, turn_right = _handedness(left), _handedness(right)
-    values = jnp.concatenate(
-        [values[..., :2], (values[..., 2] * turn_left * turn_right)[..., None]], axis=-1
+    scale = jnp.max(jnp.abs(matrix), axis=(-2, -1), keepdims=True)
+    scale = jnp.where(scale > 0, scale, 1)
+    columns = tuple((matrix / scale)[..., i] for i in range(3))
+    axes = tuple(jnp.broadcast_to(row, columns[0].shape) for row in jnp.eye(3, dtype=matrix.dtype))
+
+    def sweep(_, state):
+        for pair in _PAIRS:
+            state = _turn_pair(*state, *pair)
+        return state
+
+    columns, right = jax.lax.fori_loop(0, _SWEEPS, sweep, (columns, axes))
+    for pair in ((0, 1), (1, 2), (0, 1)):
+        columns, right = _sort_pair(columns, right, *pair)
+    # What rounding or rank leave open is completed to a right-handed frame.
+    first = base.unit(columns[0], axes[0])
+    # Any direction across the first: from the coordinate axis that it is least along.
+    least = jax.nn.one_hot(jnp.argmin(jnp.abs(first), axis=-1), 3, dtype=matrix.dtype)
+    second = base.unit(_across(columns[1], first), base.unit(_across(least, first), axes[1]))
+    second = base.unit(_across(second, first), axes[1])
+    left = (first, second, jnp.cross(first, second))
+    third = jnp.cross(right[0], right[1])
+    mirrored = jnp.where(jnp.sum(third * right[2], axis=-1) < 0, -1, 1)
+    values = [jnp.linalg.norm(column, axis=-1) for column in columns[:2]]
+    smallest = jnp.sum(left[2] * columns[2], axis=-1) * mirrored
+    values = [*values, jnp.clip(smallest, -values[1], values[1])]
+    return (
+        jnp.stack(left, axis=-1),
+        jnp.stack(values, axis=-1) * scale[..., 0],
+        jnp.stack([right[0], right[1], third], axis=-1),
     )
-    return _times_third_column(left, turn_left), values, _times_third_column(right, turn_right)
+
+
+def _across(vector, unit):
+    """What is left of a vector without its part along a unit vector."""
+    return vector - unit * jnp.sum(vector * unit, axis=-1, keepdims=True)
 
 
 @jax.custom_jvp
