@@ -13,6 +13,7 @@ from catpose.errors import InputError
 from catpose.experiment import build
 from catpose.geometry import viewpoint
 from catpose.models import architectures
+from catpose.models.fusion import FUSIONS
 from catpose.poses import euler_bins
 from tests.support import tiny
 
@@ -31,7 +32,7 @@ def test_the_category_beside_a_pose_is_that_of_the_pose(fusion, expected):
     network = types.SimpleNamespace(apply_fn=lambda *_, **__: (outputs, {}), knows_others=False)
     spec = InputSpec(32, 1.0, "none", "upright")
     model = build.Model(network, pose, ("cup", "jug"), spec)
-    found = inference.answer(model, {}, None, category=jnp.array([1]))
+    found = inference.answer(model, {}, None, category=jnp.array([1]), fusions=FUSIONS)
     said = {name: category.tolist() for name, category in found.category.items()}
     # The oracle is told the category: beside its pose is the most probable one.
     assert said == {"weighted": [expected], "top1": [0], "oracle": [0]}

@@ -300,9 +300,9 @@ def test_bin_delta(composition, delta):
         expectation = (np.exp(log_probability) * distance).sum()
         expected["probabilistic"].append(divergence + 0.7 * expectation)
     outputs = pose.activate(on_device(raw))
-    for name, loss in pose.losses.items():
-        got = loss(outputs, matrices(TARGETS))
-        np.testing.assert_allclose(got, expected[name], rtol=1e-4, atol=1e-5, err_msg=name)
+    for name, wanted in expected.items():
+        got = pose.losses[name](outputs, matrices(TARGETS))
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5, err_msg=name)
     perfect = on_device(perfect)
     assert angle_deg(pose.to_rotation(perfect), TARGETS).max() < 1e-3
     for name in ("geodesic", "mse"):
