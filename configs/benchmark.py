@@ -30,7 +30,9 @@ def get_config(
     config = {"resnet50": base.get_config, "quickstart": quickstart.get_config}[name]()
     config.update(name="benchmark", parallel="jit")
     config.data.update(resolution=resolution, device_cache_mb=1 << 20)
-    config.model.update(pretrained="none", variant="v1.5", dtype=dtype)
+    config.model.update(
+        pretrained="none", variant="v1.5", dtype=dtype, pose="axis_angle", pose_settings={}
+    )
     config.eval.update(batch_size=batch, feature_batch_size=batch, splits=())
     config.engine.update(per_category=4, num_backgrounds=16)
     _, category, pose = base.ALL

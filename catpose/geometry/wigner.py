@@ -76,7 +76,9 @@ def generators(degree: int) -> Float[np.ndarray, "3 m m"]:
 
 
 def _blocks(rotation, degree, einsum):
-    one = rotation[..., AXES, :][..., AXES]
+    # Not an index: in float64 JAX would mix its integers' widths with those of an earlier program.
+    order = np.eye(3)[list(AXES)].astype(rotation.dtype)
+    one = einsum("ij,...jk,lk->...il", order, rotation, order)
     blocks = [one]
     for each in range(2, degree + 1):
         q = coupling(each).astype(rotation.dtype)

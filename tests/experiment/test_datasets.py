@@ -58,7 +58,9 @@ def test_the_categories_of_the_config_choose_and_order(tmp_path):
 
 
 def test_unknown_kinds_and_labels_without_files():
-    with pytest.raises(InputError, match="kind is 'cubes'; it can be shapes, manifest, .*squares$"):
+    with pytest.raises(
+        InputError, match="kind is 'cubes'; it can be shapes, symsol, manifest, .*squares$"
+    ):
         datasets.read(config.Data(kind="cubes"))
     with pytest.raises(InputError, match="^no labels at cubes:x"):
         datasets.read_labels("cubes:x", "test")
