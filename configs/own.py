@@ -48,14 +48,7 @@ def get_config() -> ConfigDict:
             pose_loss="nll",
             cached_features=True,
             views=("identity", "mirror", *augment.random_names(6)),
-            augment={
-                "zoom": 0.1,
-                "shift": 0.05,
-                "rotate_deg": 4.0,
-                "brightness": 0.15,
-                "contrast": 0.3,
-                "saturation": 0.5,
-            },
+            augment=photo.AUGMENT,
             learning_rate={"peak": peak, "schedule": "cosine", "warmup_steps": 10},
             **changes,
         )

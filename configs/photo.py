@@ -19,6 +19,14 @@ from ml_collections import ConfigDict
 from catpose.configs import base
 
 LATE = "feature_network/stage[567]"
+AUGMENT = {
+    "zoom": 0.1,
+    "shift": 0.05,
+    "rotate_deg": 4.0,
+    "brightness": 0.15,
+    "contrast": 0.3,
+    "saturation": 0.5,
+}
 # Where photographs are taken from, in round numbers: (low, high) or (low, high, mean, deviation).
 # A bottle looks the same from all sides and is labeled with azimuth 0; sofas, tables and screens
 # stand against walls; trains and buses come towards the camera; from the street one looks level.
@@ -99,14 +107,7 @@ def get_config(views: str = "photographs") -> ConfigDict:
             category_weight=0.0,
             fusion="oracle",
             learning_rate={"peak": peak, "schedule": "cosine", "warmup_steps": 50},
-            augment={
-                "zoom": 0.1,
-                "shift": 0.05,
-                "rotate_deg": 4.0,
-                "brightness": 0.15,
-                "contrast": 0.3,
-                "saturation": 0.5,
-            },
+            augment=AUGMENT,
         )
 
     config.phases = [
