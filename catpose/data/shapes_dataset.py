@@ -69,7 +69,7 @@ def load(
             f"config.data.num_images names '{unknown[0]}'; the splits of shapes are "
             + ", ".join(SPLITS)
         )
-    code = _source_digest()
+    code = source_digest(__file__)
     splits = {}
     for split, count in num_images.items():
         if not count:
@@ -105,10 +105,14 @@ def load(
     return examples.Dataset(CATEGORIES, splits)
 
 
-def _source_digest() -> str:
-    """Hash of the code that renders: an older version's images are not mistaken for this one's."""
+def source_digest(module: str) -> str:
+    """Hash of the code that renders: an older version's images are not mistaken for this one's.
+
+    Args:
+      module: the file of the module that chooses what is rendered.
+    """
     folder = pathlib.Path(backgrounds.__file__).parent
-    files = [*sorted(folder.glob("**/*.py")), pathlib.Path(__file__)]
+    files = [*sorted(folder.glob("**/*.py")), pathlib.Path(module)]
     return disk_cache.digest(*(file.read_bytes() for file in files))
 
 

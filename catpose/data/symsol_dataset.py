@@ -6,7 +6,6 @@ rendered, one of many that give the same picture; a network has to find the othe
 """
 
 import functools
-import pathlib
 from collections.abc import Mapping
 
 import jax
@@ -15,9 +14,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from catpose import progress
-from catpose.data import disk_cache, examples
+from catpose.data import disk_cache, examples, shapes_dataset
 from catpose.errors import InputError
-from catpose.synthetic import domain_randomization, mesh_batch, scene, view_density
+from catpose.synthetic import domain_randomization, mesh_batch, view_density
 from catpose.synthetic.look import Look
 from catpose.synthetic.objects import symmetric
 
@@ -51,9 +50,7 @@ def load(
       InputError: an unknown split.
     """
     splits = {}
-    folder = pathlib.Path(scene.__file__).parent
-    files = [*sorted(folder.glob("**/*.py")), pathlib.Path(__file__)]
-    code = disk_cache.digest(*(file.read_bytes() for file in files))
+    code = shapes_dataset.source_digest(__file__)
     for split, count in num_images.items():
         if not count:
             continue
