@@ -42,6 +42,7 @@ def main(folder: str = "") -> None:
             second=SECOND_PASS.value,
             begun=coco.read(COCO.value, labels.images(root)) if COCO.value else None,
             available=available,
+            plugins=OPTIONS.values["plugins"].value,
         )
         browser.serve(label_page.site(session), "127.0.0.1")
 

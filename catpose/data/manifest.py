@@ -65,8 +65,8 @@ def read(
             raise InputError(f"{where}: no image; file is empty")
     boxes = [pose_table.box(row) or [np.nan] * 4 for row in rows]
     boxes = np.array(boxes, np.float64).reshape(-1, 4)
-    completed, pose_label, partial = _completed(table)
-    rotation, notes = rotations(completed)
+    with_poses, pose_label, partial = completed(table)
+    rotation, notes = rotations(with_poses)
     names = [row.values["file"] for row in rows]
     total, count = collections.Counter(names), collections.defaultdict(itertools.count)
     ids = [f"{name}#{next(count[name]) + 1}" if total[name] > 1 else name for name in names]
@@ -126,10 +126,14 @@ def rotations(table: tables.Table) -> tuple[np.ndarray, tuple[str, ...]]:
     return rotation, found.notes
 
 
-def _completed(
+def completed(
     table: tables.Table,
 ) -> tuple[tables.Table, np.ndarray | None, tuple[str, ...]]:
-    """The table with a pose in every row to train on, which of them are known, and a remark."""
+    """The table with a pose in every row to train on, and which poses were there already.
+
+    Returns:
+      The table; of each row the number of its POSE_LABELS, None where all are whole; a remark.
+    """
     poses = set(pose_table.COLUMNS) - {"frame", *pose_table.BOX}
     azimuth = pose_table.ANGLES[0]
     if poses.isdisjoint(table.columns):
@@ -138,7 +142,7 @@ def _completed(
     rows = list(table.rows)
     for i, (where, values) in enumerate(rows):
         given = poses & values.keys()
-        if SPLITS[values["split"]] == "train" and given <= {azimuth}:
+        if SPLITS.get(values.get("split", "")) == "train" and given <= {azimuth}:
             label[i] = POSE_LABELS.index("azimuth" if given else "none")
             # No elevation at which a frame confuses azimuth and theta.
             filled = dict(zip(pose_table.ANGLES, (0.0, 30.0, 0.0), strict=True))

@@ -20,22 +20,24 @@ class Photos:
     def __init__(self) -> None:
         self._found: collections.OrderedDict[str, decode.Picture] = collections.OrderedDict()
         self._lock = threading.Lock()
+        self._opening = threading.Lock()  # one at a time: a large photo takes hundreds of megabytes
 
-    def add(self, content: bytes) -> tuple[str, decode.Picture]:
+    def add(self, content: bytes) -> str:
         """Opens a photo, and gives it a name that nobody can guess.
 
         Raises:
           InputError: it is none.
         """
-        picture = decode.open_picture(content, "this file")
-        image = picture.image
-        image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        with self._opening:
+            picture = decode.open_picture(content, "this file")
+            image = picture.image
+            image.thumbnail((_LONGEST, _LONGEST), Image.Resampling.BILINEAR, reducing_gap=2.0)
         name = secrets.token_urlsafe(12)
         with self._lock:
             self._found[name] = decode.Picture(image, picture.size)
             while len(self._found) > _KEPT:
                 self._found.popitem(last=False)
-        return name, self._found[name]
+        return name
 
     def find(self, name: str) -> decode.Picture:
         """A photo that is still there.
@@ -65,7 +67,7 @@ def site(own: Session) -> server.Site:
         return lambda query, body: server.json_reply(handler(own, label_page.question(body)))
 
     return server.Site(
-        page="demo.html",
+        page="demo",
         get={
             "network": lambda query, body: server.json_reply(own.proposer.state()),
             "models": lambda query, body: server.json_reply(list(own.models)),
@@ -73,7 +75,7 @@ def site(own: Session) -> server.Site:
             "photo": lambda query, body: pictures.reply(own.photos.find(query.get("id", ""))),
         },
         post={
-            "photos": lambda query, body: server.json_reply({"id": own.photos.add(body)[0]}),
+            "photos": lambda query, body: server.json_reply({"id": own.photos.add(body)}),
             "predict": post(_predict),
             "map": post(_map),
         },

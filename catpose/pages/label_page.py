@@ -2,12 +2,12 @@
 
 import functools
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from catpose.data import tables
+from catpose.data import pose_table, tables
 from catpose.data.examples import Examples
 from catpose.errors import InputError
 from catpose.images import decode
@@ -26,6 +26,7 @@ class Session(NamedTuple):
       models: to turn over the photos.
       proposer: the network, in a list of one: training replaces it.
       training: on the labels.
+      plugins: modules that training loads too.
       open_picture: a file's decoded photo.
     """
 
@@ -35,6 +36,7 @@ class Session(NamedTuple):
     models: models.Models
     proposer: list[proposals.Proposer]
     training: training.Training
+    plugins: Sequence[str]
     open_picture: Any
 
 
@@ -45,6 +47,7 @@ def session(
     second: bool = False,
     begun: Examples | None = None,
     available: models.Models | None = None,
+    plugins: Sequence[str] = (),
 ) -> Session:
     """Reads the labels of a folder.
 
@@ -54,6 +57,7 @@ def session(
       second: whether the photos are labeled once more, to see how well one agrees.
       begun: objects that another tool has found in the photos.
       available: models; those of catpose unless given.
+      plugins: names of modules that training loads too.
 
     Raises:
       InputError: see `labels.Labels`.
@@ -67,7 +71,7 @@ def session(
         own.begin(objects.of_examples(begun))
     found = functools.lru_cache(_KEPT)(lambda file: decode.open_picture(own.path(file)))
     available = models.available() if available is None else available
-    return Session(folder, own, first, available, [proposer], training.Training(), found)
+    return Session(folder, own, first, available, [proposer], training.Training(), plugins, found)
 
 
 def site(own: Session) -> server.Site:
@@ -80,7 +84,7 @@ def site(own: Session) -> server.Site:
         return lambda query, body: handler(own, question(body))
 
     return server.Site(
-        page="label.html",
+        page="label",
         get={
             "session": get(_session),
             "network": get(lambda own, query: server.json_reply(own.proposer[0].state())),
@@ -169,14 +173,15 @@ def _propose(own, values):
 
 
 def _snap(own, values):
-    rotation = np.asarray(values.get("rotation"), object)
-    if rotation.shape != (9,) or not np.isfinite(numbers := rotation.astype(float)).all():
+    rotation = values.get("rotation")
+    if not isinstance(rotation, list) or len(rotation) != 9:
         raise InputError("the page sent no rotation")
+    matrix = np.array([tables.as_float(each) for each in rotation]).reshape(1, 3, 3)
     found, reached = own.proposer[0].snap(
         own.open_picture(text(values, "file")),
         values.get("box"),
         text(values, "category"),
-        numbers.reshape(3, 3),
+        pose_table.nearest_rotations(matrix, ["the page"])[0],
     )
     return server.json_reply({"angles_deg": proposals.angles_json(found), "reached": reached})
 
@@ -190,7 +195,8 @@ def _agreement(own, query):
 def _words(own):
     run = training.next_run(own.folder.resolve().name)
     found = own.first or own.labels
-    return training.arguments(own.folder, run, training.symmetries(found.photos())), run
+    symmetry = training.symmetries(found.photos())
+    return training.arguments(own.folder, run, symmetry, own.plugins), run
 
 
 def _training(own, query):

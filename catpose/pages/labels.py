@@ -1,9 +1,10 @@
 """What a person says of the photos in a folder: `manifest.csv`, and beside it what is not yet one.
 
 A labeled object is a row of `manifest.csv` (see `catpose.data.manifest`), with angles, its box and,
-where it has one, the symmetry of its category. What is begun, has no visible pose or was skipped is
-a row of `unfinished.csv`, which no training reads. Both are written at each change, in one move.
-Rows that nobody changes stay as they are, with all of their columns.
+where it has one, the symmetry of its category. An object without a visible pose is one too in the
+split train, where it teaches its category; what validates and tests needs a pose. All others, what
+is begun and what was skipped are rows of `unfinished.csv`, which no training reads. Both are
+written at each change, in one move. Rows that nobody changes stay as they are, with all columns.
 
 The split of a photo follows from a hash of its content, so it stays when photos come or are
 renamed, and two copies of a photo are in one split.
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from catpose.data import disk_cache, file_names, manifest, pose_table, tables
+from catpose.data.examples import POSE_LABELS
 from catpose.errors import InputError
 from catpose.geometry import symmetry
 from catpose.images import files
@@ -109,7 +111,7 @@ class Labels:
             self._count += 1
             kept, self._photos[file] = before, Photo(after, self._count)
             try:
-                self._write(grows=_labeled(after) >= _labeled(before.objects))
+                self._write(grows=_num_rows(after) >= _num_rows(before.objects))
             except OSError as error:
                 self._photos[file] = kept
                 raise InputError(f"cannot write {self.manifest}: {error.strerror}") from error
@@ -146,13 +148,17 @@ class Labels:
             raise InputError(f"{where}: the box is smaller than a pixel")
         if state == "labeled" and not (category and angles):
             raise InputError(f"{where} has no {'pose' if category else 'category'} yet")
-        old = known.get(value.get("id"))
+        number = value.get("id")
+        old = known.get(number) if isinstance(number, int) else None
         new = Object(
             self._next_id() if old is None else old.id, state, category, angles, box, shape
         )
         if old is not None and new == old._replace(row={}):
             return old
-        kept = {} if old is None else {k: v for k, v in old.row.items() if k not in _WRITTEN}
+        written = _WRITTEN
+        if old is not None and old.state == new.state == "no pose":
+            written = written - {pose_table.ANGLES[0]}  # another tool may know the azimuth alone
+        kept = {} if old is None else {k: v for k, v in old.row.items() if k not in written}
         return new._replace(row=kept | _row(new, file, split))
 
     def _next_id(self) -> int:
@@ -178,9 +184,8 @@ class Labels:
             )
             pose_table.check_boxes(table)
             self._columns = list(dict.fromkeys([*table.columns, *_COLUMNS]))
-            angles = np.round(objects.angles_deg(manifest.rotations(table)[0]), 2).tolist()
-            for row, pose in zip(table.rows, angles, strict=True):
-                found = self._of_row(row, "labeled", tuple(pose))
+            for row, pose in zip(table.rows, _poses(table), strict=True):
+                found = self._of_row(row, "labeled" if pose else "no pose", pose)
                 of_file.setdefault(row.values.get("file", ""), []).append(found)
         if self._written[1].strip():
             table = tables.read(self._unfinished, required=_UNFINISHED, allow_empty=True)
@@ -221,7 +226,7 @@ class Labels:
         labeled, others = [], []
         for photo in self._photos.values():
             for each in photo.objects:
-                (labeled if each.state == "labeled" else others).append(each.row)
+                (labeled if _is_row(each) else others).append(each.row)
         has_symmetry = any("symmetry" in row for row in labeled)
         columns = [*self._columns, *(["symmetry"] if has_symmetry else [])]
         columns = list(dict.fromkeys(columns))
@@ -245,8 +250,24 @@ def split_of(content: bytes) -> str:
     return next(name for name, share in SHARES.items() if value < share)
 
 
-def _labeled(given):
-    return sum(each.state == "labeled" for each in given)
+def _is_row(found):
+    """Whether an object belongs into the manifest."""
+    can_teach = found.category and found.row.get("split") == "train"
+    return found.state == "labeled" or (found.state == "no pose" and bool(can_teach))
+
+
+def _num_rows(given):
+    return sum(map(_is_row, given))
+
+
+def _poses(table):
+    """The angles of each row of a manifest; None where it has no whole pose."""
+    whole, label, _ = manifest.completed(table)
+    angles = np.round(objects.angles_deg(manifest.rotations(whole)[0]), 2).tolist()
+    if label is None:
+        return [tuple(each) for each in angles]
+    is_whole = label == POSE_LABELS.index("whole")
+    return [tuple(each) if has else None for each, has in zip(angles, is_whole, strict=True)]
 
 
 def _numbers(value, count, where):

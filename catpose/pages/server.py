@@ -11,7 +11,9 @@ import json
 import pathlib
 import secrets
 import socket
+import string
 import sys
+import threading
 import traceback
 import urllib.parse
 from collections.abc import Callable, Mapping
@@ -23,10 +25,11 @@ from catpose.errors import InputError
 MAX_JSON = 1 << 20  # bytes of a question
 MAX_PICTURE = 64 << 20  # of an uploaded photo
 _DRAINED = 1 << 30  # of one that is refused; a larger one ends in a closed connection
+_CONNECTIONS = 200  # at once; each browser keeps some open
 _SECONDS = 60  # without a word from a browser that has begun to speak
 _STATIC = pathlib.Path(__file__).parent / "static"
+_FRAME = "page.html"  # of all pages: its $name, and its $body, what NAME.html has
 _KINDS = {
-    ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
@@ -68,7 +71,7 @@ class Site(NamedTuple):
     """What a server answers.
 
     Attributes:
-      page: the file in `static` that the bare address shows.
+      page: the name of what the bare address shows, see `page`.
       get: by name, what changes nothing.
       post: by name, what may change something; its body is JSON.
       uploads: names of `post` whose body is a picture.
@@ -92,12 +95,18 @@ def listen(
 
     Args:
       site: what it answers.
-      host: a name or address of this machine; other than 127.0.0.1, others in the network reach it.
+      host: a name or address of this machine; other than 127.0.0.1, others in the network reach it
+        by this name.
       port: 0 takes a free one.
 
     Raises:
       InputError: the host is not this machine's, or the port is taken.
     """
+    if host in ("", "0.0.0.0"):
+        raise InputError(
+            f"'{host}' is no address that a browser can open; give this machine's own, such as "
+            "192.168.0.7"
+        )
     secret = secrets.token_urlsafe(18)
     names = {host, "127.0.0.1", "localhost"} if host in ("127.0.0.1", "localhost") else {host}
     try:
@@ -114,6 +123,24 @@ class _Server(http.server.ThreadingHTTPServer):
     names: set[str]
     daemon_threads = True
     request_queue_size = 64
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._free = threading.BoundedSemaphore(_CONNECTIONS)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of its own; closed at once where there are too many."""
+        if self._free.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Until it is closed."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that closed its window is no news."""
@@ -188,7 +215,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _get(self, name: str, query: Mapping[str, str]) -> Reply:
         if name in self.server.site.get:
             return self.server.site.get[name](query, b"")
-        return static(name or self.server.site.page)
+        return static(name) if name else page(self.server.site.page)
 
     def _post(self, name: str, query: Mapping[str, str]) -> Reply:
         if name not in self.server.site.post:
@@ -202,7 +229,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.headers.get("Content-Length", ""),
             MAX_PICTURE if is_picture else MAX_JSON,
         )
-        if not (length.isascii() and length.isdigit()):
+        # A body of unstated length would be read as the next request.
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             return json_reply({"error": "the length of the request is missing"}, 411)
         if int(length) > most:
             self._drain(int(length))
@@ -217,12 +245,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             length = length - len(read) if read else 0
 
 
+def page(name: str) -> Reply:
+    """A page: what its own file has, in the frame of all."""
+    frame = string.Template((_STATIC / _FRAME).read_text())
+    body = (_STATIC / f"{name}.html").read_text()
+    return Reply(frame.substitute(name=name, body=body).encode(), "text/html; charset=utf-8")
+
+
 def static(name: str) -> Reply:
-    """A file of the pages themselves; not found where it is none of them."""
-    path = _STATIC / name
-    if path.parent != _STATIC or path.suffix not in _KINDS or not path.is_file():
+    """A file that pages load; not found where it is none of them."""
+    files = {path.relative_to(_STATIC).as_posix(): path for path in _STATIC.rglob("*.*")}
+    if name not in files or files[name].suffix not in _KINDS:
         return _missing(name)
-    return Reply(path.read_bytes(), _KINDS[path.suffix])
+    return Reply(files[name].read_bytes(), _KINDS[files[name].suffix])
 
 
 def _refused(why: str) -> Reply:

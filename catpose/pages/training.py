@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from catpose.errors import InputError
@@ -18,7 +18,10 @@ _LINES = 12  # of its output, that a page shows
 
 
 def arguments(
-    folder: pathlib.Path, run: pathlib.Path, symmetry: Mapping[str, str] = {}
+    folder: pathlib.Path,
+    run: pathlib.Path,
+    symmetry: Mapping[str, str] = {},
+    plugins: Sequence[str] = (),
 ) -> list[str]:
     """The words after `catpose` that train on a folder's labels.
 
@@ -26,9 +29,11 @@ def arguments(
       folder: with the manifest.
       run: where results go.
       symmetry: by category, of those that have one.
+      plugins: modules that the network needs, see `catpose.plugins`.
     """
     words = ["train", "--config=own", f"--config.data.root={folder}", f"--workdir={run}"]
-    return [*words, f"--config.data.symmetry={dict(symmetry)}"] if symmetry else words
+    words += [f"--config.data.symmetry={dict(symmetry)}"] if symmetry else []
+    return [*words, f"--plugins={','.join(plugins)}"] if plugins else words
 
 
 def command(words: list[str]) -> str:
@@ -51,6 +56,7 @@ class Training:
         self._process: subprocess.Popen | None = None
         self._run = pathlib.Path()
         self._lines: collections.deque[str] = collections.deque(maxlen=_LINES)
+        self._is_stopped = False
         self._lock = threading.Lock()
 
     def start(self, words: list[str], run: pathlib.Path) -> None:
@@ -63,7 +69,7 @@ class Training:
             if self._process and self._process.poll() is None:
                 raise InputError("a training is under way; wait for its end, or stop it")
             self._lines.clear()
-            self._run = run
+            self._run, self._is_stopped = run, False
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "catpose", *words],
                 stdin=subprocess.DEVNULL,
@@ -85,23 +91,25 @@ class Training:
 
     def stop(self) -> None:
         """Asks the training to end where nothing is lost; the same command resumes it."""
-        if self._process and self._process.poll() is None:
-            self._process.terminate()
+        with self._lock:
+            if self._process and self._process.poll() is None:
+                self._process.terminate()
+                self._is_stopped = True
 
     def state(self) -> dict[str, Any]:
-        """For a page: `status` ("none", "running", "finished", "failed"), its run and progress."""
-        if self._process is None:
-            return {"status": "none"}
-        code = None if self._reader.is_alive() else self._process.returncode
-        status = "running" if code is None else "failed" if code else "finished"
-        step, total = progress(self._run)
-        return {
-            "status": status,
-            "run": str(self._run),
-            "step": step,
-            "total": total,
-            "lines": list(self._lines),
-        }
+        """For a page: `status`, the run and its progress.
+
+        The status is "none", "running", "finished", "stopped" or "failed".
+        """
+        with self._lock:
+            if self._process is None:
+                return {"status": "none"}
+            run, lines = self._run, list(self._lines)
+            code = None if self._reader.is_alive() else self._process.returncode
+            ended = "finished" if code == 0 else "stopped" if self._is_stopped else "failed"
+        step, total = progress(run)
+        status = "running" if code is None else ended
+        return {"status": status, "run": str(run), "step": step, "total": total, "lines": lines}
 
 
 def progress(run: pathlib.Path) -> tuple[int, int]:

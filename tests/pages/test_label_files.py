@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from catpose.data import manifest
-from catpose.data.examples import Examples
+from catpose.data.examples import POSE_LABELS, Examples
 from catpose.errors import InputError
 from catpose.geometry import viewpoint
 from catpose.pages import agreement, labels, objects
@@ -72,13 +72,58 @@ def test_splits_follow_from_the_content(folder):
 def test_what_is_no_label_is_kept_elsewhere(folder):
     store = labels.Labels(folder)
     put(store, "0.png", thing(state="draft", category="", box=[1.0, 1.0, 9.0, 9.0]))
-    put(store, "1.png", thing(state="no pose", angles_deg=None))
+    put(store, "1.png", thing(state="no pose", category="", angles_deg=None))
     put(store, "2.png", thing(state="skipped", category="", angles_deg=None))
-    assert len(manifest.read(folder).id) == 0 if (folder / "manifest.csv").exists() else True
+    assert (folder / "manifest.csv").read_text().count("\n") == 1
     again = labels.Labels(folder).photos()
     states = [again[f"{i}.png"].objects[0].state for i in range(3)]
     assert states == ["draft", "no pose", "skipped"]
     assert again["0.png"].objects[0].angles_deg == (30.0, 10.0, -5.0)
+
+
+@pytest.mark.parametrize("split", labels.SHARES)
+def test_an_object_without_a_pose_teaches_its_category(folder, monkeypatch, split):
+    monkeypatch.setattr(labels, "split_of", lambda content: split)
+    store = labels.Labels(folder)
+    put(store, "0.png", thing(), thing(state="no pose", category="mug", angles_deg=None))
+    for again in (store, labels.Labels(folder)):
+        car, mug = again.photos()["0.png"].objects
+        assert (car.state, mug.state, mug.angles_deg) == ("labeled", "no pose", None)
+    found = manifest.read(folder)
+    if split == "train":
+        assert [found.categories[i] for i in found.category] == ["car", "mug"]
+        assert [POSE_LABELS[i] for i in found.pose_label] == ["whole", "none"]
+    else:  # these measure poses
+        assert found.categories == ("car",)
+        assert "no pose,mug" in (folder / "unfinished.csv").read_text()
+    # It gets its pose after all.
+    photo = store.photos()["0.png"]
+    given = [car.to_json(), mug.to_json() | {"state": "labeled", "angles_deg": [1, 2, 3]}]
+    given = [each | {"id": old.id} for each, old in zip(given, photo.objects, strict=True)]
+    put(store, "0.png", *given)
+    assert len(manifest.read(folder).id) == 2
+    assert "mug" not in _content(folder / "unfinished.csv")
+
+
+def _content(path):
+    return path.read_text() if path.exists() else ""
+
+
+def test_an_azimuth_alone_stays(folder):
+    (folder / "manifest.csv").write_text(
+        "file,category,split,azimuth_deg,elevation_deg,theta_deg\n0.png,car,train,40.0,,\n"
+    )
+    store = labels.Labels(folder)
+    (car,) = store.photos()["0.png"].objects
+    assert (car.state, car.angles_deg) == ("no pose", None)
+    put(store, "0.png", car.to_json() | {"box": [1, 1, 9, 9]})
+    put(store, "1.png", thing())
+    row = (folder / "manifest.csv").read_text().splitlines()[1]
+    assert row == "0.png,car,train,40.0,,,1.0,1.0,9.0,9.0"
+    (car,) = store.photos()["0.png"].objects
+    put(store, "0.png", car.to_json() | {"state": "labeled", "angles_deg": [50, 0, 0]})
+    row = (folder / "manifest.csv").read_text().splitlines()[1]
+    assert row.startswith("0.png,car,train,50.00,0.00,0.00")
 
 
 def test_rows_that_nobody_changes_stay_as_they_are(folder):
@@ -156,6 +201,7 @@ def test_a_kill_between_the_two_files_loses_nothing(folder, monkeypatch):
         ({"category": "x" * 81}, "80 letters at most"),
         ({"category": "a\nb"}, "in one line"),
         ({"symmetry": "-1"}, "the symmetry of 'car' is '-1'"),
+        ({"id": [], "box": {}}, "the box is not 4 numbers"),
     ],
 )
 def test_invalid_objects_are_named(folder, values, words):

@@ -1,7 +1,10 @@
 """The pages' server: who is answered, and what is refused."""
 
+import contextlib
 import http.client
+import socket
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -25,7 +28,7 @@ def fail(query, body):
 @pytest.fixture(scope="module")
 def address():
     site = server.Site(
-        "label.html",
+        "label",
         get={"echo": echo, "refuse": refuse, "fail": fail},
         post={"echo": echo, "picture": echo},
         uploads=frozenset({"picture"}),
@@ -115,11 +118,27 @@ def test_bodies_are_limited(address):
     assert ask(address, "picture", body=large, kind=picture)[0] == 200
     assert ask(address, "picture", body=b"", kind=picture, Content_Length=str(1 << 40))[0] == 413
     assert ask(address, "echo", body=b"", Content_Length="-1")[0] == 411
+    assert ask(address, "echo", body=b"{}", Transfer_Encoding="chunked")[0] == 411
 
 
 @pytest.mark.parametrize(
     "name",
-    ["../server.py", "%2e%2e/server.py", "static/label.js", "..%2fserver.py", "x", "/etc/passwd"],
+    [
+        "../server.py",
+        "%2e%2e/server.py",
+        "static/page.js",
+        "..%2fserver.py",
+        "x",
+        "/etc/passwd",
+        "label",
+        "label.html",
+        "label/../style.css",
+        "//etc/passwd",
+        "style.css/",
+        ".",
+        "..",
+        "label/start.js%00.css",
+    ],
 )
 def test_only_the_pages_own_files_are_given(address, name):
     assert ask(address, name)[0] == 404
@@ -133,6 +152,26 @@ def test_errors_are_words(address, capsys):
     assert "KeyError: 'wrong inside'" in capsys.readouterr().err
 
 
+def test_open_connections_are_limited(address):
+    idle = [socket.create_connection(address[1].split(":")) for _ in range(server._CONNECTIONS)]
+    with pytest.raises(ConnectionError):
+        ask(address, "echo")
+    for each in idle:
+        each.close()
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            assert ask(address, "echo")[0] == 200
+            return
+        time.sleep(0.05)
+    pytest.fail("connections that are closed still count")
+
+
+@pytest.mark.parametrize("host", ["", "0.0.0.0"])
+def test_any_address_is_no_address(host):
+    with pytest.raises(InputError, match="give this machine's own"):
+        server.listen(server.Site("label", {}, {}), host)
+
+
 def test_a_foreign_address_cannot_be_listened_at():
     with pytest.raises(InputError, match="cannot listen at 203.0.113.9:0"):
-        server.listen(server.Site("label.html", {}, {}), "203.0.113.9")
+        server.listen(server.Site("label", {}, {}), "203.0.113.9")

@@ -25,7 +25,9 @@ def test_the_command_can_be_typed():
     typed = training.command(words)
     assert shlex.split(typed) == ["catpose", *words]
     assert "'--config.data.root=my photos'" in typed
-    assert "config.data.symmetry" not in training.command(training.arguments(*[pathlib.Path()] * 2))
+    assert "symmetry" not in training.command(training.arguments(*[pathlib.Path()] * 2))
+    words = training.arguments(pathlib.Path("x"), pathlib.Path("y"), plugins=("mine", "others"))
+    assert words[-1] == "--plugins=mine,others"
 
 
 def test_each_training_has_its_own_run(tmp_path):
@@ -55,3 +57,15 @@ def test_one_training_at_a_time_and_its_end(tmp_path):
     state = finished(own)
     assert state["status"] == "failed"
     assert "unknown command 'no-such-command'" in " ".join(state["lines"])
+
+
+def test_a_training_that_is_stopped_has_not_failed(tmp_path, monkeypatch):
+    stub = tmp_path / "python"
+    stub.write_text("#!/bin/sh\nexec sleep 60\n")
+    stub.chmod(0o755)
+    monkeypatch.setattr(training.sys, "executable", str(stub))
+    own = training.Training()
+    own.start([], tmp_path)
+    assert own.state()["status"] == "running"
+    own.stop()
+    assert finished(own)["status"] == "stopped"

@@ -20,6 +20,14 @@ export function choices(parent, entries) {
   parent.children[focused]?.focus();
 }
 
+const MOST = 6; // categories that are shown
+
+export function shares({ probabilities, known }) {
+  // The most probable categories of a proposal, and "none of these" where the network says it.
+  const found = Object.entries(probabilities).sort((a, b) => b[1] - a[1]).slice(0, MOST);
+  return known === null ? found : [...found, ["none of these", 1 - known]];
+}
+
 export function bars(parent, shares) {
   // Names with their shares as bars.
   const shown = JSON.stringify(shares);

@@ -49,16 +49,6 @@ export async function photo(name, query) {
   return { url: URL.createObjectURL(await response.blob()), size };
 }
 
-const models = new Map();
-
-export function model(name) {
-  // The triangles of a 3D model: Float32Array of three corners and a color each; kept.
-  if (!models.has(name)) {
-    const found = asked(address("model", { name }))
-      .then((response) => response.arrayBuffer())
-      .then((buffer) => new Float32Array(buffer));
-    found.catch(() => models.delete(name));
-    models.set(name, found);
-  }
-  return models.get(name);
+export async function numbers(name, query) {
+  return new Float32Array(await (await asked(address(name, query))).arrayBuffer());
 }

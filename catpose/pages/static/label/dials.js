@@ -1,6 +1,6 @@
 // Three small pictures of the angles, with their numbers: from above, from the side, in the photo.
 
-import { wrap } from "./geometry.js";
+import { wrap } from "../geometry.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 // What each shows: the angle from the pointer's place (x right, y down), the hand's direction, marks.

@@ -1,15 +1,16 @@
 // The page that shows a network: a photo and a box in, category and pose out.
 
-import { between, placement, rotationFromAngles } from "./geometry.js";
-import { listen } from "./gestures.js";
-import { ModelView } from "./model_view.js";
-import { bars, choices, poseText } from "./panels.js";
+import { between, placement, rotationFromAngles } from "../geometry.js";
+import { listen } from "../gestures.js";
+import { ModelView } from "../model_view.js";
+import { model, modelOf } from "../models.js";
+import { copyable, message, part, status } from "../page.js";
+import { bars, choices, poseText, shares } from "../panels.js";
 import { drawMap } from "./density_map.js";
-import { get, model, photo as openPhoto, post, upload } from "./server.js";
-import { Stage } from "./stage.js";
+import { get, photo as openPhoto, post, upload } from "../server.js";
+import { Stage } from "../stage.js";
 
 const TURN = 700; // ms in which the model turns to a pose
-const part = (id) => document.getElementById(id);
 const stage = new Stage(part("stage"), part("photo"), part("marks"));
 const over = new ModelView(part("model"));
 const alone = new ModelView(part("turning"));
@@ -23,10 +24,6 @@ let found = null; // what the network says
 let pose = null; // the angles that are shown
 let shown = null; // the rotation of this moment
 let question = 0;
-
-function message(text) {
-  part("message").textContent = text;
-}
 
 const whole = () => box ?? [0, 0, ...stage.size];
 
@@ -74,12 +71,9 @@ function turnTo(angles) {
 }
 
 function show() {
-  const shares = Object.entries(found.probabilities).sort((a, b) => b[1] - a[1]).slice(0, 6);
-  const known = found.known ?? null;
-  if (known !== null) shares.push(["none of these", 1 - known]);
-  const isNone = known !== null && known < 0.5;
+  const isNone = found.known !== null && found.known < 0.5;
   part("category").textContent = isNone ? "none of these" : found.category;
-  bars(part("bars"), shares);
+  bars(part("bars"), shares(found));
   const sure = found.pose_confidence ?? null;
   part("confidence").textContent = [
     sure === null ? "" : `The pose is right within ${found.within_deg}° with a probability of ${Math.round(100 * sure)} %.`,
@@ -112,7 +106,7 @@ async function open(file) {
   const mine = ++question;
   if (!file) return;
   message("");
-  part("saved").textContent = "reading the photo …";
+  status("reading the photo …");
   try {
     const { id } = await upload("photos", file);
     const picture = await openPhoto("photo", { id });
@@ -124,7 +118,7 @@ async function open(file) {
     stage.show(picture.url, picture.size);
     await predict();
   } catch (error) {
-    part("saved").textContent = "";
+    status("");
     message(error.message);
   }
   draw();
@@ -132,19 +126,17 @@ async function open(file) {
 
 async function predict() {
   const mine = ++question;
-  part("saved").textContent = network.ready ? "looking …" : "the network is being loaded …";
+  status(network.ready ? "looking …" : "the network is being loaded …");
   try {
     const values = { id: photo.id, box };
     const answer = await post("predict", values);
     if (mine !== question) return;
     found = answer;
-    part("saved").textContent = "";
+    status("");
     message("");
     turnTo(angles(found));
     show();
-    const name = models.find((each) => each.split("/")[0] === found.category)
-      ?? models.find((each) => each.endsWith(`/${found.category}`)) ?? "block";
-    const triangles = await model(name);
+    const triangles = await model(modelOf(found.category, models));
     for (const view of [over, alone]) if (view.triangles !== triangles) view.load(triangles);
     draw();
     const { density } = await post("map", values);
@@ -153,7 +145,7 @@ async function predict() {
     if (density) drawMap(part("map"), density, angles(found));
   } catch (error) {
     if (mine !== question) return;
-    part("saved").textContent = "";
+    status("");
     message(error.message);
   }
 }
@@ -223,12 +215,7 @@ document.addEventListener("paste", (event) => {
   const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
   if (file) open(file);
 });
-for (const id of ["json", "python"]) {
-  part(`copy-${id}`).addEventListener("click", async () => {
-    await navigator.clipboard.writeText(part(id).textContent);
-    part(`copy-${id}`).textContent = "Copied";
-  });
-}
+for (const id of ["json", "python"]) copyable(part(`copy-${id}`), part(id));
 
 async function start() {
   models = await get("models");

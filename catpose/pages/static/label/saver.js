@@ -1,12 +1,12 @@
 // Saves photos at once and in order, one at a time; what changes meanwhile is saved again.
 
-import { post } from "./server.js";
+import { post } from "../server.js";
 
 const AGAIN = 3000; // ms until the next try where the server does not answer
 
 export class Saver {
-  constructor({ photoOf, report, replaced }) {
-    Object.assign(this, { photoOf, report, replaced, waiting: new Set(), busy: false });
+  constructor({ photoOf, report }) {
+    Object.assign(this, { photoOf, report, waiting: new Set(), busy: false });
     window.addEventListener("beforeunload", (event) => {
       if (this.waiting.size || this.busy) event.preventDefault();
     });
@@ -49,7 +49,7 @@ export class Saver {
       if (error.status === 409) {
         this.waiting.delete(file);
         Object.assign(photo, { objects: error.found.objects, revision: error.found.revision });
-        this.replaced(file, error.message);
+        this.onreplaced?.(file, error.message);
         return;
       }
       if (!error.status) this.waiting.add(file);
