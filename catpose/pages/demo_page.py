@@ -85,9 +85,9 @@ def site(own: Session) -> server.Site:
 
 def _predict(own, values):
     picture = own.photos.find(label_page.text(values, "id"))
-    return own.proposer.propose(picture, values.get("box")).to_json()
+    return own.proposer.propose(picture, label_page.box(values)).to_json()
 
 
 def _map(own, values):
     picture = own.photos.find(label_page.text(values, "id"))
-    return {"density": own.proposer.density_map(picture, values.get("box"))}
+    return {"density": own.proposer.density_map(picture, label_page.box(values))}

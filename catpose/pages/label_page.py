@@ -128,6 +128,15 @@ def text(values: Mapping[str, Any], name: str) -> str:
     return found
 
 
+def box(values: Mapping[str, Any]) -> tuple[float, ...] | None:
+    """The box of a question; None for the whole photo.
+
+    Raises:
+      InputError: something else than four numbers.
+    """
+    return objects.numbers(values.get("box"), 4, "the box")
+
+
 def model(available: models.Models, query: Mapping[str, str]) -> server.Reply:
     """A model's triangles, see `models.triangles`: float32, twelve for each."""
     name = query.get("name", "")
@@ -158,8 +167,8 @@ def _photo(own, query):
 
 def _objects(own, values):
     stated, revision = values.get("objects"), values.get("revision")
-    if not isinstance(stated, list):
-        raise InputError("the page sent no objects")
+    if not isinstance(stated, list) or not isinstance(revision, int):
+        raise InputError("the page sent no objects, or not of which revision")
     photo, written = own.labels.replace(text(values, "file"), revision, stated)
     if written:
         return server.json_reply(photo.to_json())
@@ -169,17 +178,17 @@ def _objects(own, values):
 
 def _propose(own, values):
     picture = own.open_picture(text(values, "file"))
-    return server.json_reply(proposals.to_json(own.proposer[0].propose(picture, values.get("box"))))
+    return server.json_reply(proposals.to_json(own.proposer[0].propose(picture, box(values))))
 
 
 def _snap(own, values):
-    rotation = values.get("rotation")
-    if not isinstance(rotation, list) or len(rotation) != 9:
+    rotation = objects.numbers(values.get("rotation"), 9, "the rotation")
+    if rotation is None:
         raise InputError("the page sent no rotation")
-    matrix = np.array([tables.as_float(each) for each in rotation]).reshape(1, 3, 3)
+    matrix = np.reshape(rotation, (1, 3, 3))
     found, reached = own.proposer[0].snap(
         own.open_picture(text(values, "file")),
-        values.get("box"),
+        box(values),
         text(values, "category"),
         pose_table.nearest_rotations(matrix, ["the page"])[0],
     )

@@ -142,8 +142,8 @@ class Labels:
             raise InputError(f"{where}: a category has {_LONGEST} letters at most, in one line")
         shape = str(value.get("symmetry") or "none")
         symmetry.orders({category: shape}, (category,))
-        angles = _numbers(value.get("angles_deg"), 3, f"{where}: the pose")
-        box = _numbers(value.get("box"), 4, f"{where}: the box")
+        angles = objects.numbers(value.get("angles_deg"), 3, f"{where}: the pose")
+        box = objects.numbers(value.get("box"), 4, f"{where}: the box")
         if box and not (box[2] - box[0] >= 1 and box[3] - box[1] >= 1):
             raise InputError(f"{where}: the box is smaller than a pixel")
         if state == "labeled" and not (category and angles):
@@ -268,17 +268,6 @@ def _poses(table):
         return [tuple(each) for each in angles]
     is_whole = label == POSE_LABELS.index("whole")
     return [tuple(each) if has else None for each, has in zip(angles, is_whole, strict=True)]
-
-
-def _numbers(value, count, where):
-    if value is None:
-        return None
-    if not isinstance(value, list | tuple) or len(value) != count:
-        raise InputError(f"{where} is not {count} numbers")
-    found = tuple(tables.as_float(each) for each in value)
-    if not all(abs(each) <= tables.LARGEST for each in found):
-        raise InputError(f"{where} is not {count} finite numbers")
-    return found
 
 
 def _row(found, file, split):

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from catpose.data import tables
 from catpose.data.examples import Examples
+from catpose.errors import InputError
 from catpose.geometry import viewpoint
 
 STATES = ("labeled", "draft", "no pose", "skipped")
@@ -51,6 +53,22 @@ class Photo(NamedTuple):
             "objects": [each.to_json() for each in self.objects],
             "revision": self.revision,
         }
+
+
+def numbers(value: Any, count: int, where: str) -> tuple[float, ...] | None:
+    """What a page sends as a list of numbers; None where it sends none.
+
+    Raises:
+      InputError: something else; the message begins with `where`.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or len(value) != count:
+        raise InputError(f"{where} is not {count} numbers")
+    found = tuple(tables.as_float(each) for each in value)
+    if not all(abs(each) <= tables.LARGEST for each in found):
+        raise InputError(f"{where} is not {count} finite numbers")
+    return found
 
 
 def without_poses(photos: Mapping[str, Photo]) -> dict[str, list[Object]]:

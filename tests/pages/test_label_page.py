@@ -6,16 +6,13 @@ import signal
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from catpose.data import manifest
-from catpose.pages import models
-from catpose.synthetic import renderer, scene
-from catpose.visualize import overlay
-from tests.support import browser
+from catpose.pages import label_page, proposals
+from tests.support import browser, pages
 from tests.support.model_files import tetrahedron
+from tests.support.pages import angle, drag, opened, pose, saved, set_category, set_pose, touch
 
-SIZE = (320, 200)
 ANGLES = {
     "a.jpg": (40, 15, 0),
     "b.jpg": (200, 10, 5),
@@ -23,30 +20,13 @@ ANGLES = {
     "d.jpg": (90, 5, 0),
     "e.jpg": (150, 30, 0),
 }
-LIGHT = scene.Light(np.array([[-0.4, 0.6, 0.7]]), np.array([0.6]), 0.5)
-
-
-def draw(angles, size=SIZE):
-    """A photo of the model "car/sedan" that fills it, at azimuth, elevation and theta."""
-    from catpose.geometry import viewpoint
-
-    mesh = models.available()["car/sedan"]()
-    rotation = viewpoint.rotation_from_angles(*np.radians(np.float32(angles)))
-    side = max(size)
-    box = (side - size[0]) / 2, (side - size[1]) / 2
-    box = [box[0] + 8, box[1] + 8, side - box[0] - 8, side - box[1] - 8]
-    turned, view = overlay.placed(mesh, rotation, box, stretch=False)
-    picture, _ = renderer.render_one(turned, view, LIGHT, np.full((side, side, 3), 0.8, np.float32))
-    pixels = np.round(255 * np.clip(picture, 0, 1)).astype(np.uint8)
-    low = (side - size[1]) // 2
-    return Image.fromarray(pixels[low : low + size[1]])
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     for name, angles in ANGLES.items():
-        draw(angles).save(folder / name, quality=92)
+        pages.draw(angles).save(folder / name, quality=92)
     (folder / "zz_broken.jpg").write_bytes(b"half of a photo")
     return folder
 
@@ -55,6 +35,13 @@ def photos(tmp_path_factory):
 def chromium():
     with browser.chromium() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def served_here(photos):
+    own = label_page.session(photos, proposals.Proposer(""))
+    with pages.serving(label_page.site(own)) as address:
+        yield address
 
 
 @contextlib.contextmanager
@@ -72,47 +59,6 @@ def rows(folder):
         return {row["file"]: row for row in csv.DictReader(file)}
 
 
-def angle(page, name):
-    return page.get_by_label(f"{name} in degrees")
-
-
-def pose(watched):
-    watched.settle()
-    page = watched.page
-    return [float(angle(page, name).input_value()) for name in ("Azimuth", "Elevation", "Theta")]
-
-
-def set_pose(page, values):
-    for name, value in zip(("Azimuth", "Elevation", "Theta"), values, strict=True):
-        angle(page, name).fill(str(value))
-        angle(page, name).press("Tab")
-
-
-def opened(watched, file):
-    """Waits until a photo is there."""
-    watched.page.locator(f"img[alt='Photo {file}']").wait_for(timeout=30000)
-    return watched.page
-
-
-def saved(page):
-    page.get_by_text("saved", exact=True).wait_for()
-
-
-def drag(page, fraction, move, *, button="left", keys=()):
-    """Drags from a share of the photo's box by pixels."""
-    frame = page.locator("#photo").bounding_box()
-    x, y = frame["x"] + fraction[0] * frame["width"], frame["y"] + fraction[1] * frame["height"]
-    for key in keys:
-        page.keyboard.down(key)
-    page.mouse.move(x, y)
-    page.mouse.down(button=button)
-    for i in range(1, 6):
-        page.mouse.move(x + move[0] * i / 5, y + move[1] * i / 5)
-    page.mouse.up(button=button)
-    for key in keys:
-        page.keyboard.up(key)
-
-
 def test_labeling(chromium, photos, tmp_path):
     """The whole way, in one browser, as its parts follow from each other."""
     own = tmp_path / "own"
@@ -125,8 +71,7 @@ def test_labeling(chromium, photos, tmp_path):
         page = opened(watched, "a.jpg")
 
         # By mouse: the category, a drag, a tilt, the box; a move on the page alone is no change.
-        page.get_by_label("Category").fill("car")
-        page.get_by_label("Category").press("Tab")
+        set_category(page, "car")
         before = pose(watched)
         drag(page, (0.5, 0.5), (60, 0))
         after = pose(watched)
@@ -149,7 +94,7 @@ def test_labeling(chromium, photos, tmp_path):
             0,
         ]
         assert 5 < float(row["x0"]) < 60
-        assert float(row["x1"]) == SIZE[0]
+        assert float(row["x1"]) == pages.SIZE[0]
 
         # By keys alone.
         page.get_by_label("Category").focus()
@@ -170,8 +115,7 @@ def test_labeling(chromium, photos, tmp_path):
         saved(page)
 
         # A kill in the middle: what was turned and not yet done is there again.
-        page.get_by_label("Category").fill("car")
-        page.get_by_label("Category").press("Tab")
+        set_category(page, "car")
         set_pose(page, (300, 20, -8))
         saved(page)
         command.stop(signal.SIGKILL)
@@ -193,9 +137,12 @@ def test_labeling(chromium, photos, tmp_path):
         assert set(rows(photos)) == {"a.jpg", "b.jpg", "c.jpg"}
 
         # One's own model, of a category of one's own; two objects in a photo.
-        page.get_by_label("Category").fill("mug")
-        page.get_by_label("Category").press("Tab")
+        with page.expect_response("**/model?name=mug*") as answer:
+            set_category(page, "mug")
         assert page.locator("#models").input_value() == "mug/tetra"
+        assert len(answer.value.body()) == 4 * 12 * 4  # its four sides, of twelve numbers
+        watched.settle()
+        assert drawn(watched)
         page.get_by_label("Looks the same").select_option("z")
         page.get_by_role("button", name="Another object").click()
         drag(page, (0.2, 0.2), (100, 80))
@@ -234,8 +181,7 @@ def test_labeling(chromium, photos, tmp_path):
         )
         watched = browser.Watched(context, command.address)
         page = opened(watched, "e.jpg")
-        page.get_by_label("Category").fill("car")
-        page.get_by_label("Category").press("Tab")
+        set_category(page, "car")
         before = pose(watched)
         touch(page, context, [[(0.5, 0.5)], [(0.6, 0.5)], [(0.7, 0.5)]])
         assert 5 < (before[0] - pose(watched)[0]) % 360 < 120
@@ -261,6 +207,21 @@ def box_side(page):
     return min(frame["width"], frame["height"])
 
 
+def drawn(watched):
+    """Whether the canvas over the photo shows a model."""
+    return watched.run("""(() => {
+      const [canvas, copy] = [document.getElementById("model"), new OffscreenCanvas(200, 200)];
+      const context = copy.getContext("2d");
+      return new Promise((found) => {
+        document.getElementById("outline").dispatchEvent(new Event("input"));
+        requestAnimationFrame(() => {
+          context.drawImage(canvas, 0, 0, 200, 200);
+          found(context.getImageData(0, 0, 200, 200).data.some((value) => value > 0));
+        });
+      });
+    })()""")
+
+
 def press_to(watched, goal):
     """Turns by arrow keys to whole degrees."""
     keys = (("ArrowLeft", "ArrowRight"), ("ArrowDown", "ArrowUp"), (",", "."))
@@ -274,39 +235,13 @@ def press_to(watched, goal):
             page.keyboard.press({",": "<", ".": ">"}.get(key, f"Shift+{key}"))
 
 
-def touch(page, context, path):
-    """Fingers that go along a path of shares of the photo."""
-    frame = page.locator("#photo").bounding_box()
-    session = context.new_cdp_session(page)
-
-    def points(shares):
-        return [
-            {"x": frame["x"] + x * frame["width"], "y": frame["y"] + y * frame["height"], "id": i}
-            for i, (x, y) in enumerate(shares)
-        ]
-
-    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points(path[0])})
-    for shares in path[1:]:
-        session.send(
-            "Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": points(shares)}
-        )
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_no_serious_fault(chromium, photos, tmp_path, scheme, width):
-    axe = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="axe is not installed"
+def test_axe_finds_no_serious_fault(chromium, served_here, scheme, width):
+    context = chromium.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
     )
-    with served("label", str(photos), "--workdir=", log=tmp_path / "log") as command:
-        context = chromium.new_context(
-            viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
-        )
-        page = browser.Watched(context, command.address).page
-        page.locator("img[alt^='Photo']").wait_for()
-        for panel in page.locator("details").all():
-            panel.evaluate("panel => { panel.open = true; }")
-        found = axe.Axe().run(page).response["violations"]
-        context.close()
-    assert not [(each["id"], each["nodes"][0]["html"]) for each in found]
+    page = browser.Watched(context, served_here).page
+    page.locator("img[alt^='Photo']").wait_for()
+    assert not pages.faults(page)
+    context.close()

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import socket
-import threading
 import time
 import urllib.parse
 
@@ -11,6 +10,7 @@ import pytest
 
 from catpose.errors import InputError
 from catpose.pages import server
+from tests.support import pages
 
 
 def echo(query, body):
@@ -33,13 +33,8 @@ def address():
         post={"echo": echo, "picture": echo},
         uploads=frozenset({"picture"}),
     )
-    listening, found = server.listen(site)
-    thread = threading.Thread(target=listening.serve_forever)
-    thread.start()
-    yield urllib.parse.urlsplit(found)
-    listening.shutdown()
-    listening.server_close()
-    thread.join()
+    with pages.serving(site) as found:
+        yield urllib.parse.urlsplit(found)
 
 
 def ask(address, name, *, body=None, secret=None, kind="application/json", **headers):

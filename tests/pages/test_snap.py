@@ -1,34 +1,13 @@
 """Snapping to the top of a density nearby."""
 
-import types
-
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from catpose.data.input_spec import InputSpec
-from catpose.experiment.build import Model
-from catpose.geometry import viewpoint
 from catpose.pages import snap
-from catpose.poses import POSES
+from tests.support import pages
 
 TOPS = Rotation.random(2, random_state=0).as_matrix().astype(np.float32)  # of each category
-
-
-def model(pose):
-    """A network that answers with the same densities whatever it sees."""
-
-    outputs = 20 * np.asarray(viewpoint.convert_frame(TOPS, "camera", "upright")).reshape(1, 2, 9)
-
-    def apply_fn(variables, image, tied):
-        found = types.SimpleNamespace(
-            pose_outputs=jnp.asarray(outputs), category_logits=jnp.array([[20.0, 0.0]])
-        )
-        return found, {}
-
-    network = types.SimpleNamespace(apply_fn=apply_fn)
-    return Model(network, pose, ("car", "bus"), InputSpec(8, 1.0, "torchvision", "upright"))
 
 
 def away(one, other):
@@ -37,7 +16,7 @@ def away(one, other):
 
 @pytest.fixture(scope="module")
 def snap_fn():
-    found = snap.compile_snap(model(POSES["matrix_fisher"]))
+    found = snap.compile_snap(pages.model("matrix_fisher", TOPS))
     crop = np.zeros((8, 8, 3), np.uint8)
     return lambda category, rotation: found({}, crop, np.int32(category), np.float32(rotation))
 
@@ -62,4 +41,4 @@ def test_it_does_not_go_far(snap_fn):
 
 
 def test_without_a_density_there_is_no_snap():
-    assert snap.compile_snap(model(POSES["sixd"])) is None
+    assert snap.compile_snap(pages.model("sixd", TOPS)) is None

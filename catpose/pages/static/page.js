@@ -1,4 +1,4 @@
-// What every page has: its parts by name, a line for words, and a way to copy.
+// What every page has: its parts by name, lines for words, and a way to copy.
 
 export const part = (id) => document.getElementById(id);
 
@@ -10,6 +10,10 @@ export function message(text, calm = false) {
 export function status(text, bad = false) {
   part("saved").textContent = text;
   part("saved").classList.toggle("bad", bad);
+}
+
+export function counted(number, one, many = `${one}s`) {
+  return `${number} ${number === 1 ? one : many}`;
 }
 
 export function copyable(button, source) {

@@ -1,6 +1,6 @@
 // The panels beside the photo: what they show of the chosen object, and what one enters there.
 
-import { message, part } from "../page.js";
+import { counted, part } from "../page.js";
 import { bars, choices, poseText, shares } from "../panels.js";
 import { addObject, removeObject } from "./decisions.js";
 import { Dials } from "./dials.js";
@@ -45,7 +45,7 @@ function showProgress() {
   const done = photos.filter((one) => !isOpen(one)).length;
   const labeled = allObjects().filter((one) => one.state === "labeled").length;
   Object.assign(part("progress"), { value: done, max: photos.length });
-  part("counted").textContent = `${done} of ${photos.length} photos done, ${labeled} objects labeled`;
+  part("counted").textContent = `${done} of ${photos.length} photos done, ${counted(labeled, "object")} labeled`;
   for (const option of part("photos").options) {
     const states = state.photos.get(option.value).objects.filter((one) => !one.local).map((one) => one.state);
     const mark = !states.length ? "" : states.includes("draft") ? "… " : states.includes("labeled") ? "✓ " : "– ";

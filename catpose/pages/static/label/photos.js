@@ -36,6 +36,7 @@ export async function open(file) {
     part("photo").alt = `Photo ${file}`;
   } catch (error) {
     if (number !== opening) return;
+    message(""); // the network may have said it already
     part("broken").textContent = `${error.message} Skip it, or mend the file and reload.`;
     part("broken").hidden = false;
   }

@@ -1,6 +1,6 @@
 // The page for labeling: reads what is there already, and puts its pieces together.
 
-import { message, part } from "../page.js";
+import { counted, message, part } from "../page.js";
 import { get } from "../server.js";
 import { saver } from "./edits.js";
 import { showPanels, startFields, suggestCategories } from "./fields.js";
@@ -12,12 +12,15 @@ import { canDraw, showPanelsWith } from "./scene.js";
 import { isOpen, state } from "./state.js";
 import { startTraining } from "./train_panel.js";
 
+let asking = 0;
 async function showAgreement() {
   if (!state.session.second_pass) return;
+  const number = ++asking;
   const found = await get("agreement");
+  if (number !== asking) return; // a later answer may have come first
   const worst = (found.worst ?? []).map(({ file, degrees }) => `${file} ${degrees.toFixed(1)}°`).join(", ");
   part("agreement").textContent = found.count
-    ? `${found.count} objects: median ${found.median_deg.toFixed(1)}°, nine of ten within ${found.percentile_90_deg.toFixed(1)}°. Furthest: ${worst}.`
+    ? `${counted(found.count, "object")}: median ${found.median_deg.toFixed(1)}°, nine of ten within ${found.percentile_90_deg.toFixed(1)}°. Furthest: ${worst}.`
     : "Nothing is labeled twice yet.";
 }
 

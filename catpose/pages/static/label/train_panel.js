@@ -1,6 +1,6 @@
 // The panel that trains on the labels: the command, its progress, and the new network.
 
-import { copyable, part } from "../page.js";
+import { copyable, counted, part } from "../page.js";
 import { get, post } from "../server.js";
 import { allObjects } from "./state.js";
 
@@ -31,7 +31,8 @@ function show(state) {
 function count(manifest) {
   const labeled = allObjects().filter((each) => each.state === "labeled");
   const categories = new Set(labeled.map((each) => each.category));
-  part("splits").textContent = `${labeled.length} labeled objects of ${categories.size} categories in ${manifest}.`;
+  const words = [counted(labeled.length, "labeled object"), counted(categories.size, "category", "categories")];
+  part("splits").textContent = `${words.join(" of ")} in ${manifest}.`;
 }
 
 const attempt = (action) => async () => {
