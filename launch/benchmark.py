@@ -59,7 +59,7 @@ def main() -> None:
     path = pathlib.Path(JSON.value)
     picture = path.with_suffix(".png") if JSON.value else path
     if JSON.value:
-        outputs.check_own((path, picture))
+        outputs.check_own((path, picture, picture.with_suffix(".svg")))
     roof = limits.measure(DTYPE.value)
     made = _programs(config, chosen)
     with contextlib.ExitStack() as stack:

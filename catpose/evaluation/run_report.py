@@ -1,4 +1,4 @@
-"""The report of a finished run: report.json, report.md and figures/."""
+"""The report of a finished run: report.json, report.md, report.html and figures/."""
 
 import json
 import os
@@ -7,26 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 
-from catpose import devices, metrics
-from catpose.data import disk_cache, predictions, warp
+from catpose import devices
+from catpose.data import disk_cache
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
-from catpose.evaluation import bootstrap, calibrate, certainty, run_report_text, score
+from catpose.evaluation import (
+    bootstrap,
+    calibrate,
+    certainty,
+    run_report_figures,
+    run_report_text,
+    score,
+)
 from catpose.experiment import build, phases, workdir
 from catpose.experiment import calibration as calibrations
-from catpose.geometry import symmetry, viewpoint
+from catpose.geometry import symmetry
 from catpose.models import architectures
 from catpose.training import input_pipeline, loop, nonfinite, run_setup, training_log
 from catpose.training.step import TrainState
-from catpose.visualize import (
-    category_models,
-    density_sheet,
-    example_sheet,
-    plots,
-    training_curves,
-)
+from catpose.visualize import html_page
+
+HTML = "report.html"
 
 
 def write(
@@ -35,7 +37,7 @@ def write(
     seconds_fn: Callable[[], float],
     shares: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Evaluates the answering and the best state, and writes report.json, report.md and figures/.
+    """Evaluates the answering and the best state, and writes the report and its pictures.
 
     Of several processes all evaluate, and the first one writes.
 
@@ -90,16 +92,11 @@ def write(
             *symmetry.notes(run.model.symmetry, run.model.categories),
         ],
     }
-    _draw(run, found, model.fusion)
-    _draw_certainty(run, model, found)
+    report["figures"] = run_report_figures.draw(run, model, found, report["splits"])
     report["wall_seconds"] = round(seconds_fn(), 1)
-    figures = [
-        name
-        for name in run_report_text.FIGURES
-        if (run.workdir / "figures" / f"{name}.png").is_file()
-    ]
-    text = run_report_text.markdown(report, run.model.categories, figures)
+    text = run_report_text.markdown(report, run.model.categories)
     disk_cache.write_whole(run.workdir / "report.md", text.encode())
+    disk_cache.write_whole(run.workdir / HTML, html_page.page(text, run.workdir).encode())
     # JSON has no NaN and Inf, which the metrics of a diverged run may be: null replaces them.
     finite = json.loads(json.dumps(report), parse_constant=lambda name: None)
     # Last, and in one move: a run with this file is finished.
@@ -122,7 +119,8 @@ def print_summary(folder: pathlib.Path) -> None:
     report = workdir.read_json(folder / workdir.REPORT)
     print(run_report_text.terminal_table(report))
     print(run_report_text.summary_line(report))
-    print(f"report: {folder / 'report.md'}")
+    written = [folder / name for name in ("report.md", HTML) if (folder / name).is_file()]
+    print(f"report: {', '.join(map(str, written))}")
 
 
 def _size(run: run_setup.Run, split: str) -> int:
@@ -197,91 +195,3 @@ def _phases(run: run_setup.Run) -> list[dict[str, Any]]:
             }
         )
     return entries
-
-
-def _drawn_split(found: Mapping[str, Predictions]) -> str:
-    return "test" if "test" in found else list(found)[-1]
-
-
-def _draw_certainty(
-    run: run_setup.Run, model: build.Model, found: Mapping[str, Predictions]
-) -> None:
-    """How true confidences were, and densities from the surest to the least sure."""
-    if model.calibration is None:
-        return
-    split, fusion = _drawn_split(found), model.fusion
-    own, truth, folder = found[split], run.dataset.splits[split], run.workdir / "figures"
-    errors = score.by_fusion(truth, predictions.only(own, fusion), model.symmetry)[fusion].errors
-    plots.reliability(
-        {
-            "category": (errors.confidence, errors.predicted_category == errors.category),
-            "error below 30°": (errors.pose_confidence, errors.error_deg < metrics.WITHIN_DEG),
-        },
-        folder / "reliability.png",
-        f"{split}, {fusion}",
-    )
-    order = np.argsort(own.spread_deg, kind="stable")
-    index = order[(np.linspace(0.02, 0.98, 8) * (len(order) - 1)).astype(int)]
-    angles, mass = certainty.maps(model, own, index)
-    target = viewpoint.angles_from_rotation(np.asarray(truth.rotation[index], np.float32))
-    images = [warp.without_margin(np.asarray(truth.image[i])[None], truth.margin) for i in index]
-    density_sheet.density_sheet(
-        [image for (image,) in images],
-        angles,
-        mass,
-        np.degrees(np.stack(target, axis=-1)),
-        [
-            f"{own.category[fusion][i]}\nsure {errors.pose_confidence[i]:.2f}, "
-            f"error {errors.error_deg[i]:.0f}°"
-            for i in index
-        ],
-        folder / "densities.png",
-        split,
-    )
-
-
-def _draw(run: run_setup.Run, found: Mapping[str, Predictions], fusion: str) -> None:
-    """The pictures, of the test split where there is one, else of the last one evaluated."""
-    folder = run.workdir / "figures"
-    folder.mkdir(exist_ok=True)
-    records = training_log.read(run.workdir)
-    spans = [(phase.name, start, stop) for phase, start, stop in phases.spans(run.phases)]
-    training_curves.loss_curves(records, spans, folder / "loss_curves.png", run.config.name)
-    if not found:
-        return
-    split = _drawn_split(found)
-    own, names, truth = found[split], run.model.categories, run.dataset.splits[split]
-    where = f"{split}, {fusion} fusion"
-    frame = run.model.input_spec.frame
-    framed = f"{split}, errors in frame {frame}"
-    scores = score.by_fusion(truth, own, run.model.symmetry)
-    errors_deg = {name: scored.errors.error_deg for name, scored in scores.items()}
-    plots.error_histogram(errors_deg, folder / "error_histogram.png", framed)
-    summary = {name: score.summary(scored) for name, scored in scores.items()}
-    plots.category_bars(summary, names, folder / "category_bars.png", framed)
-    counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (truth.category, own.probabilities.argmax(-1)), 1)
-    plots.confusion(counts, names, folder / "confusion.png", split)
-    rotation = np.asarray(viewpoint.convert_frame(own.rotation[fusion], frame, "camera"))
-    target, predicted = (
-        np.degrees(np.asarray(viewpoint.angles_from_rotation(matrices)[0]))
-        for matrices in (np.asarray(truth.rotation, np.float32), rotation)
-    )
-    plots.azimuth_scatter(
-        target, predicted, truth.category, names, folder / "azimuth_scatter.png", where
-    )
-    meshes = {name: category_models.built_in(name) for name in names}
-    example_sheet.example_sheet(
-        truth.image,
-        truth.rotation,
-        rotation,
-        errors_deg[fusion],
-        truth.category,
-        own.probabilities,
-        names,
-        folder / "example_sheet.png",
-        where=where,
-        meshes=None if None in meshes.values() else meshes,
-        tight=truth.aspect is not None,  # built-in examples have some background around them
-        margin=truth.margin,
-    )

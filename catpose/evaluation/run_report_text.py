@@ -1,4 +1,4 @@
-"""A run's report as text: report.md in the layout of the paper's tables, and lines for a terminal.
+"""A run's report as text: report.md, which report.html is made from, and lines for a terminal.
 
 The report is the dict of report.json. A missing split or fusion leaves out its table rows; a
 missing metric, None or NaN is printed as a dash. pose-err is in degrees, accuracies are fractions;
@@ -8,82 +8,37 @@ both are means over categories unless they say otherwise.
 from collections.abc import Mapping, Sequence
 
 from catpose import metrics
-from catpose.data.categories import SHORT_NAMES
+from catpose.evaluation import score
 from catpose.visualize import text_tables
 
-NUM_ACROSS = 20  # with more categories, each has its own table row
 SPLITS = ("test", "validation", "train")
+# Which pose each reports.
 FUSIONS = {
-    "weighted": "Weighted",
-    "top1": "Top1",
-    "oracle": "Oracle",
-    "mode": "Mode",
-    "min_expected_error": "Min. error",
+    "weighted": "that of all pose networks, weighted by the category probabilities",
+    "top1": "that of the most probable category's network",
+    "oracle": "that of the true category's network, so the category is given",
+    "mode": "that of the most probable category and pose together",
+    "min_expected_error": "the one with the least expected error",
 }
-# File name in figures/ without .png, heading, how to read it.
-FIGURES = {
-    "loss_curves": (
-        "Training",
-        "Shaded bands are the phases; each phase has its own loss, so levels of different phases "
-        "do not compare. Below: pose-err (left axis, lower is better) and cat-acc (right axis).",
-    ),
-    "error_histogram": (
-        "Pose error",
-        "A second hump near 180 degrees is objects seen back to front. On the right, the height "
-        "of a curve at 30 degrees is the share of all images below 30 degrees.",
-    ),
-    "category_bars": (
-        "Categories",
-        "Left, the median error of each category; right, how many of its images get the right "
-        "category. The lowest bars are the means over categories.",
-    ),
-    "confusion": (
-        "Confusion",
-        "Each row is a true category and sums to 100 %; what lies off the diagonal is mistaken "
-        "for the column's category.",
-    ),
-    "reliability": (
-        "Certainty",
-        "Points on the dashed line are true: of what was said with a probability of 0.8, eight in "
-        "ten were so. Below the line the network is too sure, above it not sure enough. Gray bars: "
-        "how often it said so.",
-    ),
-    "densities": (
-        "Densities",
-        "Each map is the sphere around the object, with its front in the middle: a cloud of points "
-        "is where the network holds the camera to be, the larger the more probable, and its color "
-        "is the tilt. The ring is the truth, in the color of its tilt. Several clouds: several "
-        "possible poses. From the image whose pose is surest to the least sure.",
-    ),
-    "azimuth_scatter": (
-        "Azimuth",
-        "Points on the solid line are right, points on the dashed lines are off by 180 degrees; "
-        "the corners upper left and lower right are right too, since 0 and 360 are one angle.",
-    ),
-    "example_sheet": (
-        "Examples",
-        "Arrows are the prediction, dashed lines the truth: F front, L left side, U up. The "
-        "caption has the predicted category, its probability and the pose error in the run's "
-        "frame; red: wrong category. Below, where every category has one, a 3D model of the "
-        "predicted category at the predicted pose; it is another object of its kind, so look at "
-        "how it is turned.",
-    ),
-}
-_PER_CATEGORY = ("pose_err_deg", "cat_acc")  # of which every category is listed
 _OVERVIEW = ("pose_err_deg", "cat_acc", "acc_30", "acc_30_gated")
+_READING = (
+    "pose-err is the angle between predicted and true rotation, the median of each category; "
+    "cat-acc is the share of images with the right category; acc@30 that of pose errors below 30°, "
+    "gated only where the category is right as well. All are means over categories, with 95 % "
+    "intervals in brackets."
+)
 _SHARES = (
     "The same training on a part of the images, each time from the beginning. Where the last lines "
     "still differ by more than their 95 % intervals, more images will help."
 )
 
 
-def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tuple(FIGURES)) -> str:
+def markdown(report: Mapping, names: Sequence[str]) -> str:
     """The text of report.md.
 
     Args:
-      report: what report.json holds.
+      report: what report.json holds; its "figures" exist as figures/<name>.png beside the file.
       names: the K categories, in the order of the per-category lists.
-      figures: the names of `FIGURES` that exist as figures/<name>.png beside the file.
 
     Returns:
       Markdown (GitHub's dialect), with a newline at its end.
@@ -91,10 +46,17 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
     Raises:
       ValueError: if a per-category list does not have one entry per name.
     """
-    parts = [f"# {report.get('name', 'run')}", summary_line(report), _header(report)]
+    parts = [f"# {report.get('name', 'run')}", summary_line(report)]
+    if any(_summaries(results) for results in _splits(report).values()):
+        parts += [text_tables.markdown(*_answers(report), 1), _READING]
+    if report.get("figures"):
+        parts.append("## Pictures")
+    for figure in report.get("figures") or ():
+        heading, path = figure["heading"], f"figures/{figure['name']}.png"
+        parts.append(f"### {heading}\n\n![{heading}]({path})\n\n{figure['caption']}")
     for split, results in _splits(report).items():
         parts.append(f"## {split.capitalize()}{_frame(report, results)}")
-        parts += _split(results, names)
+        parts += _split(report, results, names)
     best = report.get("best") or {}
     if best.get("splits") and best.get("step") != report.get("step"):
         parts.append(f"## Best step on validation: {best.get('step', '–')}")
@@ -105,11 +67,7 @@ def markdown(report: Mapping, names: Sequence[str], figures: Sequence[str] = tup
         parts += ["## Phases", _phases(report)]
     if report.get("notes"):
         parts += ["## Notes", "\n".join(f"- {note}" for note in report["notes"])]
-    if figures:
-        parts.append("## Figures")
-    for figure in figures:
-        heading, reading = FIGURES[figure]
-        parts.append(f"### {heading}\n\n{reading}\n\n![{heading}](figures/{figure}.png)")
+    parts += ["## How it was made", _made(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -120,13 +78,11 @@ def summary_line(report: Mapping) -> str:
     """
     name, seconds = report.get("name", "run"), report.get("wall_seconds")
     after = f" in {text_tables.duration(seconds)}" if seconds else ""
-    evaluated = {split: _summaries(results) for split, results in _splits(report).items()}
-    split = next((split for split, summaries in evaluated.items() if summaries), None)
-    if split is None:
+    evaluated = {s: results for s, results in _splits(report).items() if _summaries(results)}
+    if not evaluated:
         return f"{name}: no evaluation{after}"
-    fusion = report.get("answers_by")
-    fusion = fusion if fusion in evaluated[split] else next(iter(evaluated[split]))
-    summary = evaluated[split][fusion]
+    split, results = next(iter(evaluated.items()))
+    fusion, summary = _answering(report, results)
     frame = summary.get("frame", report.get("frame"))
     values = [
         f"{metrics.METRICS[key].label} {_number(summary, key)}"
@@ -147,7 +103,7 @@ def terminal_table(report: Mapping) -> str:
     return text_tables.plain(head, rows, 2) if rows else "no evaluation"
 
 
-def _header(report):
+def _made(report):
     versions = ", ".join(f"{k} {v}" for k, v in (report.get("versions") or {}).items())
     seconds, num_params = report.get("wall_seconds"), report.get("num_params")
     rows = [
@@ -160,8 +116,8 @@ def _header(report):
         ["calibration", _calibration(report.get("calibration"))],
         ["seed", report.get("seed")],
         ["commit", report.get("commit")],
-        ["sha256 of the parameters", report.get("params_sha256")],
         ["versions", versions or None],
+        ["sha256 of the parameters", report.get("params_sha256")],
     ]
     rows = [[head, str(value)] for head, value in rows if value is not None]
     return text_tables.markdown(["configuration", str(report.get("name", "run"))], rows, 2)
@@ -183,32 +139,96 @@ def _frame(report, results):
     return ""
 
 
-def _split(results, names):
+def _answering(report, results):
+    """Name and summary of the fusion that the run answers with, else of the first."""
     summaries = _summaries(results)
-    parts = []
+    fusion = report.get("answers_by")
+    return (fusion, summaries[fusion]) if fusion in summaries else next(iter(summaries.items()))
+
+
+def _answers(report):
+    """One table row for each split, of the fusion that the run answers with."""
+    rows = []
+    for split, results in _splits(report).items():
+        if _summaries(results):
+            fusion, summary = _answering(report, results)
+            cells = [_with_interval(summary, key) for key in _OVERVIEW[:3]]
+            rows.append([f"{split}, {fusion}", *cells, _num_images(summary)])
+    heads = map(_heading, _OVERVIEW[:3])
+    return ["split, fusion", *heads, "images"], rows
+
+
+def _split(report, results, names):
+    summaries, parts = _summaries(results), []
     if summaries:
-        heads = [FUSIONS.get(fusion, fusion) for fusion in summaries]
-        rows = [_row(summaries, name) for name in metrics.METRICS]
-        rows += [_row(summaries, name, "_instance", ", over all images") for name in _PER_CATEGORY]
-        rows.append(["images", *map(_num_images, summaries.values())])
-        parts += [
-            _per_category(summaries, names),
-            "Every metric, mean over categories. acc@30 is the share of the images with a pose "
-            "error below 30°; gated, it counts an image only if its category is right as well. "
-            "AAAI is the mean of 1 - error / 180°.",
-            text_tables.markdown(["metric", *heads], rows, 1),
+        fusion, summary = _answering(report, results)
+        parts += [f"Categories, {fusion} fusion:", _categories(fusion, summary, names)]
+        parts += [f"Every metric, {fusion} fusion:", _every_metric(summary), _explained(summary)]
+        parts.append(_by_spread(summary))
+    if len(summaries) > 1:
+        rows = [
+            [name, *(_with_interval(own, key) for key in _OVERVIEW)]
+            for name, own in summaries.items()
         ]
-    parts += [_by_spread(summary) for summary in summaries.values() if "pose_ece" in summary]
+        heads = list(map(_heading, _OVERVIEW))
+        known = [f"{name} reports {FUSIONS[name]}" for name in summaries if name in FUSIONS]
+        parts += ["Every fusion:", text_tables.markdown(["fusion", *heads], rows, 1)]
+        parts.append("; ".join(known) + "." if known else "")
     if topk := results.get("topk"):
         heads = [str(k).lower().removeprefix("top") for k in topk]
         heads = ["GT" if head == "gt" else f"Top-{head}" for head in heads]
-        rows = [_row(topk, name) for name in ("cat_acc", "pose_err_deg")]
+        rows = [[_heading(name), *(_number(own, name) for own in topk.values())]
+                for name in score.OF_CATEGORIES]  # fmt: skip
         parts += [
             "When the category network may name k categories (the pose is the best of theirs); "
             "GT: the true category is given.",
             text_tables.markdown(["metric", *heads], rows, 1),
         ]
     return parts
+
+
+def _categories(fusion, summary, names):
+    """One table row for each category, the mean first."""
+    heads, columns = ["category"], [["**mean**", *names]]
+    for key in score.OF_CATEGORIES:
+        digits = metrics.METRICS[key].digits
+        empty = [None] * len(names)
+        values = summary.get(f"{key}_per_category", empty)
+        if len(values) != len(names):
+            raise ValueError(
+                f"{key}_per_category of {fusion} has {len(values)} entries for "
+                f"{len(names)} categories"
+            )
+        # As in the paper, the mean has more digits: 2 of degrees, 4 of accuracy.
+        cells = [text_tables.number(value, digits // 2) for value in values]
+        heads.append(_heading(key))
+        columns.append([_number(summary, key), *cells])
+        if ends := summary.get(f"{key}_interval"):
+            each = summary.get(f"{key}_per_category_interval", empty)
+            cells = [text_tables.interval(own, digits // 2) for own in each]
+            heads.append("95 % interval")
+            columns.append([text_tables.interval(ends, digits), *cells])
+    rows = [list(cells) for cells in zip(*columns, strict=True)]
+    return text_tables.markdown(heads, rows, 1)
+
+
+def _every_metric(summary):
+    rows = [
+        [_heading(name), _number(summary, name),
+         text_tables.interval(summary.get(f"{name}_interval"), metrics.METRICS[name].digits)]
+        for name in metrics.METRICS
+    ]  # fmt: skip
+    rows += [
+        [f"{_heading(name)}, over all images", _number(summary, name, "_instance"), "–"]
+        for name in score.OF_CATEGORIES
+    ]
+    rows.append(["images", _num_images(summary), ""])
+    return text_tables.markdown(["metric", "value", "95 % interval"], rows, 1)
+
+
+def _explained(summary):
+    certain = " What NLL, ECE, coverage and volume say: docs/certainty.md."
+    return "AAAI is the mean of 1 - error / 180°." + certain * ("nll" in summary)
 
 
 def _by_spread(summary):
@@ -229,14 +249,13 @@ def _by_spread(summary):
     return lead + text_tables.markdown(["metric", "surest", "2nd", "3rd", "least sure"], rows, 1)
 
 
-def _row(summaries, name, suffix="", note=""):
-    heading = metrics.heading(metrics.METRICS[name]) + note
-    return [heading, *(_with_interval(summary, name, suffix) for summary in summaries.values())]
+def _heading(name):
+    return metrics.heading(metrics.METRICS[name])
 
 
-def _with_interval(summary, name, suffix=""):
-    ends, digits = summary.get(f"{name}{suffix}_interval"), metrics.METRICS[name].digits
-    text = _number(summary, name, suffix)
+def _with_interval(summary, name):
+    ends, digits = summary.get(f"{name}_interval"), metrics.METRICS[name].digits
+    text = _number(summary, name)
     if not ends:
         return text
     return f"{text} [{', '.join(text_tables.number(end, digits) for end in ends)}]"
@@ -246,8 +265,7 @@ def _shares(report):
     """One table row for each number of training images, of the split that counts."""
     split, rows = next(iter(_splits(report))), []
     for part in (*report["shares"], report):
-        summaries = _summaries(part["splits"][split])
-        summary = summaries.get(report.get("answers_by"), next(iter(summaries.values())))
+        _, summary = _answering(report, part["splits"][split])
         rows.append([str(part["num_train"]), *(_with_interval(summary, key) for key in _OVERVIEW)])
     labels = [f"{metrics.METRICS[key].label} ({split})" for key in _OVERVIEW]
     return text_tables.markdown(["training images", *labels], rows, 1)
@@ -259,33 +277,6 @@ def _number(summary, name, suffix=""):
 
 def _num_images(summary):
     return str(summary.get("num_images", "–"))
-
-
-def _per_category(summaries, names):
-    short = [SHORT_NAMES.get(name, name) for name in names]
-    rows = []
-    for key in _PER_CATEGORY:
-        head, digits, block = metrics.heading(metrics.METRICS[key]), metrics.METRICS[key].digits, []
-        for fusion, summary in summaries.items():
-            values = summary.get(f"{key}_per_category", [None] * len(names))
-            if len(values) != len(names):
-                raise ValueError(
-                    f"{key}_per_category of {fusion} has {len(values)} entries for "
-                    f"{len(names)} categories"
-                )
-            # As in the paper, the mean has more digits: 2 of degrees, 4 of accuracy.
-            cells = [text_tables.number(v, digits // 2) for v in values]
-            block.append([head, FUSIONS.get(fusion, fusion), *cells, _number(summary, key)])
-        # The category is the same with every fusion: one table row for all.
-        if key == "cat_acc" and len(block) > 1 and all(row[2:] == block[0][2:] for row in block):
-            block = [[head, "all", *block[0][2:]]]
-        rows += block
-    if len(names) <= NUM_ACROSS:
-        return text_tables.markdown(["metric", "fusion", *short, "mean"], rows, 2)
-    heads = ["category", *(f"{row[0]}, {row[1]}" for row in rows)]
-    columns = [row[2:] for row in rows]
-    body = [list(cells) for cells in zip([*short, "**mean**"], *columns, strict=True)]
-    return text_tables.markdown(heads, body, 1)
 
 
 def _overview(report):

@@ -18,6 +18,8 @@ from catpose.errors import InputError
 from catpose.evaluation import bootstrap, distances, protocols
 from catpose.geometry import symmetry
 
+OF_CATEGORIES = ("pose_err_deg", "cat_acc")  # of which a report lists every category
+
 
 class Score(NamedTuple):
     """The outcome of `score`.
@@ -188,8 +190,10 @@ def summary(scored: Score, orders: np.ndarray | None = None) -> dict[str, Any]:
         result |= {name: metric["value"], f"{name}_per_category": metric["per_category"]}
         if "interval" in metric:
             result[f"{name}_interval"] = metric["interval"]
+            if name in OF_CATEGORIES:
+                result[f"{name}_per_category_interval"] = metric["per_category_interval"]
     pooled = metrics.summarize(scored.errors, len(scored.categories), average="instance")
-    for name in ("pose_err_deg", "cat_acc"):
+    for name in OF_CATEGORIES:
         result[f"{name}_instance"] = pooled[name]["value"]
     respected = None if orders is None else symmetry.names(orders)
     frame = scored.protocol.frame

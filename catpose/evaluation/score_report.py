@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from catpose import metrics, outputs
@@ -56,7 +56,7 @@ def comparison(scores: Mapping[str, score.Score], *, in_markdown: bool = False) 
     rows, sources = [], []
     for name, own in scores.items():
         values = [own.metrics.get(metric, {}).get("value") for metric in _COMPARED]
-        interval = _interval(own.metrics["pose_err_deg"].get("interval"), 2)
+        interval = text_tables.interval(own.metrics["pose_err_deg"].get("interval"), 2)
         cells = [name, str(own.num_objects), interval, *map(_number, values, chosen)]
         for figure in FIGURES.get(name, (Figure("", ""),)):
             published = [getattr(figure, metric) for metric in _COMPARED]
@@ -173,20 +173,13 @@ def _number(value: float | None, metric: metrics.Metric) -> str:
     return text_tables.number(value, metric.digits)
 
 
-def _interval(ends: Sequence[float] | None, digits: int) -> str:
-    if ends is None:
-        return "–"
-    low, high = (text_tables.number(end, digits) for end in ends)
-    return f"{low} to {high}"
-
-
 def _overall(score: score.Score) -> tuple[list[str], list[list[str]]]:
     described = [(metrics.METRICS[name], found) for name, found in score.metrics.items()]
     rows = [
         [
             metrics.heading(metric),
             text_tables.number(found["value"], metric.digits),
-            _interval(found.get("interval"), metric.digits),
+            text_tables.interval(found.get("interval"), metric.digits),
         ]
         for metric, found in described
     ]
@@ -206,7 +199,7 @@ def _categories(score: score.Score) -> tuple[list[str], list[list[str]]]:
         if metric.statistic == "median":
             head.append("95 % interval")
             ends = found.get("per_category_interval", [None] * len(score.categories))
-            columns.append([_interval(own, digits) for own in ends])
+            columns.append([text_tables.interval(own, digits) for own in ends])
     counts = map(str, score.num_per_category)
     return head, [list(row) for row in zip(score.categories, counts, *columns, strict=True)]
 

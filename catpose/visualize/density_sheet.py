@@ -30,7 +30,7 @@ def density_sheet(
     captions: Sequence[str],
     path: style.Path,
     where: str = "",
-) -> None:
+) -> str:
     """Draws each image with the map of its density, the truth as a ring.
 
     Args:
@@ -41,6 +41,9 @@ def density_sheet(
       captions: above each image.
       path: the PNG to write.
       where: what the title adds.
+
+    Returns:
+      How to read it, in a line.
     """
     columns = 2
     num_rows = math.ceil(len(images) / columns)
@@ -61,6 +64,11 @@ def density_sheet(
         bar.set_label(
             "tilt (theta): positive is turned counter-clockwise in the picture", fontsize=8
         )
+    return (
+        "Each map is the sphere around the object, its front in the middle: the larger a point, "
+        "the more probable that the camera is there, its color the tilt. The ring is the truth. "
+        "Several clouds are several possible poses."
+    )
 
 
 def _draw_map(
@@ -73,7 +81,8 @@ def _draw_map(
     order = np.flatnonzero(some)[np.argsort(mass[some])]
     longitude, latitude = _place(angles_deg[order])
     sizes = np.maximum(_LARGEST * mass[order], 0.4)
-    panel.scatter(longitude, latitude, s=sizes, c=_color(angles_deg[order, 2]), lw=0, alpha=0.75)
+    panel.scatter(longitude, latitude, s=sizes, c=_color(angles_deg[order, 2]), lw=0, alpha=0.75,
+        rasterized=True)  # fmt: skip
     target = _place(target_deg[None])
     panel.scatter(*target, s=150, facecolors="none", edgecolors=style.INK, lw=3.2)
     panel.scatter(*target, s=150, facecolors="none", edgecolors=_color(target_deg[2:]), lw=1.6)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 from collections.abc import Iterator
 
 import matplotlib
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 
 from catpose import outputs
 
-DPI = 110
+DPI = 200  # of the PNG
 INK, FAINT, WRONG = "#333333", "#b5b5b5", "#B2182B"
 # Okabe and Ito's colors, which color-blind readers can distinguish.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -32,15 +33,16 @@ _STYLE = {
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "text.parse_math": False,  # a category may be called "$1"
+    "svg.hashsalt": "catpose",  # the same picture, the same file
 }
 
 
 @contextlib.contextmanager
 def sheet(path: Path, width: float, height: float, heading: str, where: str) -> Iterator[Figure]:
-    """Opens an empty figure and writes it to `path` when the block ends without an error.
+    """Opens an empty figure; writes it as PNG and SVG when the block ends without an error.
 
     Args:
-      path: the PNG to write.
+      path: the PNG to write; the SVG lies beside it.
       width: inches.
       height: inches.
       heading: what the picture shows.
@@ -51,8 +53,11 @@ def sheet(path: Path, width: float, height: float, heading: str, where: str) -> 
         heading = f"{heading} ({where})" if where else heading
         figure.suptitle(heading, fontsize=11, fontweight="bold", x=0.01, ha="left")
         yield figure
-        made_by = {"Software": outputs.MARK["made_by"]}
-        figure.savefig(path, dpi=DPI, format="png", metadata=made_by)
+        made_by = outputs.MARK["made_by"]
+        figure.savefig(path, dpi=DPI, format="png", metadata={"Software": made_by})
+        figure.set_layout_engine("none")  # all is in its place
+        vector = pathlib.Path(path).with_suffix(".svg")
+        figure.savefig(vector, dpi=DPI, format="svg", metadata={"Creator": made_by, "Date": None})
 
 
 def color_of(fusion: str, index: int) -> str:

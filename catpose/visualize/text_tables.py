@@ -15,6 +15,11 @@ def number(value: float | None, digits: int) -> str:
     return f"{value:.{digits}f}"
 
 
+def interval(ends: Sequence[float] | None, digits: int) -> str:
+    """The two ends with so many digits: "1.2 to 3.4"; a dash for None."""
+    return "–" if ends is None else " to ".join(number(end, digits) for end in ends)
+
+
 def duration(seconds: float) -> str:
     """A time in words: "12.3 s", "6 min 52 s" or "2 h 05 min"."""
     if seconds < 59.95:

@@ -15,7 +15,7 @@ def loss_curves(
     phases: Sequence[tuple[str, int, int]],
     path: style.Path,
     where: str = "",
-) -> None:
+) -> str:
     """Draws the training losses and, where there are several, the validation metrics by step.
 
     Args:
@@ -25,6 +25,9 @@ def loss_curves(
       phases: (name, first step, one past the last step).
       path: the PNG to write.
       where: what the title adds, such as the configuration's name.
+
+    Returns:
+      How to read it, in a line.
     """
     train = {r["step"]: r for r in records if "loss" in r and "split" not in r}
     evaluations = {r["step"]: r for r in records if r.get("split") == "validation"}
@@ -32,12 +35,19 @@ def loss_curves(
     several = len(evaluations) > 1  # one alone is no curve: the report has its metrics
     with style.sheet(path, 9.0, 6.2 if several else 3.6, "Training", where) as figure:
         panels = figure.subplots(1 + several, 1, sharex=True, squeeze=False)[:, 0]
-        _draw_losses(panels[0], [train[step] for step in sorted(train)])
-        panels[0].set_title("Training loss (thin: as logged, thick: running mean within a phase)")
+        smoothed = _draw_losses(panels[0], [train[step] for step in sorted(train)])
         if several:
             _draw_validation(panels[1], [evaluations[step] for step in sorted(evaluations)])
         panels[-1].set(xlabel="step", xlim=(0, last))
         _draw_phases(panels, phases, last)
+    parts = ["The bands are the phases; each has its own loss, so their levels do not compare."]
+    if smoothed:
+        parts.append("Thin as logged, thick the running mean.")
+    if several:
+        parts.append(
+            "Below, on validation: pose-err (left axis, lower is better), cat-acc (right)."
+        )
+    return " ".join(parts)
 
 
 def _draw_validation(panel, records):
@@ -64,8 +74,9 @@ def _values(records, fusion, name):
 
 
 def _draw_losses(panel, train):
+    """Whether the lines are running means of what was logged, which is then drawn thin."""
     keys = [k for k in ("loss", "pose_loss", "category_loss") if any(k in r for r in train)]
-    drawn = []
+    drawn, smoothed = [], False
     for key, color in zip(keys, (style.INK, style.PALETTE[0], style.PALETTE[1]), strict=False):
         label = key.replace("_", " ")
         for phase in dict.fromkeys(r.get("phase") for r in train):  # losses differ between phases
@@ -74,9 +85,11 @@ def _draw_losses(panel, train):
             known = np.isfinite(values)
             if not known.any():
                 continue
-            panel.plot(steps, values, color=color, lw=0.6, alpha=0.35)
+            window = np.ones(max(1, known.sum() // 25))
+            if len(window) > 1:
+                panel.plot(steps, values, color=color, lw=0.6, alpha=0.35)
+                smoothed = True
             steps, values = steps[known], values[known]
-            window = np.ones(max(1, len(values) // 25))
             count = np.convolve(np.ones(len(values)), window, "same")
             smooth = np.convolve(values, window, "same") / count
             lonely = "." if len(values) == 1 else None  # a line needs two points
@@ -85,7 +98,7 @@ def _draw_losses(panel, train):
             drawn.append(values)
     if not drawn:
         style.write(panel, "no training step was logged")
-        return
+        return False
     drawn = np.concatenate(drawn)
     if drawn.min() > 0 and drawn.max() > 30 * drawn.min():
         panel.set_yscale("log")
@@ -93,30 +106,26 @@ def _draw_losses(panel, train):
         panel.yaxis.set_major_formatter("{x:g}")
         panel.yaxis.set_minor_formatter(ticker.NullFormatter())
     panel.legend(loc="upper right", ncols=3)
-    panel.set_ylabel("loss")
+    panel.set_ylabel("training loss")
+    return smoothed
 
 
 def _draw_phases(panels, phases, last):
-    panels[0].tick_params(axis="x", length=0)
-    level = deepest = 0
+    ends = []  # of the names above the losses, by height
     for index, (name, start, stop) in enumerate(phases):
         for panel in panels:
             if index % 2 == 0:
                 panel.axvspan(start, stop, color=style.PALETTE[0], alpha=0.06, lw=0)
             panel.axvline(stop, color=style.FAINT, lw=0.7)
-        # Names are below the losses, those of short phases further down.
-        level = 1 + level % 2 if (stop - start) / last < 0.013 * len(name) else 0
-        deepest = max(level, deepest)
+        # As low as no other name is in its way.
+        level = next((i for i, end in enumerate(ends) if end <= start), len(ends))
+        ends[level : level + 1] = [start + 0.011 * last * (len(name) + 1)]
         panels[0].annotate(
             name,
-            ((start + stop) / 2, 0),
+            (start, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(0, -5 - 11 * level),
+            xytext=(1, 3 + 11 * level),
             textcoords="offset points",
-            ha="center",
-            va="top",
             fontsize=8,
             color=style.INK,
         )
-    if len(panels) == 1:
-        panels[0].tick_params(axis="x", pad=19 + 11 * deepest)  # below the names

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import catpose
-from catpose.evaluation import run_report, score, score_report
+from catpose.evaluation import run_report, run_report_figures, score, score_report
 from catpose.experiment import build, calibration, workdir
 from catpose.training import loop
 from catpose.visualize import density_sheet, plots
 from tests.support import tiny
+from tests.visualize import test_html_page
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,37 @@ def test_the_report_says_how_sure_the_run_is(finished):
     assert summary["pose_ece"] < 0.1
     text = (folder / "report.md").read_text()
     for wanted in ("fitted on 112 images of validation", "least sure", "figures/reliability.png",
-                   "figures/densities.png", "| Mode"):  # fmt: skip
+                   "figures/densities.png", "| mode"):  # fmt: skip
         assert wanted in text
+
+
+def test_the_report_is_also_one_page_of_html_in_the_same_words(finished):
+    folder, report = finished
+    page = (folder / "report.html").read_text()
+    read = test_html_page.check(page)
+    names = [path.stem for path in sorted((folder / "figures").glob("*.png"))]
+    assert sorted(figure["name"] for figure in report["figures"]) == names
+    assert [attrs["alt"] for attrs, _ in read.all("img")] == [
+        figure["heading"] for figure in report["figures"]
+    ]
+    said = " ".join(read.text["figcaption"])
+    assert all(figure["caption"] in said for figure in report["figures"])
+    low, high = report["splits"]["validation"]["mode"]["pose_err_deg_interval"]
+    assert f"{low:.2f} to {high:.2f}" in read.text["td"]
+
+
+def test_fusions_that_agree_are_one():
+    generator = np.random.default_rng(0)
+    errors = generator.gamma(2, 5, 2000)
+    other = errors.copy()
+    other[:30] = 170.0  # 1.5 %
+    third = errors.copy()
+    third[:100] = 170.0
+    fusions = {"weighted": errors, "top1": other, "oracle": third, "mode": third}
+    assert run_report_figures.agreeing(fusions, "top1") == {
+        "top1": ["top1", "weighted"],
+        "oracle": ["oracle", "mode"],
+    }
 
 
 def test_predictions_and_exports_carry_it(finished, tmp_path):

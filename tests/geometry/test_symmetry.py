@@ -22,7 +22,7 @@ from catpose.data import input_spec
 from catpose.data.batch import Batch
 from catpose.data.examples import Examples
 from catpose.errors import InputError
-from catpose.evaluation import distances, run_report, score
+from catpose.evaluation import distances, run_report, run_report_figures, score
 from catpose.experiment import build, workdir
 from catpose.geometry import so3, symmetry, viewpoint
 from catpose.models.architectures import Outputs
@@ -387,7 +387,7 @@ def evaluated(trained_run):
 
 def test_a_run_with_symmetry_says_so(symmetric, monkeypatch):
     run, result, clock = symmetric
-    monkeypatch.setattr(run_report, "_draw", lambda *args: None)
+    monkeypatch.setattr(run_report_figures, "draw", lambda *args: [])
     run_report.write(run, result, clock)
     written = json.loads((run.workdir / "report.json").read_text())
     said = [

@@ -17,7 +17,11 @@ NAMES = ["bus", "car", "$odd_name|"]
 def drawn(monkeypatch):
     """The finished figures, in order, instead of their files (which take long to lay out)."""
     figures = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, path, **_: figures.append(figure))
+    monkeypatch.setattr(
+        Figure,
+        "savefig",
+        lambda figure, path, format, **_: figures.append(figure) if format == "png" else None,
+    )
     return figures
 
 
@@ -46,25 +50,29 @@ def test_loss_curves_draw_every_line_of_the_log_once(tmp_path, drawn):
         validation(4, 20.0, 0.75),
         {"step": 4, "phase": "b", "phase_seconds": 12.0},
     ]
-    training_curves.loss_curves(records, [("a", 0, 2), ("b", 2, 4)], tmp_path / "x.png", "smoke")
+    said = training_curves.loss_curves(
+        records, [("a", 0, 2), ("b", 2, 4)], tmp_path / "x.png", "smoke"
+    )
     upper, lower, right = drawn[0].axes
-    thin = [line for line in upper.lines if line.get_alpha() == 0.35]
-    lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in thin]
+    lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in upper.lines]
     assert ([3, 4], [0.5, 0.4]) in lines  # pose_loss, in phase b only
     assert ([1, 2], [3.0, 2.0]) in lines
-    assert len(lines) == 5
+    assert len([x for x, _ in lines if x in ([1, 2], [3, 4])]) == 5
     assert [list(line.get_ydata()) for line in lower.lines if line.get_marker() == "o"] == [
         [60.0, 20.0]
     ]
     assert list(right.lines[0].get_ydata()) == [0.5, 0.75]
     assert texts(upper) == ["a", "b"]
     assert "smoke" in drawn[0].get_suptitle()
+    assert "Below, on validation" in said
+    assert "running mean" not in said  # of so few lines there is none
 
 
 def test_a_single_validation_is_no_curve(tmp_path, drawn):
     records = [training(1, "a", pose_loss=0.5), validation(1, 20.0, 0.75)]
-    training_curves.loss_curves(records, [("a", 0, 1)], tmp_path / "x.png")
+    said = training_curves.loss_curves(records, [("a", 0, 1)], tmp_path / "x.png")
     assert len(drawn[0].axes) == 1
+    assert "Below" not in said
     assert drawn[0].axes[0].get_xlabel() == "step"
 
 
@@ -89,7 +97,7 @@ def test_error_histogram_marks_the_medians_and_accumulates(tmp_path, drawn):
     curve = right.lines[0]
     below_30 = curve.get_ydata()[np.searchsorted(curve.get_xdata(), 30.0) - 1]
     assert below_30 == pytest.approx((errors < 30).mean())
-    assert "N = 51" in right.get_legend().get_texts()[0].get_text()
+    assert "51 images" in right.get_legend().get_texts()[0].get_text()
 
 
 def summary(pose, cat):
@@ -102,33 +110,41 @@ def summary(pose, cat):
     }
 
 
-def widths(panel):
-    return [[bar.get_width() for bar in container] for container in panel.containers]
-
-
-def test_category_bars_have_the_values_and_their_mean(tmp_path, drawn):
+def test_category_dots_have_the_mean_the_values_and_their_intervals(tmp_path, drawn):
     table = {"weighted": summary([8.0, None, 3.0], [0.5, 0.7, 0.9])}
-    table["top1"] = summary([7.0, 9.0, 5.0], [0.5, 0.7, 0.9])
-    plots.category_bars(table, NAMES, tmp_path / "x.png")
+    table["weighted"] |= {
+        "pose_err_deg_interval": [5.0, 6.0],
+        "pose_err_deg_per_category_interval": [[7.0, 9.5], None, [2.0, 4.0]],
+    }
+    said = plots.category_dots(table, NAMES, tmp_path / "x.png")
     left, right = drawn[0].axes
-    assert widths(left) == [[8.0, 0.0, 3.0, 5.5], [7.0, 9.0, 5.0, 7.0]]
-    assert "no image" in texts(left)
-    assert [t.get_text() for t in left.get_yticklabels()] == [*NAMES, "mean"]
-    np.testing.assert_allclose(widths(right), [[0.5, 0.7, 0.9, 0.7]])  # equal: said once
-    table["top1"]["cat_acc_per_category"] = [0.4, 0.7, 0.9]
-    plots.category_bars(table, NAMES, tmp_path / "x.png")
-    assert len(widths(drawn[1].axes[1])) == 2
+    np.testing.assert_array_equal(left.lines[0].get_xdata(), [5.5, 8.0, np.nan, 3.0])
+    np.testing.assert_allclose(right.lines[0].get_xdata(), [0.7, 0.5, 0.7, 0.9])
+    ends = [own[:, 0].tolist() for own in left.collections[0].get_segments()]
+    assert ends[0] == [5.0, 6.0]
+    assert ends[1] == [7.0, 9.5]
+    assert ends[3] == [2.0, 4.0]
+    assert texts(left) == ["5.5", "8.0", "no image", "3.0"]
+    assert [t.get_text() for t in left.get_yticklabels()] == ["mean", *NAMES]
+    assert "95 % intervals" in said
+    table["top1, oracle"] = summary([7.0, 9.0, 5.0], [0.5, 0.7, 0.9])
+    del table["weighted"]["pose_err_deg_interval"]
+    del table["weighted"]["pose_err_deg_per_category_interval"]
+    said = plots.category_dots(table, NAMES, tmp_path / "x.png")
+    assert "95 % intervals" not in said
+    (legend,) = drawn[1].legends
+    assert [t.get_text() for t in legend.get_texts()] == ["weighted", "top1, oracle"]
 
 
-def test_confusion_divides_rows_and_prints_percent(tmp_path, drawn):
+def test_confusion_prints_counts_and_colors_percent(tmp_path, drawn):
     counts = np.array([[3, 1, 0], [0, 0, 0], [1, 1, 6]])
     plots.confusion(counts, NAMES, tmp_path / "x.png")
     panel = drawn[0].axes[0]
     shown = np.ma.filled(panel.images[0].get_array().astype(float), np.nan)
-    expected = [[0.75, 0.25, 0], [np.nan] * 3, [0.125, 0.125, 0.75]]
+    expected = [[75, 25, 0], [np.nan] * 3, [12.5, 12.5, 75]]
     np.testing.assert_allclose(shown, expected)
     placed = {t.get_position(): t.get_text() for t in panel.texts}
-    assert placed == {(0, 0): "75", (1, 0): "25", (0, 2): "12", (1, 2): "12", (2, 2): "75"}
+    assert placed == {(0, 0): "3", (1, 0): "1", (0, 2): "1", (1, 2): "1", (2, 2): "6"}
     assert panel.get_yticklabels()[2].get_text() == "$odd_name| (8)"
     plots.confusion(np.eye(21, dtype=int), [f"c{i}" for i in range(21)], tmp_path / "x.png")
     assert not drawn[1].axes[0].texts
@@ -172,17 +188,18 @@ def shown(figure):
     }
 
 
-def test_example_sheet_shows_the_extremes_with_both_sets_of_axes(tmp_path, drawn):
+def test_example_sheet_shows_best_typical_and_worst_with_both_sets_of_axes(tmp_path, drawn):
     table = some_examples(9, 2)
     table["errors_deg"][4] = np.nan
     table["probabilities"][8] = [0.75, 0.25]
     table["probabilities"][0] = [0.25, 0.75]
     table["predicted_rotation"] = table["predicted_rotation"][::-1].copy()
-    example_sheet.example_sheet(**table, path=tmp_path / "x.png", num=4, where="test")
+    example_sheet.example_sheet(**table, path=tmp_path / "x.png", num=2, where="test")
     blocks = shown(drawn[0])
-    assert [len(block) for block in blocks.values()] == [2, 2]
+    assert list(blocks) == ["best", "typical: about the median error, 4.0°", "worst"]
+    assert [len(block) for block in blocks.values()] == [2, 2, 2]
     image, caption, color = blocks["best"][0]
-    assert caption == "name 0 0.75, 0.0°"
+    assert caption == "name 0 (p = 0.75)\nerror 0.0°"
     assert color == style.INK
     expected = axes.draw_axes(
         table["images"][8],
@@ -191,14 +208,19 @@ def test_example_sheet_shows_the_extremes_with_both_sets_of_axes(tmp_path, drawn
     )
     np.testing.assert_array_equal(image, expected)
     _, caption, color = blocks["worst"][0]
-    assert caption == "name 1 0.75, 8.0°\n(is name 0)"
+    assert caption == "name 1 (p = 0.75), is name 0\nerror 8.0°"
     assert color == style.WRONG
 
 
-def test_example_sheet_shows_no_image_twice(tmp_path, drawn):
-    example_sheet.example_sheet(**some_examples(5, 3), path=tmp_path / "x.png")
-    captions = [c.split(", ")[1].split("\n")[0] for b in shown(drawn[0]).values() for _, c, _ in b]
-    assert captions == ["0.0°", "1.0°", "2.0°", "4.0°", "3.0°"]
+@pytest.mark.parametrize(
+    ("num", "errors"),
+    [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 3, 2]), (5, [0, 1, 2, 4, 3]),
+     (9, [0, 1, 2, 3, 4, 5, 8, 7, 6])],
+)  # fmt: skip
+def test_example_sheet_shows_no_image_twice(tmp_path, drawn, num, errors):
+    example_sheet.example_sheet(**some_examples(num, 3), path=tmp_path / "x.png")
+    captions = [c.split("error ")[1] for b in shown(drawn[0]).values() for _, c, _ in b]
+    assert captions == [f"{error}.0°" for error in errors]
 
 
 def test_example_sheet_takes_pictures_of_many_sizes_and_passes_over_nan(tmp_path, drawn):
@@ -229,14 +251,14 @@ def test_every_picture_is_written_for_any_size(tmp_path, monkeypatch, num, num_c
     training_curves.loss_curves(records, [("only", 0, num)], tmp_path / "loss.png")
     plots.error_histogram({"weighted": errors, "other": errors * np.nan}, tmp_path / "errors.png")
     table = {"weighted": summary(pose, [0.5] * num_categories), "top1": {}}
-    plots.category_bars(table, names, tmp_path / "bars.png")
+    plots.category_dots(table, names, tmp_path / "dots.png")
     plots.confusion(counts, names, tmp_path / "confusion.png")
     plots.azimuth_scatter(*angles, category, names, tmp_path / "azimuth.png")
     table = some_examples(max(num, 1), num_categories)
     table = {k: v[:num] if k != "names" else v for k, v in table.items()}
-    example_sheet.example_sheet(**table, path=tmp_path / "examples.png", num=4)
+    example_sheet.example_sheet(**table, path=tmp_path / "examples.png", num=1)
     written = sorted(tmp_path.glob("*.png"))
-    assert len(written) == 6
+    assert len(written) == len(list(tmp_path.glob("*.svg"))) == 6
     for path in written:
         with Image.open(path) as picture:
             assert min(picture.size) >= 70
@@ -246,7 +268,7 @@ def test_every_picture_is_written_for_any_size(tmp_path, monkeypatch, num, num_c
 def test_nothing_to_draw_says_so(tmp_path, drawn):
     training_curves.loss_curves([], [], tmp_path / "x.png")
     plots.error_histogram({}, tmp_path / "x.png")
-    plots.category_bars({}, NAMES, tmp_path / "x.png")
+    plots.category_dots({}, NAMES, tmp_path / "x.png")
     (losses,) = drawn[0].axes
     assert texts(losses) == ["no training step was logged"]
     assert "no finite error" in texts(drawn[1].axes[1])

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from catpose import metrics
-from catpose.data import predictions
+from catpose.data import categories, predictions
 from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
-from catpose.evaluation import run_report_text, score
+from catpose.evaluation import score
 from catpose.metrics import METRICS
 from catpose.studies.paper import published, significance, table_rows
 from catpose.visualize import text_tables
@@ -132,7 +132,7 @@ def columns(results: Results, number: int) -> tuple[str, ...]:
 def block_markdown(results: Results, number: int, metric: str) -> str:
     """One block of a table: a line of ours and one of the paper's for each row, the mean first."""
     table, named = published.TABLES[number], columns(results, number)
-    heads = [run_report_text.SHORT_NAMES.get(name, name) for name in named]
+    heads = [categories.SHORT_NAMES.get(name, name) for name in named]
     one, mean = digits(metric)
     decimals = [mean if number in SUMMARIES else one] * (len(heads) - 1) + [mean]
     # The paper has values of its own categories alone.
