@@ -33,7 +33,7 @@ HEADINGS = {
     "densities": "Densities",
     "loss_curves": "Training",
 }
-_AGREE = 0.02  # of the images: curves closer than that cannot be told apart in a picture
+_AGREE = 0.02  # of the images: curves closer than that look like one
 _NUM_DENSITIES = 8
 
 
@@ -96,7 +96,7 @@ def _of_split(
     run: run_setup.Run,
     model: build.Model,
     split: str,
-    own: Predictions,
+    found: Predictions,
     summaries: Mapping[str, Any],
     folder: pathlib.Path,
 ) -> dict[str, str]:
@@ -109,7 +109,7 @@ def _of_split(
     def add(name: str, draw_fn: Callable[..., str], *args: Any, where: str, **options: Any) -> None:
         captions[name] = draw_fn(*args, folder / f"{name}.png", where=where, **options)
 
-    scores = score.by_fusion(truth, own, run.model.symmetry)
+    scores = score.by_fusion(truth, found, run.model.symmetry)
     errors_deg = {name: scored.errors.error_deg for name, scored in scores.items()}
     groups = agreeing(errors_deg, fusion)
     labels = {lead: ", ".join(group) for lead, group in groups.items()}
@@ -121,9 +121,9 @@ def _of_split(
     for name in ("error_histogram", "category_dots"):
         captions[name] += "".join(joined)
     counts = np.zeros((len(names), len(names)), np.int64)
-    np.add.at(counts, (truth.category, own.probabilities.argmax(-1)), 1)
+    np.add.at(counts, (truth.category, found.probabilities.argmax(-1)), 1)
     add("confusion", plots.confusion, counts, names, where=split)
-    rotation = np.asarray(viewpoint.convert_frame(own.rotation[fusion], frame, "camera"))
+    rotation = np.asarray(viewpoint.convert_frame(found.rotation[fusion], frame, "camera"))
     target, predicted = (
         np.degrees(np.asarray(viewpoint.angles_from_rotation(matrices)[0]))
         for matrices in (np.asarray(truth.rotation, np.float32), rotation)
@@ -139,7 +139,7 @@ def _of_split(
         rotation,
         errors_deg[fusion],
         truth.category,
-        own.probabilities,
+        found.probabilities,
         names,
         where=answered,
         meshes=None if None in meshes.values() else meshes,
@@ -149,7 +149,7 @@ def _of_split(
     if model.calibration is not None:
         errors = scores[fusion].errors
         add("reliability", plots.reliability, _claims(errors), where=answered)
-        add("densities", density_sheet.density_sheet, *_densities(model, truth, own, errors),
+        add("densities", density_sheet.density_sheet, *_densities(model, truth, found, errors),
             where=split)  # fmt: skip
     return captions
 
@@ -163,16 +163,16 @@ def _claims(errors: metrics.Errors) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def _densities(
-    model: build.Model, truth: Any, own: Predictions, errors: metrics.Errors
+    model: build.Model, truth: Any, found: Predictions, errors: metrics.Errors
 ) -> tuple[Any, ...]:
     """Images from the surest to the least sure, with their densities: what the sheet draws."""
-    order = np.argsort(own.spread_deg, kind="stable")
+    order = np.argsort(found.spread_deg, kind="stable")
     index = order[(np.linspace(0.02, 0.98, _NUM_DENSITIES) * (len(order) - 1)).astype(int)]
-    angles, mass = certainty.maps(model, own, index)
+    angles, mass = certainty.maps(model, found, index)
     target = viewpoint.angles_from_rotation(np.asarray(truth.rotation[index], np.float32))
     images = [warp.without_margin(np.asarray(truth.image[i])[None], truth.margin) for i in index]
     captions = [
-        f"{own.category[model.fusion][i]}\n"
+        f"{found.category[model.fusion][i]}\n"
         f"p(error < 30°) = {errors.pose_confidence[i]:.2f}\nerror {errors.error_deg[i]:.0f}°"
         for i in index
     ]

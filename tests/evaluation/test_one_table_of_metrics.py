@@ -8,7 +8,15 @@ import test_score
 
 from catpose import metrics
 from catpose.evaluation import protocols, run_report_text, score, score_report
-from catpose.studies.paper import page, published, results, significance, table_rows
+from catpose.studies.paper import (
+    page,
+    pictures,
+    published,
+    results,
+    significance,
+    stored,
+    table_rows,
+)
 
 NAME, LABEL = "acc_65", "acc@65"
 
@@ -44,7 +52,7 @@ def test_in_the_report_of_a_run(added):
     assert summary[NAME] == 7 / 8
     assert summary[f"{NAME}_per_category"] == [1.0, 0.75]
     report = {"splits": {"validation": {"weighted": summary}}}
-    assert [LABEL, "0.88"] in cells(run_report_text.markdown(report, truth.categories, ()))
+    assert [LABEL, "0.88", "–"] in cells(run_report_text.markdown(report, truth.categories))
 
 
 def test_in_the_papers_tables(added, monkeypatch, tmp_path):
@@ -67,10 +75,12 @@ def test_in_the_papers_tables(added, monkeypatch, tmp_path):
     monkeypatch.setitem(table_rows.TABLES, 10, ours)
     judged = results.judge(made, 10)
     assert [j.verdict for j in judged] == ["no difference"]
-    text = page.table_markdown(made, 10, judged, "")
-    assert f"{LABEL} (fraction, higher is better):" in text
+    kept = {10: results.store_table(made, 10)}
+    found = stored.Stored("shapes", "test", 1, truth.categories, kept, [], {}, "So.")
+    text = page.markdown(found, {})
+    assert f"{LABEL} (fraction, higher is better)" in text
     assert any(row[-3:] == ["0.88", "1.0", "0.8"] for row in cells(text))
-    assert page.draw(made, 10, tmp_path / "table.png")
+    assert pictures.draw(found, 10, tmp_path / "table.png")
     errors = [scored.errors for scored in results.scores(made, row)]
     difference = significance.compare(errors, errors, NAME, num_categories=2, replicates=20)
     assert significance.verdict(difference, NAME) == "no difference"

@@ -25,6 +25,14 @@ from typing import NamedTuple
 
 from catpose.data import categories
 
+# Labels of the print that are names only with its list of references, or that mean its authors.
+SPELLED = {
+    "[8]": "Elhoseiny et al.",
+    "[8]*": "Elhoseiny et al.*",
+    "Ours-Wgt": "Weighted",
+    "Ours-Weighted": "Weighted",
+    "Ours-Top1": "Top1",
+}
 # The paper's column heads.
 CATEGORIES = tuple(categories.SHORT_NAMES.get(name, name) for name in categories.CATEGORIES)
 
@@ -108,7 +116,7 @@ TABLES: Mapping[int, Table] = {
         },
     ),
     6: Table(
-        "Joint category and pose, against [8]",
+        "The integrated network (Weighted, Top1) against Elhoseiny et al. [8]",
         ("Model",),
         _COLUMNS,
         {
@@ -125,7 +133,7 @@ TABLES: Mapping[int, Table] = {
         },
     ),
     7: Table(
-        "Joint category and pose, against [8] under its metrics",
+        "The same under the metrics of Elhoseiny et al. [8]",
         ("Model",),
         ("cat-acc", "P(<22.5)", "P(<45)", "AAAI"),
         {
@@ -143,7 +151,7 @@ TABLES: Mapping[int, Table] = {
         },
     ),
     8: Table(
-        "Ours, which predict the category, against four methods that are given it",
+        "Weighted and Top1, which predict the category, and four methods that are given it",
         ("Method",),
         _COLUMNS,
         {

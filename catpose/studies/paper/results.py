@@ -1,23 +1,19 @@
-"""Our results in the layout of the paper's tables, beside the paper's, and tests of its claims."""
+"""Our results in the layout of the paper's tables, and tests of its claims."""
 
-import functools
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from catpose import metrics
-from catpose.data import categories, predictions
+from catpose.data import predictions
 from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.evaluation import score
-from catpose.metrics import METRICS
-from catpose.studies.paper import published, significance, table_rows
-from catpose.visualize import text_tables
+from catpose.studies.paper import published, significance, stored, table_rows
 
-SUMMARIES = (7, 13)  # tables whose columns are not categories
 _COMPARED = ("pose_err_deg", "acc_30")  # in tables that the paper does not have
 # Blocks whose columns are metrics, not categories.
 BLOCKS = {
@@ -34,24 +30,12 @@ class Results(NamedTuple):
       predictions: by table row, one for each seed.
       absent: by table row, why there is none.
       orders: (K,) symmetries that errors respect; None for plain errors.
-      data: what has been trained on, a name in `catpose.studies.paper.budgets.DATA`.
     """
 
     truth: Examples
     predictions: Mapping[str, Sequence[Predictions]]
     absent: Mapping[str, str]
     orders: np.ndarray | None = None
-    data: str = "pascal3d"
-
-    @property
-    def ours(self) -> str:
-        """What our lines are called."""
-        return "ours" if self.data == "pascal3d" else f"ours, {self.data}"
-
-    @property
-    def papers(self) -> str:
-        """What the paper's lines are called."""
-        return "paper" if self.data == "pascal3d" else "paper, PASCAL3D+"
 
 
 class Line(NamedTuple):
@@ -60,13 +44,11 @@ class Line(NamedTuple):
     Attributes:
       labels: the paper's.
       ours: by seed and column; empty where there is none.
-      published: by column; empty where the paper has none.
       absent: why there is none of ours.
     """
 
     labels: tuple[str, ...]
     ours: list[list[float]]
-    published: tuple[float, ...]
     absent: str
 
 
@@ -102,76 +84,17 @@ def _topk(results: Results, table_row: table_rows.TableRow, block: str) -> list[
     return [[own[k][name] for k in ("top1", "top2", "top3", "gt")] for own in found]
 
 
-def digits(block: str) -> tuple[int, int]:
-    """After the point, of a category's value and of their mean."""
-    if block in BLOCKS:
-        return 4, 4
-    mean = METRICS[metrics.by_label(block)].digits
-    return mean // 2, mean
-
-
 def lines(results: Results, number: int, metric: str) -> list[Line]:
     """One block of a table."""
     read = _topk if number == 13 else values
     found = []
-    for labels, theirs in published.TABLES[number].blocks[metric].items():
+    for labels in published.TABLES[number].blocks[metric]:
         ours, absent = [], "the paper's only"
         if table_row := table_rows.TABLES[number].rows.get(labels):
             absent = results.absent.get(table_row.recipe.name, "")
             ours = [] if absent else read(results, table_row, metric)
-        found.append(Line(labels, ours, theirs, absent))
+        found.append(Line(labels, ours, absent))
     return found
-
-
-def columns(results: Results, number: int) -> tuple[str, ...]:
-    """Names of a table's columns of values: our categories in the place of the paper's."""
-    named = published.TABLES[number].columns
-    return (*results.truth.categories, "mean") if named[:-1] == published.CATEGORIES else named
-
-
-def block_markdown(results: Results, number: int, metric: str) -> str:
-    """One block of a table: a line of ours and one of the paper's for each row, the mean first."""
-    table, named = published.TABLES[number], columns(results, number)
-    heads = [categories.SHORT_NAMES.get(name, name) for name in named]
-    one, mean = digits(metric)
-    decimals = [mean if number in SUMMARIES else one] * (len(heads) - 1) + [mean]
-    # The paper has values of its own categories alone.
-    same = number in SUMMARIES or heads[:-1] == [*published.CATEGORIES]
-
-    def mean_first(cells: list[str]) -> list[str]:
-        return cells if number in SUMMARIES else [cells[-1], *cells[:-1]]
-
-    rows = []
-    for line in lines(results, number, metric):
-        labels = list(line.labels)
-        if line.ours:
-            cells = [
-                spread(column, mean)
-                if decimal == mean
-                else text_tables.number(statistics.fmean(column), one)
-                for column, decimal in zip(zip(*line.ours, strict=True), decimals, strict=True)
-            ]
-            rows.append([*labels, results.ours, *mean_first(cells)])
-            labels = [""] * len(labels)
-        theirs = line.published if same else [math.nan] * (len(heads) - 1) + [line.published[-1]]
-        cells = list(map(text_tables.number, theirs, decimals))
-        rows.append([*labels, results.papers, *mean_first(cells)])
-    return text_tables.markdown([*table.heads, "", *mean_first(heads)], rows, len(table.heads) + 1)
-
-
-def gaps_markdown(results: Results, number: int) -> str:
-    """Why rows of a table have none of our values; "" where all have."""
-    metric = next(iter(published.TABLES[number].blocks))
-    absent = [line for line in lines(results, number, metric) if line.absent]
-    return " ".join(f"{' '.join(line.labels)}: {line.absent}." for line in absent)
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    """Mean and standard deviation over seeds; the mean alone of one seed."""
-    text = text_tables.number(statistics.fmean(values), digits)
-    if len(values) > 1:
-        text += f" ± {text_tables.number(statistics.stdev(values), digits)}"
-    return text
 
 
 class Judged(NamedTuple):
@@ -209,27 +132,27 @@ def judge(results: Results, number: int) -> list[Judged]:
     return found
 
 
-def claims_markdown(judged: Sequence[Judged]) -> str:
-    """Claims with differences (first minus second row), intervals and verdicts."""
-    rows = []
-    for number, claim, difference, verdict in judged:
-        cells = ["–", "–", "–"]
-        if difference is not None:
-            show = functools.partial(text_tables.number, digits=digits(claim.metric)[1])
-            low, high = difference.interval
-            p = "< 0.001" if difference.p < 0.001 else f"{difference.p:.3f}"
-            cells = [show(difference.mean), f"{show(low)} to {show(high)}", p]
-        rows.append([str(number), claim.text, claim.metric, *cells, verdict])
-    return text_tables.markdown(
-        ["Table", "claim", "metric", "difference", "95 % interval", "p", "on our data"], rows, 3
-    )
+def store_table(results: Results, number: int) -> stored.Table:
+    """A table as its page needs it."""
+    blocks = {
+        metric: [
+            stored.Line(line.labels, *_over_seeds(line.ours), line.absent)
+            for line in lines(results, number, metric)
+        ]
+        for metric in published.TABLES[number].blocks
+    }
+    claims = [
+        stored.Claim(claim.text, claim.metric, verdict, *_tested(difference))
+        for _, claim, difference, verdict in judge(results, number)
+    ]
+    return stored.Table(blocks, claims)
 
 
-def comparison_markdown(
+def store_representations(
     results: Results,
     rows: Mapping[str, table_rows.TableRow],
     costs: Mapping[str, tuple[int, float]],
-) -> str:
+) -> list[stored.Representation]:
     """A table that the paper does not have, best first.
 
     Args:
@@ -242,14 +165,20 @@ def comparison_markdown(
         if table_row.recipe.name in results.absent:
             continue
         every = scores(results, table_row)
-        columns = [[scored.metrics[name]["value"] for scored in every] for name in _COMPARED]
+        columns = [[scored.metrics[name]["value"] for name in _COMPARED] for scored in every]
         params, seconds = costs[table_row.recipe.name]
-        cells = [
-            spread(column, METRICS[name].digits)
-            for name, column in zip(_COMPARED, columns, strict=True)
-        ]
-        cells = [label, *cells, f"{params:,}", text_tables.number(seconds, 0)]
-        found.append((statistics.fmean(columns[0]), cells))
-    labels = [METRICS[name].label for name in _COMPARED]
-    heads = ["representation", *labels, "parameters of the pose networks", "seconds"]
-    return text_tables.markdown(heads, [cells for _, cells in sorted(found)], 1)
+        both = zip(*_over_seeds(columns), strict=True)
+        timed = seconds if math.isfinite(seconds) else None
+        found.append(stored.Representation(label, *both, params, timed))
+    return sorted(found, key=lambda row: row.pose_err_deg[0])
+
+
+def _over_seeds(values: list[list[float]]) -> tuple[list[float], list[float | None]]:
+    """Mean and standard deviation over seeds, by column; no deviation of one seed."""
+    columns = list(zip(*values, strict=True))
+    deviations = [statistics.stdev(own) if len(own) > 1 else None for own in columns]
+    return [statistics.fmean(own) for own in columns], deviations
+
+
+def _tested(difference: significance.Difference | None) -> tuple[Any, ...]:
+    return () if difference is None else (difference.mean, difference.interval, difference.p)

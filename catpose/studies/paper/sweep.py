@@ -1,4 +1,4 @@
-"""Trains and evaluates the rows of tables with several seeds, and writes their page."""
+"""Trains and evaluates the rows of tables with several seeds, and writes their results."""
 
 import functools
 import json
@@ -18,10 +18,11 @@ from catpose.experiment import build, datasets, workdir
 from catpose.experiment import config as config_lib
 from catpose.geometry import symmetry
 from catpose.models import architectures
-from catpose.studies.paper import page, recipes, results, shared_phases, table_rows
+from catpose.studies.paper import recipes, results, shared_phases, stored, table_rows
 from catpose.studies.paper.shared_phases import Part
 from catpose.studies.paper.table_rows import Recipe
 from catpose.training import training_log
+from catpose.visualize import text_tables
 
 
 class Sweep(NamedTuple):
@@ -128,7 +129,7 @@ def collect(sweep: Sweep, absent: Mapping[str, str]) -> results.Results:
     truth = shared_phases.read_truth(last, sweep.split)
     orders = symmetry.orders(dict(last.config.data.symmetry), truth.categories)
     orders = orders if (orders != 1).any() else None
-    return results.Results(truth, found, absent, orders, sweep.data)
+    return results.Results(truth, found, absent, orders)
 
 
 def write(
@@ -138,51 +139,44 @@ def write(
     *,
     absent: Mapping[str, str],
     command: str,
-) -> str:
-    """Writes the page of trained rows.
+) -> pathlib.Path:
+    """Writes what the page of trained rows is rendered from.
 
     Args:
       sweep: what has been trained.
       names: of tables, see `recipes.numbers`.
       folder: of the page.
       absent: by row that these tables also have, why it is not trained.
-      command: that made the page.
+      command: that made it.
 
     Returns:
-      The page's numbers in short, and where it is, for a terminal.
+      The file of the results.
     """
-    found, numbers = collect(sweep, absent), recipes.numbers(names)
+    found = collect(sweep, absent)
     # Table rows that share a phase share its folder.
     folders = {part.folder for parts in sweep.runs.values() for part in parts}
     commits = {workdir.read_json(one / workdir.CONFIG)["commit"] for one in folders}
     files = [one / "seconds" for one in folders]
-    sections, texts = {}, []
-    if "representations" in names:
-        sections[page.REPRESENTATIONS] = representations(sweep, found)
-        texts.append(page.REPRESENTATIONS + "\n" + sections[page.REPRESENTATIONS])
-    sections["Parameters"] = page.parameters_markdown(parameters(sweep))
-    written = page.write(
-        found,
-        numbers,
-        folder,
-        # All tables make the page of results; some make one of their own.
-        name="results" if "all" in names else "tables_" + "_".join(names),
-        title=f"The paper's tables on {sweep.data}",
-        preface=page.preface(
-            sweep.data,
-            command=command,
-            frame=sweep.runs[sweep.rows[0], 0][-1].config.frame,
-            trained_at=sorted(commits),
-            seconds=sum(float(file.read_text()) for file in files if file.is_file()),
-            split=sweep.split,
-            seeds=sweep.seeds,
-            tested=any(table_rows.TABLES[number].claims for number in numbers),
+    took = sum(float(file.read_text()) for file in files if file.is_file())
+    frame = sweep.runs[sweep.rows[0], 0][-1].config.frame
+    # All tables make the page of results; some make one of their own.
+    path = folder / f"{'results' if 'all' in names else 'tables_' + '_'.join(names)}.json"
+    content = stored.Stored(
+        data=sweep.data,
+        split=sweep.split,
+        seeds=sweep.seeds,
+        categories=tuple(found.truth.categories),
+        tables={number: results.store_table(found, number) for number in recipes.numbers(names)},
+        representations=representations(sweep, found) if "representations" in names else [],
+        parameters=parameters(sweep),
+        made=(
+            f"By `{command}` at {workdir.commit()} on {jax.devices()[0].device_kind}, in the frame "
+            f"'{frame}'; trained at {', '.join(sorted(commits))}, in {text_tables.duration(took)} "
+            "in all."
         ),
-        extra=sections,
     )
-    if numbers:
-        texts.append(page.terminal(found, numbers))
-    return "\n".join([*texts, f"results: {written}"])
+    stored.write(content, path)
+    return path
 
 
 def seconds(sweep: Sweep, row: str) -> float:
@@ -224,12 +218,12 @@ def parameters(sweep: Sweep) -> dict[str, dict[str, int]]:
     }
 
 
-def representations(sweep: Sweep, found: results.Results) -> str:
-    """The table of pose representations as Markdown."""
+def representations(sweep: Sweep, found: results.Results) -> list[stored.Representation]:
+    """The table of pose representations, best first."""
     rows = [row.recipe.name for row in table_rows.REPRESENTATIONS.values()]
     costs = {
         row: (counts(sweep, row)["pose_networks"], seconds(sweep, row))
         for row in rows
         if row in found.predictions
     }
-    return results.comparison_markdown(found, table_rows.REPRESENTATIONS, costs)
+    return results.store_representations(found, table_rows.REPRESENTATIONS, costs)
