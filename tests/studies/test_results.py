@@ -244,11 +244,13 @@ def test_a_sweep_trains_rows_and_reads_them(tmp_path, monkeypatch):
     assert len(found.predictions["stage4"]) == 2
     assert sweep.counts(own, "stage4")["total"] > 0
     assert sweep.seconds(own, "stage4") > 0
-    path = sweep.write(own, ["3"], tmp_path, absent={"stage3": "not here"}, command="a test")
+    path = sweep.write(
+        own, ["3"], tmp_path, absent={"stage3": "not", "stage5": "here"}, command="a test"
+    )
     kept = stored.read(path)
     assert path.name == "tables_3.json"
     assert f"trained at {workdir.commit()}, in" in kept.made
-    assert [line.absent for line in kept.tables[3].blocks["pose-err"]] == ["not here", "", ""]
+    assert [line.absent for line in kept.tables[3].blocks["pose-err"]] == ["not", "", "here"]
     first, second = (own.runs["stage4", seed][-1].folder for seed in range(2))
     assert workdir.read_config(first).model.pretrained == workdir.read_config(
         second
