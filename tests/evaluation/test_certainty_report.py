@@ -109,7 +109,7 @@ def test_the_pictures(tmp_path):
         density_sheet.density_sheet(
             [image], angles, np.array([mass]), angles[:1], ["cup"], tmp_path / f"{name}.png"
         )
-    front, left = (matplotlib.image.imread(tmp_path / f"{n}.png")[:180, ..., :3] for n in
+    front, left = (matplotlib.image.imread(tmp_path / f"{n}.png")[:327, ..., :3] for n in
                    ("front", "left"))  # fmt: skip
     places = np.argwhere((front != left).any(-1))
     assert places.size
