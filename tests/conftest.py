@@ -30,6 +30,14 @@ def pytest_report_header(config):
     return " ".join(f"--{name}={config.getoption(name)}" for name in names)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def coarse_pictures():
+    """Reports draw in a fraction of the time; what looks at pixels sets its own resolution."""
+    from catpose.visualize import style
+
+    style.DPI = 50
+
+
 @pytest.fixture(scope="session")
 def data_dir():
     """The folder with cars3d/, weights/ and pascal3d/, from the variable CATPOSE_DATA."""

@@ -35,7 +35,7 @@ figure img { display: block; width: 100%; min-width: 600px; height: auto; }
 figcaption { margin: 8px 2px; color: var(--faint); }
 .table { overflow-x: auto; margin: 12px 0; }
 table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 9px; border-bottom: 1px solid var(--line); }
+th, td { padding: 4px 7px; border-bottom: 1px solid var(--line); }
 td { overflow-wrap: break-word; }
 td[style*="right"] { white-space: nowrap; }
 th { vertical-align: bottom; }

@@ -86,7 +86,8 @@ def category_dots(
     rows = ["mean", *names]
     labels = [label for label in summary if summary[label]]
     with_interval = False
-    height = 1.5 + (0.17 if len(names) > NUM_READABLE else 0.27) * len(rows)
+    readable = len(names) <= NUM_READABLE
+    height = 1.5 + (0.27 if readable else 0.17) * len(rows)
     with style.sheet(path, 9.0, height, "Every category", where) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         for panel, key in zip(panels, ("pose_err_deg", "cat_acc"), strict=True):
@@ -98,7 +99,7 @@ def category_dots(
                 color = style.PALETTE[index % len(style.PALETTE)]
                 panel.hlines(place, *ends, color=color, lw=1.6, alpha=0.6)
                 panel.plot(values, place, "o", color=color, ms=5, label=label)
-                for x, y in zip(values, place, strict=True):
+                for x, y in zip(values, place, strict=True) if readable else ():
                     text = "no image" if np.isnan(x) else f"{x:.{metric.digits // 2}f}"
                     # At the panel's edge: numbers never cover a mark.
                     panel.annotate(
@@ -108,7 +109,7 @@ def category_dots(
             panel.axhline(0.5, color=style.INK, lw=0.8)
             panel.set_title(metrics.explanation(metric), fontsize=9)
         panels[0].set_xlim(left=0)
-        panels[0].set_yticks(range(len(rows)), rows, fontsize=7 if len(rows) > 21 else 9)
+        panels[0].set_yticks(range(len(rows)), rows, fontsize=9 if readable else 7)
         panels[0].set_ylim(len(rows) - 0.4, -0.6)
         panels[0].get_yticklabels()[0].set_fontweight("bold")
         if len(labels) > 1:

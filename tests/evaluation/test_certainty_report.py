@@ -10,7 +10,7 @@ import catpose
 from catpose.evaluation import run_report, run_report_figures, score, score_report
 from catpose.experiment import build, calibration, workdir
 from catpose.training import loop
-from catpose.visualize import density_sheet, plots
+from catpose.visualize import density_sheet, plots, style
 from tests.support import tiny
 from tests.visualize import test_html_page
 
@@ -101,8 +101,9 @@ def test_a_score_lists_the_quarters(finished):
     assert rows[3][2] == f"{quarters['pose_err_deg'][3]:.2f}"
 
 
-def test_the_pictures(tmp_path):
+def test_the_pictures(tmp_path, monkeypatch):
     """A certain pose is one point, in the color of its tilt, where the camera is."""
+    monkeypatch.setattr(style, "DPI", 200)
     angles = np.array([[0.0, 0.0, 0.0], [90.0, 0.0, 90.0]])
     image = np.zeros((20, 20, 3), np.uint8)
     for mass, name in (([1.0, 0.0], "front"), ([0.0, 1.0], "left")):

@@ -234,8 +234,7 @@ def test_example_sheet_takes_pictures_of_many_sizes_and_passes_over_nan(tmp_path
 
 
 @pytest.mark.parametrize(("num", "num_categories"), [(0, 1), (1, 1), (40, 100)])
-def test_every_picture_is_written_for_any_size(tmp_path, monkeypatch, num, num_categories):
-    monkeypatch.setattr(style, "DPI", 50)
+def test_every_picture_is_written_for_any_size(tmp_path, num, num_categories):
     names = [f"a rather long category name {i}" for i in range(num_categories)]
     rng = np.random.default_rng(1)
     category = rng.integers(0, num_categories, num)
