@@ -150,9 +150,10 @@ def _section(found: Stored, number: int, picture: str) -> str:
     own = layout.sources(found, number)
     parts = [f"## Table {number}: {published.TABLES[number].caption}"]
     if picture:
-        seeds = " over seeds, lines ± one standard deviation" if found.seeds > 1 else " of one seed"
+        several = found.seeds > 1
+        points = "means over seeds, lines ± one standard deviation" if several else "one seed"
         paper = "; diamonds: the paper's" if layout.together(found) else ""
-        parts += [f"![Table {number}]({picture})", f"*Points: means{seeds}{paper}.*"]
+        parts += [f"![Table {number}]({picture})", f"*Points: {points}{paper}.*"]
     parts += [_means(number, own), _gaps(found.tables[number])]
     starred = any("*" in label for labels in layout.labels_of(own) for label in labels)
     parts += [table_rows.TABLES[number].note, _STARRED if starred else ""]
