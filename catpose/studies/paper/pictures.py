@@ -32,7 +32,8 @@ def draw(found: Stored, number: int, path: pathlib.Path) -> bool:
     # The same rows in all panels.
     rows = [(labels, column) for labels in layout.labels_of(sources) for column in columns]
     names = [
-        " ".join([*layout.spelled(labels), columns[column]]).strip() for labels, column in rows
+        ", ".join(filter(None, [*layout.spelled(labels), columns[column]]))
+        for labels, column in rows
     ]
     # Room for the heading above a single panel, too.
     size = (max(7.5, 4.4 * len(table.blocks)), 1.5 + 0.3 * len(rows))

@@ -25,13 +25,15 @@ from typing import NamedTuple
 
 from catpose.data import categories
 
-# Labels of the print that are names only with its list of references, or that mean its authors.
+# Labels of the print that say what they are only beside its columns and its list of references.
 SPELLED = {
     "[8]": "Elhoseiny et al.",
     "[8]*": "Elhoseiny et al.*",
     "Ours-Wgt": "Weighted",
     "Ours-Weighted": "Weighted",
     "Ours-Top1": "Top1",
+    "0.1": "lambda 0.1",
+    "1": "lambda 1",
 }
 # The paper's column heads.
 CATEGORIES = tuple(categories.SHORT_NAMES.get(name, name) for name in categories.CATEGORIES)
