@@ -138,13 +138,13 @@ def box(values: Mapping[str, Any]) -> tuple[float, ...] | None:
 
 
 def model(available: models.Models, query: Mapping[str, str]) -> server.Reply:
-    """A model's triangles, see `models.triangles`: float32, twelve for each."""
+    """A model's surface, see `models.surface`: the number of vertices, vertices, triangles."""
     name = query.get("name", "")
     if name not in available:
         raise InputError(f"there is no model '{name}'; reload the page")
-    return server.Reply(
-        models.triangles(available[name]()).astype("<f4").tobytes(), "application/octet-stream"
-    )
+    vertices, indices = models.surface(available[name]())
+    parts = (np.array([len(vertices)], "<u4"), vertices.astype("<f4"), indices.astype("<u4"))
+    return server.Reply(b"".join(map(np.ndarray.tobytes, parts)), "application/octet-stream")
 
 
 def _session(own, query):

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt32
 
 from catpose.data.categories import SYNSETS
 from catpose.synthetic import mesh_files, scene
@@ -61,13 +61,26 @@ def block() -> scene.Mesh:
     )
 
 
-def triangles(mesh: scene.Mesh) -> Float[np.ndarray, "T 12"]:
-    """A mesh as a browser takes it: of each triangle its three corners and its color, float32.
+def surface(
+    mesh: scene.Mesh,
+) -> tuple[Float[np.ndarray, "V 9"], UInt32[np.ndarray, "T 3"]]:
+    """A mesh as a browser takes it: vertices, and the three of each triangle.
 
-    Faces of four corners become two triangles.
+    A vertex is its place, the unit direction outwards of its outline (the mean normal of its faces,
+    by their areas) and its color, float32. Faces of four corners become two triangles, and corners
+    of one place and color one vertex.
     """
     halves = np.concatenate([mesh.faces[:, [0, 1, 2]], mesh.faces[:, [0, 2, 3]]])
-    corners, colors = mesh.vertices[halves], np.concatenate([mesh.colors] * 2)
-    sides = corners[:, 1:] - corners[:, :1]
-    has_area = np.cross(sides[:, 0], sides[:, 1]).any(axis=1)  # half of a triangle has none
-    return np.concatenate([corners.reshape(-1, 9), colors], axis=1)[has_area].astype(np.float32)
+    corners, colors = mesh.vertices[halves].astype(float), np.concatenate([mesh.colors] * 2)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    has_area = normal.any(axis=1)  # half of a triangle has none
+    corners, colors = corners[has_area].reshape(-1, 3), colors[has_area].repeat(3, axis=0)
+    places, place = np.unique(corners, axis=0, return_inverse=True)
+    outwards = np.zeros_like(places)
+    np.add.at(outwards, place.ravel(), normal[has_area].repeat(3, axis=0))
+    length = np.linalg.norm(outwards, axis=1, keepdims=True)
+    outwards = np.where(length > 1e-9, outwards, places)  # a sheet's two sides cancel
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-9)
+    rows = np.concatenate([corners, outwards[place.ravel()], colors], axis=1).astype(np.float32)
+    vertices, indices = np.unique(rows, axis=0, return_inverse=True)
+    return vertices, indices.reshape(-1, 3).astype(np.uint32)

@@ -140,7 +140,7 @@ def test_labeling(chromium, photos, tmp_path):
         with page.expect_response("**/model?name=mug*") as answer:
             set_category(page, "mug")
         assert page.locator("#models").input_value() == "mug/tetra"
-        assert len(answer.value.body()) == 4 * 12 * 4  # its four sides, of twelve numbers
+        assert len(answer.value.body()) == 4 + 4 * 36 + 4 * 12  # four corners, four sides
         watched.settle()
         assert drawn(watched)
         page.get_by_label("Looks the same").select_option("z")

@@ -1,17 +1,23 @@
 // 3D models by name: "car", "car/sedan", or of one's own "mug/blue".
 
-import { numbers } from "./server.js";
+import { bytes } from "./server.js";
 
 const kept = new Map();
 
 export function model(name) {
-  // The triangles of a model: Float32Array of three corners and a color each; kept.
+  // {vertices, indices} of a model, see pages/models.py: of each vertex its place, a direction
+  // outwards and a color, of each triangle its three vertices; kept.
   if (!kept.has(name)) {
-    const found = numbers("model", { name });
+    const found = bytes("model", { name }).then(parsed);
     found.catch(() => kept.delete(name));
     kept.set(name, found);
   }
   return kept.get(name);
+}
+
+function parsed(buffer) {
+  const [count] = new Uint32Array(buffer, 0, 1);
+  return { vertices: new Float32Array(buffer, 4, 9 * count), indices: new Uint32Array(buffer, 4 + 36 * count) };
 }
 
 export function modelOf(category, names) {

@@ -49,6 +49,6 @@ export async function photo(name, query) {
   return { url: URL.createObjectURL(await response.blob()), size };
 }
 
-export async function numbers(name, query) {
-  return new Float32Array(await (await asked(address(name, query))).arrayBuffer());
+export async function bytes(name, query) {
+  return (await asked(address(name, query))).arrayBuffer();
 }

@@ -136,8 +136,8 @@ async function predict() {
     message("");
     turnTo(angles(found));
     show();
-    const triangles = await model(modelOf(found.category, models));
-    for (const view of [over, alone]) if (view.triangles !== triangles) view.load(triangles);
+    const shape = await model(modelOf(found.category, models));
+    for (const view of [over, alone]) if (view.model !== shape) view.load(shape);
     draw();
     const { density } = await post("map", values);
     if (mine !== question) return;

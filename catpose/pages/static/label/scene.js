@@ -86,7 +86,6 @@ function draw() {
   view.draw(rotation, where, {
     opacity: part("opacity").valueAsNumber,
     outline: part("outline").checked,
-    moving,
   });
   stage.draw({
     box: boxOf(each),
@@ -112,8 +111,8 @@ export function showModel() {
 
 async function load(name) {
   try {
-    const triangles = await model(name);
-    if (part("models").value === name && view.triangles !== triangles) view.load(triangles);
+    const found = await model(name);
+    if (part("models").value === name && view.model !== found) view.load(found);
   } catch (error) {
     message(error.message);
   }
