@@ -11,8 +11,15 @@ import sys
 import pytest
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Drawn by the processor, since a CI machine has no graphics card.
-ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+# Drawn by the processor, since a CI machine has no graphics card: WebGL alone by SwiftShader, which
+# takes five times as long for text and lines.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-gpu-rasterization",
+    "--disable-accelerated-2d-canvas",
+]
 
 
 @contextlib.contextmanager
