@@ -1,9 +1,14 @@
 import os
 import pathlib
 import random
+from importlib import metadata
 
-# Most of the suite's time is compilation; what is compiled runs for milliseconds.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# Most of the suite's time is compilation; what is compiled runs for milliseconds. With the older
+# emitters and whole programs it takes a third. A jaxlib that does not know a flag would not start.
+FLAGS = "--xla_backend_optimization_level=0"
+if metadata.version("jaxlib").startswith("0.10."):
+    FLAGS += " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+os.environ.setdefault("XLA_FLAGS", FLAGS)
 
 import jax
 import pytest

@@ -1,13 +1,16 @@
 """What each of several processes reads, and how long it prepares, before it trains on photos.
 
-python -m tests.preparation --processes=1,2,4 --photos=2000 [--apart]
+python -m tests.preparation --processes=1,2,4 --photos=2000 [--apart] [--one_core]
 
 Each number of processes decodes the same photos into an empty cache, which they share unless
-`--apart`, and puts them into device memory. All are on this machine, so they share its cores.
+`--apart`, and puts them into device memory. All are on this machine, so they share its cores;
+with `--one_core` each has one of its own, as on machines of their own. `cpu` is the processor's
+time in seconds, which does not depend on what else runs.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -66,21 +69,27 @@ def prepare(root: str, cache: str, coordinator: str, count: int, index: int) -> 
     crop_cache.decoding.open_picture = counted
     data = config_lib.Data(kind="manifest", root=root, resolution=RESOLUTION, cache_dir=cache)
     config = config_lib.Config(data=data)
-    before, begin = bytes_read(), time.monotonic()
+    before, begin, cpu = bytes_read(), time.monotonic(), time.process_time()
     split = datasets.load_dataset(config, show_progress=False).splits["train"]
     image = jax.block_until_ready(input_pipeline.on_devices(split.image))
-    seconds = time.monotonic() - begin
+    seconds, cpu = time.monotonic() - begin, time.process_time() - cpu
     found = {"decoded": len(decoded), "megabytes": round((bytes_read() - before) / 1e6, 1)}
-    print(json.dumps({**found, "seconds": round(seconds, 1), "sum": int(np.sum(image))}))
+    found |= {"seconds": round(seconds, 1), "cpu": round(cpu, 1), "sum": int(np.sum(image))}
+    print(json.dumps(found))
 
 
-def measure(root: pathlib.Path, cache: pathlib.Path, count: int, apart: bool) -> list[dict]:
+def measure(
+    root: pathlib.Path, cache: pathlib.Path, count: int, *, apart: bool, one_core: bool = False
+) -> list[dict]:
     """What `prepare` says of each of so many processes."""
-    port = jobs.free_port()
+    port, cores = jobs.free_port(), sorted(os.sched_getaffinity(0))
+    if one_core and count > len(cores):
+        raise SystemExit(f"{count} processes cannot have a core each of {len(cores)}")
 
     def start(index: int) -> dict:
         own = cache / str(index) if apart else cache
-        command = [sys.executable, "-m", "tests.preparation", "--child", str(root), str(own)]
+        command = ["taskset", "--cpu-list", str(cores[index])] if one_core else []
+        command += [sys.executable, "-m", "tests.preparation", "--child", str(root), str(own)]
         command += [f"localhost:{port}", str(count), str(index)]
         environment = jobs.environment(JAX_NUM_CPU_DEVICES=1, JAX_PLATFORMS="cpu")
         done = subprocess.run(
@@ -102,6 +111,7 @@ def main() -> None:
     parser.add_argument(
         "--apart", action="store_true", help="each process has its own cache folder"
     )
+    parser.add_argument("--one_core", action="store_true", help="each process has one core")
     parser.add_argument("--child", nargs=5)
     options = parser.parse_args()
     if options.child:
@@ -113,7 +123,13 @@ def main() -> None:
         size = make_photos(folder / "photos", options.photos)
         print(f"{options.photos} photos of {size / 1e6:.0f} MB")
         for count in map(int, options.processes.split(",")):
-            found = measure(folder / "photos", folder / f"cache{count}", count, options.apart)
+            found = measure(
+                folder / "photos",
+                folder / f"cache{count}",
+                count,
+                apart=options.apart,
+                one_core=options.one_core,
+            )
             assert len({each.pop("sum") for each in found}) == 1, "the images differ"
             print(f"{count} processes: {found}", flush=True)
 

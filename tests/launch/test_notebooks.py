@@ -153,14 +153,15 @@ def executed(book, content):
 @pytest.mark.notebooks
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
-# The last one trains three times from photo: too long for every run.
+# The last one renders, and computes features of `photo` eight times: too long for every run.
 @pytest.mark.parametrize(
     "name", [*NOTEBOOKS[:-1], pytest.param(NOTEBOOKS[-1], marks=pytest.mark.slow)]
 )
-def test_executed_and_again_after_a_restart(machine, name, whole):
+def test_executed_and_again_after_a_restart(machine, monkeypatch, name, whole):
     is_new = not (machine / "catpose-clone").exists()
     book = nbformat.read(path(name), as_version=4)
     if not whole:
+        monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")  # most is compilation
         shortened(book, SHORTER.get(name, {}))
     outputs = executed(book, machine)
     pictures = [o for o in outputs if {"image/png", "image/jpeg"} & set(o.get("data", {}))]

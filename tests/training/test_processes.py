@@ -106,7 +106,7 @@ def job(folder, cache_dir, count, devices, *arguments):
 @pytest.mark.parametrize("apart", [False, True])
 def test_each_process_decodes_its_own_photos(tmp_path, apart):
     preparation.make_photos(tmp_path / "photos", 41)
-    found = preparation.measure(tmp_path / "photos", tmp_path / "cache", 2, apart)
+    found = preparation.measure(tmp_path / "photos", tmp_path / "cache", 2, apart=apart)
     assert sorted(each["decoded"] for each in found) == [20, 21]
     assert len({each["sum"] for each in found}) == 1
 
