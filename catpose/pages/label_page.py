@@ -156,7 +156,6 @@ def _session(own, query):
             "photos": [{"file": name, **photo.to_json()} for name, photo in found.items()],
             "models": list(own.models),
             "second_pass": own.first is not None,
-            "shares": labels.SHARES,
         }
     )
 
@@ -201,15 +200,21 @@ def _agreement(own, query):
     return server.json_reply(agreement.summary(own.first.photos(), own.labels.photos()))
 
 
+def _labeled(own):
+    """What training reads: the first pass."""
+    return (own.first or own.labels).photos()
+
+
 def _words(own):
     run = training.next_run(own.folder.resolve().name)
-    found = own.first or own.labels
-    symmetry = training.symmetries(found.photos())
+    symmetry = training.symmetries(_labeled(own))
     return training.arguments(own.folder, run, symmetry, own.plugins), run
 
 
 def _training(own, query):
-    return server.json_reply({**own.training.state(), "command": training.command(_words(own)[0])})
+    words = training.command(_words(own)[0])
+    splits = training.splits(_labeled(own))
+    return server.json_reply({**own.training.state(), "command": words, "splits": splits})
 
 
 def _train(own, values):

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from catpose.data import manifest
 from catpose.errors import InputError
 from catpose.experiment import build, phases, workdir
 from catpose.training import training_log
@@ -130,3 +131,14 @@ def symmetries(found: Mapping[str, Any]) -> dict[str, str]:
         for each in photo.objects
         if each.state == "labeled" and each.symmetry != "none"
     }
+
+
+def splits(found: Mapping[str, Any]) -> dict[str, int]:
+    """How many labeled objects each split has; see `labels.Labels.photos`."""
+    objects = [each for photo in found.values() for each in photo.objects]
+    given = [
+        manifest.SPLITS.get(each.row.get("split", ""))
+        for each in objects
+        if each.state == "labeled"
+    ]
+    return {name: given.count(name) for name in ("train", "validation", "test")}

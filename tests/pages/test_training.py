@@ -45,6 +45,17 @@ def test_symmetries_are_those_of_labeled_objects():
     assert training.symmetries({"a.jpg": objects.Photo(given)}) == {"mug": "z"}
 
 
+def test_each_split_is_counted():
+    def labeled(split, state="labeled"):
+        return objects.Object(1, state, "car", (0, 0, 0), row={"split": split})
+
+    photos = {
+        "a.jpg": objects.Photo((labeled("train"), labeled("train"), labeled("train", "no pose"))),
+        "b.jpg": objects.Photo((labeled("val"), objects.Object(2, "skipped"))),
+    }
+    assert training.splits(photos) == {"train": 2, "validation": 1, "test": 0}
+
+
 def test_one_training_at_a_time_and_its_end(tmp_path):
     own = training.Training()
     assert own.state() == {"status": "none"}

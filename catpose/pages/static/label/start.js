@@ -52,7 +52,7 @@ async function start() {
   Object.assign(saver, { onsaved: showAgreement, onreplaced: replaced });
   showAgreement();
   const useNetwork = () => watchNetwork(suggestCategories);
-  startTraining(session, useNetwork);
+  startTraining(useNetwork);
   useNetwork();
 }
 

@@ -2,7 +2,6 @@
 
 import { copyable, counted, part } from "../page.js";
 import { get, post } from "../server.js";
-import { allObjects } from "./state.js";
 
 const EVERY = 1000; // ms
 const WORDS = {
@@ -15,6 +14,9 @@ const WORDS = {
 let timer;
 
 function show(state) {
+  const { train, validation, test } = state.splits;
+  part("splits").textContent = `${counted(train + validation + test, "labeled object")}: ${train} to train on, `
+    + `${validation} to validate and ${test} to test with, by their photos. ${validation ? "" : "Label more until some validate."}`;
   part("command").textContent = state.command;
   part("train-state").textContent = WORDS[state.status];
   const has = state.status !== "none";
@@ -28,13 +30,6 @@ function show(state) {
   if (state.status === "running") timer = setTimeout(update, EVERY);
 }
 
-function count(manifest) {
-  const labeled = allObjects().filter((each) => each.state === "labeled");
-  const categories = new Set(labeled.map((each) => each.category));
-  const words = [counted(labeled.length, "labeled object"), counted(categories.size, "category", "categories")];
-  part("splits").textContent = `${words.join(" of ")} in ${manifest}.`;
-}
-
 const attempt = (action) => async () => {
   try {
     await action();
@@ -44,7 +39,7 @@ const attempt = (action) => async () => {
 };
 const update = attempt(async () => show(await get("training")));
 
-export function startTraining({ manifest }, useNetwork) {
+export function startTraining(useNetwork) {
   // `useNetwork()` takes the network that the server proposes with from now on.
   part("train").addEventListener("click", attempt(async () => show(await post("train", {}))));
   part("stop").addEventListener("click", attempt(async () => show(await post("stop", {}))));
@@ -53,9 +48,6 @@ export function startTraining({ manifest }, useNetwork) {
     useNetwork();
   }));
   copyable(part("copy-command"), part("command"));
-  part("train-panel").addEventListener("toggle", () => {
-    count(manifest);
-    update();
-  });
+  part("train-panel").addEventListener("toggle", update);
   update();
 }
