@@ -6,16 +6,13 @@ larger one. No two splits share a stream, so none shares an object or a backgrou
 """
 
 import functools
-import pathlib
-from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from catpose import progress
-from catpose.data import disk_cache, examples, parts
-from catpose.errors import InputError
+from catpose.data import examples, rendered_splits
 from catpose.synthetic import backgrounds, domain_randomization, mesh_batch, view_density
 from catpose.synthetic.look import Look
 from catpose.synthetic.objects import catalogue
@@ -41,79 +38,15 @@ _BATCH = 4 * len(CATEGORIES)  # images rendered at a time
 _PADDING = {"multiple": 1792, "vertex_multiple": 3584}
 
 
-def load(
-    *,
-    num_images: Mapping[str, int],
-    seed: int,
-    resolution: int,
-    cache_dir: str = "",
-    show_progress: bool = True,
-    share: parts.Share = parts.ALONE,
-) -> examples.Dataset:
+def load(**options: Any) -> examples.Dataset:
     """The splits of `shapes`, each from objects and backgrounds of its own.
 
     Args:
-      num_images: by split (see `generate`); 0 leaves a split out.
-      seed: of everything rendered; another seed gives other objects.
-      resolution: side of the images in pixels.
-      cache_dir: see `disk_cache.cache_dir`.
-      show_progress: show a bar on a terminal.
-      share: of this process, which renders its part of each split.
-
-    Raises:
-      InputError: an unknown split.
+      **options: what, how large and where, see `rendered_splits.load`.
     """
-    unknown = sorted(set(num_images) - set(SPLITS))
-    if unknown:
-        raise InputError(
-            f"config.data.num_images names '{unknown[0]}'; the splits of shapes are "
-            + ", ".join(SPLITS)
-        )
-    code = source_digest(__file__)
-    splits = {}
-    for split, count in num_images.items():
-        if not count:
-            continue
-        digest = disk_cache.digest(split, count, seed, resolution, code)
-
-        def stored(first: int, stop: int, split=split, count=count) -> dict[str, np.ndarray]:
-            part = () if (first, stop) == (0, count) else (first, stop)
-            return disk_cache.stored(
-                disk_cache.cache_dir(cache_dir),
-                f"shapes-{split}",
-                disk_cache.digest(split, count, seed, resolution, code, *part),
-                lambda _: generate(
-                    num_images=stop,
-                    first_image=first,
-                    split=split,
-                    seed=seed,
-                    resolution=resolution,
-                    show_progress=show_progress,
-                ),
-            )
-
-        arrays = parts.make(count, share, stored, ("category", "rotation"))
-        splits[split] = examples.Examples(
-            image=arrays["image"],
-            category=np.asarray(arrays["category"]),
-            rotation=np.asarray(arrays["rotation"]),
-            categories=CATEGORIES,
-            split=np.full(count, split),
-            id=np.array([f"{split} {i}" for i in range(count)]),
-            digest=digest,
-        )
-    return examples.Dataset(CATEGORIES, splits)
-
-
-def source_digest(module: str) -> str:
-    """Hash of the code that renders: an older version's images are not mistaken for this one's.
-
-    Args:
-      module: the file of the module that chooses what is rendered.
-    """
-    folder = pathlib.Path(backgrounds.__file__).parent
-    files = [*sorted(folder.glob("**/*.py")), pathlib.Path(module)]
-    return disk_cache.digest(*(file.read_bytes() for file in files))
+    return rendered_splits.load(
+        "shapes", generate, categories=CATEGORIES, known=SPLITS, module=__file__, **options
+    )
 
 
 def stream(seed: int, name: str, category: int | str, number: int) -> np.random.Generator:
@@ -181,23 +114,15 @@ def generate(
         with jax.enable_x64(False):  # the same images in every mode
             return jax.device_get(_draw(root, here, *batch, size=resolution))
 
-    # The first batch compiles the program. It renders one image after another, so each core runs
-    # one of its own.
-    begin = first_image // _BATCH * _BATCH
-    others = range(begin + _BATCH, num_images, _BATCH)
-    drawn = [draw(begin)] + progress.thread_map(
+    return rendered_splits.in_batches(
         draw,
-        others,
-        total=len(others),
+        first_image=first_image,
+        num_images=num_images,
+        batch_size=_BATCH,
+        num_categories=len(CATEGORIES),
         desc=f"rendering {split} shapes",
-        unit="image",
-        unit_scale=_BATCH,
         show=show_progress,
     )
-    category = (np.arange(first_image, num_images) % len(CATEGORIES)).astype(np.int32)
-    wanted = slice(first_image - begin, num_images - begin)
-    image, rotation = (np.concatenate(leaves)[wanted] for leaves in zip(*drawn, strict=True))
-    return {"image": image, "category": category, "rotation": rotation}
 
 
 @functools.partial(jax.jit, static_argnames="size")

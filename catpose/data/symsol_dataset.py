@@ -6,16 +6,14 @@ rendered, one of many that give the same picture; a network has to find the othe
 """
 
 import functools
-from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from catpose import progress
-from catpose.data import disk_cache, examples, shapes_dataset
-from catpose.errors import InputError
+from catpose.data import examples, rendered_splits
 from catpose.synthetic import domain_randomization, mesh_batch, view_density
 from catpose.synthetic.look import Look
 from catpose.synthetic.objects import symmetric
@@ -29,61 +27,35 @@ _BATCH = 8 * len(CATEGORIES)  # pictures rendered at a time
 _PADDING = {"multiple": 128, "vertex_multiple": 256}
 
 
-def load(
-    *,
-    num_images: Mapping[str, int],
-    seed: int,
-    resolution: int,
-    cache_dir: str = "",
-    show_progress: bool = True,
-) -> examples.Dataset:
+def load(**options: Any) -> examples.Dataset:
     """The splits, of independent pictures.
 
     Args:
-      num_images: by split; 0 leaves it out.
-      seed: of everything rendered.
-      resolution: side of the pictures in pixels.
-      cache_dir: see `disk_cache.cache_dir`.
-      show_progress: show a bar on a terminal.
-
-    Raises:
-      InputError: an unknown split.
+      **options: what, how large and where, see `rendered_splits.load`.
     """
-    splits = {}
-    code = shapes_dataset.source_digest(__file__)
-    for split, count in num_images.items():
-        if not count:
-            continue
-        if split not in SPLITS:
-            raise InputError(
-                f"config.data.num_images names '{split}'; the splits of symsol are "
-                + ", ".join(SPLITS)
-            )
-        digest = disk_cache.digest(split, count, seed, resolution, code)
-        arrays = disk_cache.stored(
-            disk_cache.cache_dir(cache_dir),
-            f"symsol-{split}",
-            digest,
-            lambda _, split=split, count=count: generate(
-                count, split, seed, resolution, show_progress=show_progress
-            ),
-        )
-        splits[split] = examples.Examples(
-            image=arrays["image"],
-            category=np.asarray(arrays["category"]),
-            rotation=np.asarray(arrays["rotation"]),
-            categories=CATEGORIES,
-            split=np.full(count, split),
-            id=np.array([f"{split} {i}" for i in range(count)]),
-            digest=digest,
-        )
-    return examples.Dataset(CATEGORIES, splits)
+    return rendered_splits.load(
+        "symsol", generate, categories=CATEGORIES, known=SPLITS, module=__file__, **options
+    )
 
 
 def generate(
-    num_images: int, split: str, seed: int, resolution: int, *, show_progress: bool = True
+    *,
+    num_images: int,
+    split: str,
+    seed: int,
+    resolution: int,
+    first_image: int = 0,
+    show_progress: bool = True,
 ) -> dict[str, np.ndarray]:
     """Renders a split; picture i shows category i modulo 6.
+
+    Args:
+      num_images: any number.
+      split: of `SPLITS`.
+      seed: 0 or greater.
+      resolution: width and height of an image in pixels.
+      first_image: number of images at the beginning that are left out.
+      show_progress: shows a bar if standard error is a terminal.
 
     Returns:
       image (N, S, S, 3) uint8; category (N,) int32; rotation (N, 3, 3) float32, object to camera in
@@ -112,22 +84,15 @@ def generate(
             )
         return image, seen @ turned
 
-    others = range(_BATCH, num_images, _BATCH)
-    drawn = [draw(0)] + progress.thread_map(
+    return rendered_splits.in_batches(
         draw,
-        others,
-        total=len(others),
+        first_image=first_image,
+        num_images=num_images,
+        batch_size=_BATCH,
+        num_categories=len(CATEGORIES),
         desc=f"rendering {split} solids",
-        unit="image",
-        unit_scale=_BATCH,
         show=show_progress,
     )
-    image, rotation = (np.concatenate(leaves)[:num_images] for leaves in zip(*drawn, strict=True))
-    return {
-        "image": image,
-        "category": (np.arange(num_images) % len(CATEGORIES)).astype(np.int32),
-        "rotation": rotation,
-    }
 
 
 @functools.partial(jax.jit, static_argnames="size")

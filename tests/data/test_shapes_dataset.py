@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from catpose.data import shapes_dataset
+from catpose.data import rendered_splits, shapes_dataset
 from catpose.errors import InputError
 from catpose.synthetic.objects.catalogue import CATEGORIES
 
@@ -58,15 +58,15 @@ def test_a_data_set_is_drawn_once(tmp_path, drawn, monkeypatch):
         assert len(drawn) == 3 + number
         keys.add(other.splits["train"].digest)
     # Objects of another version of the code are other objects.
-    monkeypatch.setattr(shapes_dataset, "source_digest", lambda module: "another")
+    monkeypatch.setattr(rendered_splits, "source_digest", lambda module: "another")
     keys.add(shapes_dataset.load(**{**options, "num_images": {"train": 12}}).splits["train"].digest)
     assert len(drawn) == 6
     assert len(keys) == 4
 
 
 def test_the_code_that_renders_is_part_of_the_digest(tmp_path, monkeypatch):
-    before = shapes_dataset.source_digest(shapes_dataset.__file__)
-    assert before == shapes_dataset.source_digest(shapes_dataset.__file__)
+    before = rendered_splits.source_digest(shapes_dataset.__file__)
+    assert before == rendered_splits.source_digest(shapes_dataset.__file__)
     names = ("synthetic/car.py", "synthetic/deep/wheel.py", "data/shapes_dataset.py")
     for name in names:
         path = tmp_path / name
@@ -75,10 +75,10 @@ def test_the_code_that_renders_is_part_of_the_digest(tmp_path, monkeypatch):
     synthetic = str(tmp_path / "synthetic" / "backgrounds.py")
     monkeypatch.setattr(shapes_dataset.backgrounds, "__file__", synthetic)
     monkeypatch.setattr(shapes_dataset, "__file__", str(tmp_path / names[-1]))
-    digests = {before, shapes_dataset.source_digest(shapes_dataset.__file__)}
+    digests = {before, rendered_splits.source_digest(shapes_dataset.__file__)}
     for name in names:
         (tmp_path / name).write_text("a = 2")
-        digests.add(shapes_dataset.source_digest(shapes_dataset.__file__))
+        digests.add(rendered_splits.source_digest(shapes_dataset.__file__))
     assert len(digests) == 5
 
 

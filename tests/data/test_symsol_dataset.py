@@ -7,18 +7,26 @@ from catpose.data import symsol_dataset
 from catpose.errors import InputError
 
 
+def generate(num_images, **options):
+    options = {"split": "test", "seed": 0, "resolution": 16, "show_progress": False, **options}
+    return symsol_dataset.generate(num_images=num_images, **options)
+
+
 @pytest.fixture(scope="module")
 def made():
-    return symsol_dataset.generate(480, "test", 0, 16, show_progress=False)
+    return generate(480)
 
 
 def test_pictures_are_balanced_and_depend_on_their_number_alone(made):
     assert made["image"].shape == (480, 16, 16, 3)
     assert np.bincount(made["category"]).tolist() == [80] * 6
-    start = symsol_dataset.generate(50, "test", 0, 16, show_progress=False)
+    start = generate(50)
     np.testing.assert_array_equal(start["image"], made["image"][:50])
     np.testing.assert_array_equal(start["rotation"], made["rotation"][:50])
-    other = symsol_dataset.generate(48, "test", 1, 16, show_progress=False)
+    rest = generate(50, first_image=30)
+    for name, array in rest.items():
+        np.testing.assert_array_equal(array, start[name][30:])
+    other = generate(48, seed=1)
     assert (other["image"] != made["image"][:48]).mean() > 0.5
 
 
