@@ -107,8 +107,8 @@ def within(
     It is that of the marginal over the categories.
     """
     outputs, shares = joint.outputs, jnp.exp(joint.log_probabilities)
-    masses = _mass(joint.density, outputs, rotation[:, None], so3_ball.ball(degrees))
-    return jnp.sum(shares * masses, axis=-1)
+    masses = _mass(joint.density, outputs, rotation[:, None, None], so3_ball.ball(degrees))
+    return jnp.sum(shares * masses[..., 0], axis=-1)
 
 
 def alternatives(
@@ -135,7 +135,7 @@ def alternatives(
     shares = jnp.exp(joint.log_probabilities)
     # A coarse rule ranks all modes, the fine one weighs the chosen ones.
     coarse = so3_ball.ball(degrees, 4, 7)
-    masses = _mass(joint.density, joint.outputs[:, :, None], turned, coarse)
+    masses = _mass(joint.density, joint.outputs, turned, coarse)
     masses = jnp.where(jnp.isneginf(height), 0, shares[..., None] * masses)
     of = jnp.repeat(jnp.arange(shares.shape[1]), MODES)[None]
     turned, left = (x.reshape(len(x), -1, *x.shape[3:]) for x in (turned, masses))
@@ -152,16 +152,20 @@ def alternatives(
         left = without(left, category, rotation)
     category, rotation, some = (jnp.stack(x, axis=1) for x in zip(*found, strict=True))
     outputs = jnp.take_along_axis(joint.outputs, category[..., None], axis=1)
-    fine = _mass(joint.density, outputs, rotation, so3_ball.ball(degrees))
+    fine = _mass(joint.density, outputs, rotation[:, :, None], so3_ball.ball(degrees))[..., 0]
     fine = fine * jnp.take_along_axis(shares, category, axis=1)
     return category, rotation, jnp.where(some, fine, 0)
 
 
 def _mass(density, outputs, rotation, rule):
-    """The mass (...) that densities (..., P) have around rotations (..., 3, 3)."""
+    """The mass (..., m) that densities (..., P) have around each of m rotations (..., m, 3, 3)."""
     points, weights = (jnp.asarray(x, outputs.dtype) for x in rule)
     around = so3.multiply(rotation[..., None, :, :], points)
-    heights = density.log_density(outputs[..., None, :], around)
+    # All on one axis: what is of the outputs alone has one shape wherever it is asked for, as in
+    # `modes`, so XLA computes it once.
+    every = around.reshape(*around.shape[:-4], -1, 3, 3)
+    heights = density.log_density(outputs[..., None, :], every)
+    heights = heights.reshape(*heights.shape[:-1], rotation.shape[-3], len(weights))
     # Where a density is much narrower than the rule's points are apart, the sum can exceed 1.
     return jnp.minimum(jnp.einsum("...n,n->...", jnp.exp(heights), weights, precision="highest"), 1)
 

@@ -220,9 +220,9 @@ def _log_density(outputs, rotation):
 
 
 def _modes(outputs, k):
-    rotation = svd.to_rotation(outputs)[..., None, :, :]
-    each = log_density(svd.as_matrix(outputs)[..., None, :, :], rotation)
-    return modes.distinct(rotation, each, k)
+    parameter = svd.as_matrix(outputs)[..., None, :, :]
+    rotation = svd.nearest_rotation(parameter)
+    return modes.distinct(rotation, log_density(parameter, rotation), k)
 
 
 def _turned(outputs, rotation):

@@ -24,6 +24,7 @@ def distinct(
       k rotation matrices, the most probable first, and their log-densities. Where fewer than k
       candidates are 15 degrees apart the rest repeat the first with log-density -inf.
     """
+    count = min(k, log_density.shape[-1])
 
     def take(array, best):
         index = best[(..., *[None] * (array.ndim - best.ndim))]
@@ -35,7 +36,12 @@ def distinct(
         near = so3.geodesic_distance(rotation, chosen) < APART
         return jnp.where(near, -jnp.inf, left), (chosen[..., 0, :, :], take(left, best)[..., 0])
 
-    _, (rotations, log_densities) = jax.lax.scan(find, log_density, length=k)
+    def filled(array):
+        rest = [(0, k - count), *[(0, 0)] * (array.ndim - 1)]
+        return jnp.pad(array, rest, constant_values=-jnp.inf)
+
+    _, best = jax.lax.scan(find, log_density, length=count)
+    rotations, log_densities = map(filled, best)
     missing = jnp.isneginf(log_densities)[..., None, None]
     rotations = jnp.where(missing, rotations[:1], rotations)
     return jnp.moveaxis(rotations, 0, -3), jnp.moveaxis(log_densities, 0, -1)
