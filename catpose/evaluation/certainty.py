@@ -59,13 +59,13 @@ def maps(
     return np.asarray(angles), np.concatenate(parts)
 
 
-def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
+def in_batches(function: Callable[..., Any], *arrays: np.ndarray, at_once: int = _AT_ONCE) -> Any:
     """`function` of batches of equal size, the results joined; the padding is left out."""
     size = len(arrays[0])
     parts = []
-    for begin in range(0, size, _AT_ONCE):
-        index = np.minimum(np.arange(begin, begin + _AT_ONCE), size - 1)
-        real = min(_AT_ONCE, size - begin)
+    for begin in range(0, size, at_once):
+        index = np.minimum(np.arange(begin, begin + at_once), size - 1)
+        real = min(at_once, size - begin)
         result = jax.device_get(function(*(array[index] for array in arrays)))
         parts.append(jax.tree.map(lambda x, real=real: np.asarray(x)[:real], result))
     return jax.tree.map(lambda *x: np.concatenate(x), *parts)
@@ -83,7 +83,7 @@ def add(model: build.Model, truth: Examples, found: Predictions) -> Predictions:
     """
     if found.pose_outputs is None:
         return found
-    calibration, name = model.calibration, model.fusion
+    calibration = model.calibration
 
     @jax.jit
     def judge(logits: Any, outputs: Any, category: Any, target: Any) -> dict[str, Any]:
@@ -95,6 +95,9 @@ def add(model: build.Model, truth: Examples, found: Predictions) -> Predictions:
         if calibration is None:
             return result
         answer = inference.decide(model, logits, outputs, category=category)
+        # The oracle is given the category.
+        known = jax.nn.one_hot(category, logits.shape[-1], dtype=bool)
+        given = density._replace(log_probabilities=jnp.where(known, 0.0, -jnp.inf))
         spread, masses = joint.spread(density), sets.masses(density)
         limit = sets.thresholds(calibration.sets, metrics.SET_LEVEL, spread)
         return {
@@ -103,7 +106,10 @@ def add(model: build.Model, truth: Examples, found: Predictions) -> Predictions:
             "rotation": answer.rotation,
             "index": answer.category,
             "pose_confidence": {
-                name: joint.within(density, answer.rotation[name], metrics.WITHIN_DEG)
+                name: joint.within(
+                    given if name == "oracle" else density, rotation, metrics.WITHIN_DEG
+                )
+                for name, rotation in answer.rotation.items()
             },
             "spread_deg": spread,
             "covered": sets.score(masses, sets.pairs(category, target)) <= limit,

@@ -37,8 +37,10 @@ def test_the_report_says_how_sure_the_run_is(finished):
     assert summary["by_spread"]["coverage_90"] == [27 / 28] * 4
     # The network has seen nothing but which rotations are frequent, and claims no more.
     assert -1 < summary["pose_nll"] < 0.05
-    assert summary["pose_ece"] < 0.1
+    for fusion in ("weighted", "top1", "oracle", "mode", "min_expected_error"):
+        assert report["splits"]["validation"][fusion]["pose_ece"] < 0.1
     text = (folder / "report.md").read_text()
+    assert text.count("By quarter of the model's own spread") == 1
     for wanted in ("fitted on 112 images of validation", "least sure", "figures/reliability.png",
                    "figures/densities.png", "| mode"):  # fmt: skip
         assert wanted in text
@@ -108,7 +110,7 @@ def test_the_pictures(tmp_path, monkeypatch):
     image = np.zeros((20, 20, 3), np.uint8)
     for mass, name in (([1.0, 0.0], "front"), ([0.0, 1.0], "left")):
         density_sheet.density_sheet(
-            [image], angles, np.array([mass]), angles[:1], ["cup"], tmp_path / f"{name}.png"
+            [image], angles, np.array([mass]), [angles[:1]], ["cup"], tmp_path / f"{name}.png"
         )
     front, left = (matplotlib.image.imread(tmp_path / f"{n}.png")[:327, ..., :3] for n in
                    ("front", "left"))  # fmt: skip
