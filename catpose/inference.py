@@ -163,12 +163,13 @@ def decide(
     )
 
 
-def compile_predict(model: build.Model, margin: int) -> Callable:
+def compile_predict(model: build.Model, margin: int, fusions: Sequence[str] = ()) -> Callable:
     """What predicts batches of examples, compiled over all devices.
 
     Args:
       model: what answers.
       margin: of the examples' crops, in their pixels.
+      fusions: see `decide`.
 
     Returns:
       `(variables, {"eval": records}, {"eval": cache})` -> an `Answer`.
@@ -188,9 +189,8 @@ def compile_predict(model: build.Model, margin: int) -> Callable:
             views=("identity",),
             margins={"eval": margin},
         )
-        return answer(
-            model, variables, batch.image, features=batch.features, category=batch.category
-        )
+        given = {"features": batch.features, "category": batch.category, "fusions": fusions}
+        return answer(model, variables, batch.image, **given)
 
     return devices.compile_predict(predict)
 

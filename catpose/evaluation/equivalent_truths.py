@@ -7,23 +7,28 @@ them. The density is the marginal over the categories.
 Reference: Murphy, Esteves, Jampani, Ramalingam and Makadia, Implicit-PDF, 2021, section 4.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
+from catpose import inference
 from catpose.data.examples import Examples
+from catpose.data.predictions import Predictions
+from catpose.evaluation import certainty, distances
 from catpose.experiment.build import Model
-from catpose.geometry import point_groups, so3_grid, viewpoint
+from catpose.geometry import point_groups, so3_grid
+from catpose.models import joint
 
 UNIFORM = -float(np.log(np.pi**2))  # log-density of the uniform one in the published measure
+ROUND = ("conical", "cylindrical")  # the groups with any turn about an axis
 _GRID = 8
-_TURNS = 60  # of groups with any turn
+_TURNS = 60  # of these groups
 _APART = 10.0  # degrees within which a mode has found a truth
 _LEAST = 100.0  # a mode of less than the best one's density, divided by this, finds none
+_AT_ONCE = 10  # examples: bounds the memory
 
 
 class Scores(NamedTuple):
@@ -33,7 +38,8 @@ class Scores(NamedTuple):
       log_likelihood: nats above uniform.
       spread_deg: expected angle to the nearest truth.
       found: share of the equivalent truths that have, within 10 degrees, a mode of at least a
-        hundredth of the best one's density; NaN where any turn is a symmetry.
+        hundredth of the best one's density; where any turn is a symmetry, so that modes are no
+        points, any rotation of that density.
       num_images: behind them.
     """
 
@@ -53,71 +59,64 @@ def mean(scores: Sequence[Scores]) -> Scores:
     return Scores(*np.mean([each[:3] for each in scores], axis=0).tolist(), images)
 
 
+def truths(truth: Examples, group: str, frame: str) -> np.ndarray:
+    """All rotations that give the same pictures, (N, G, 3, 3) float32 in a frame.
+
+    Of groups with any turn they are those of every six degrees.
+    """
+    own = distances.converted(truth.rotation, "camera", frame)
+    return np.einsum("bij,gjk->bgik", own, point_groups.elements(group, _TURNS)).astype(np.float32)
+
+
 def score(
-    model: Model,
-    variables: dict,
-    split: Examples,
-    group: str,
-    *,
-    batch_size: int = 10,
-    num_searched: int = 20,
-    progress_fn: Callable[[int], object] = lambda done: None,
+    model: Model, found: Predictions, truth: Examples, group: str, *, num_searched: int = 20
 ) -> Scores:
-    """Scores of a split whose objects all have one group.
+    """Scores of examples whose objects all have one group.
 
     Args:
-      model: whose pose has a density.
-      variables: of its network.
-      split: decoded examples without a margin.
+      model: whose pose has a density; calibrated or not.
+      found: its predictions.
+      truth: the examples, in the same order.
       group: a name of `point_groups.NAMES`.
-      batch_size: pictures at once.
-      num_searched: of how many pictures all modes are sought.
-      progress_fn: is called with the number of examples done after each batch.
+      num_searched: of how many examples all modes are sought.
     """
-    density, spec = model.pose.density, model.input_spec
-    elements = jnp.asarray(point_groups.elements(group, _TURNS), jnp.float32)
-    discrete = group not in ("conical", "cylindrical")
-    grid = jnp.asarray(so3_grid.rotations(_GRID).reshape(1, -1, 3, 3), jnp.float32)
+    grid = jnp.asarray(so3_grid.rotations(_GRID).reshape(-1, 3, 3), jnp.float32)
+    every = truths(truth, group, model.input_spec.frame)
 
     @jax.jit
-    def measure(
-        image: Array, rotation: Array, grid: Array
-    ) -> tuple[Float[Array, "B"], Float[Array, "B"], Array]:
+    def measure(logits: Any, outputs: Any, targets: Any, grid: Any) -> tuple[Any, Any]:
         # The grid is no constant of the program: XLA would evaluate functions of it, slowly.
-        outputs, _ = model.network.apply_fn(variables, spec.normalize(image), tied=model.tied)
-        share = jax.nn.log_softmax(outputs.category_logits)
-        target = viewpoint.convert_frame(rotation, "camera", spec.frame)
-        truths = jnp.einsum("bij,gjk->bgik", target, elements, precision="highest")
-        each = density.log_density(outputs.pose_outputs[:, :, None], truths[:, None])
-        likelihood = jax.nn.logsumexp(each + share[:, :, None], axis=1).mean(-1)
-        best = share.argmax(-1)[:, None, None]
-        own = jnp.take_along_axis(outputs.pose_outputs, best, axis=1)
-        weight = jax.nn.softmax(density.log_density(own, grid))
-        angle = _nearest(grid, truths)
-        return likelihood, jnp.degrees(jnp.sum(weight * angle, axis=-1)), own[:, 0]
+        density = inference.joint_density(model, logits, outputs)
+        likelihood = jax.nn.logsumexp(joint.log_density(density, targets), axis=1).mean(-1)
+        weight = jax.nn.softmax(density.density.log_density(own(density), grid[None]))
+        spread = jnp.degrees(jnp.sum(weight * _nearest(grid[None], targets), axis=-1))
+        return likelihood, spread
 
     @jax.jit
-    def search(outputs: Array, rotation: Array) -> Float[Array, "B"]:
-        modes, height = density.modes(outputs, len(elements))
-        low = height < height[:, :1] - np.log(_LEAST)
-        modes = jnp.where(low[..., None, None], modes[:, :1], modes)
-        target = viewpoint.convert_frame(rotation, "camera", spec.frame)
-        truths = jnp.einsum("bij,gjk->bgik", target, elements, precision="highest")
-        return (jnp.degrees(_nearest(truths, modes)) < _APART).mean(-1)
+    def search(logits: Any, outputs: Any, targets: Any, grid: Any) -> Any:
+        density = inference.joint_density(model, logits, outputs)
+        if group in ROUND:
+            height = density.density.log_density(own(density), grid[None])
+            modes = jnp.broadcast_to(grid, (len(height), *grid.shape))
+        else:
+            modes, height = density.density.modes(own(density)[:, 0], every.shape[1])
+        best = jnp.argmax(height, axis=-1)[:, None]
+        low = height < jnp.take_along_axis(height, best, axis=1) - np.log(_LEAST)
+        first = jnp.take_along_axis(modes, best[..., None, None], axis=1)
+        modes = jnp.where(low[..., None, None], first, modes)
+        return (jnp.degrees(_nearest(targets, modes)) < _APART).mean(-1)
 
-    likelihood, spread, found = [], [], []
-    for begin in range(0, len(split.id), batch_size):
-        here = slice(begin, begin + batch_size)
-        rotation = jnp.asarray(split.rotation[here])
-        one, two, outputs = measure(jnp.asarray(split.image[here]), rotation, grid)
-        likelihood.append(one)
-        spread.append(two)
-        if discrete and begin < num_searched:
-            found.append(search(outputs, rotation))
-        progress_fn(len(one))
-    likelihood, spread = np.concatenate(likelihood), np.concatenate(spread)
-    share = float(np.concatenate(found).mean()) if discrete else float("nan")
-    return Scores(float(likelihood.mean()), float(spread.mean()), share, len(likelihood))
+    def own(density: joint.Joint) -> Any:
+        best = density.log_probabilities.argmax(-1)[:, None, None]
+        return jnp.take_along_axis(density.outputs, best, axis=1)
+
+    def mapped(function: Any, *arrays: np.ndarray) -> Any:
+        return certainty.in_batches(lambda *x: function(*x, grid), *arrays, at_once=_AT_ONCE)
+
+    arrays = (found.category_logits, found.pose_outputs, every)
+    likelihood, spread = mapped(measure, *arrays)
+    share = mapped(search, *(array[:num_searched] for array in arrays))
+    return Scores(*(float(x.mean()) for x in (likelihood, spread, share)), len(likelihood))
 
 
 def _nearest(rotation, others):

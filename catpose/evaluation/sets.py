@@ -35,7 +35,8 @@ def cells() -> Float[np.ndarray, "G 3 3"]:
 
 def masses(density: joint.Joint) -> Float[Array, "B pairs"]:
     """The probability of every pair of category and cell, category by category."""
-    centers = jnp.asarray(cells(), density.outputs.dtype)
+    # XLA would evaluate functions of constants while it compiles, slowly.
+    centers = jax.lax.optimization_barrier(jnp.asarray(cells(), density.outputs.dtype))
     given = density.density.log_density(density.outputs[:, :, None], centers[None, None])
     log_mass = density.log_probabilities[:, :, None] + jax.nn.log_softmax(given)
     return jnp.exp(log_mass).reshape(len(log_mass), -1)

@@ -26,18 +26,19 @@ def density_sheet(
     images: Sequence[UInt8[np.ndarray, "_ _ 3"]],
     angles_deg: Float[np.ndarray, "cells 3"],
     mass: Float[np.ndarray, "images cells"],
-    target_deg: Float[np.ndarray, "images 3"],
+    target_deg: Sequence[Float[np.ndarray, "truths 3"]],
     captions: Sequence[str],
     path: style.Path,
     where: str = "",
 ) -> str:
-    """Draws each image with the map of its density, the truth as a ring.
+    """Draws each image with the map of its density, the truth as a ring; or all that are one.
 
     Args:
       images: RGB.
       angles_deg: azimuth, elevation and theta of the cells, frame "camera".
       mass: probability of each cell, summing to 1.
-      target_deg: true azimuth, elevation and theta.
+      target_deg: of each image the true azimuth, elevation and theta; several where several
+        rotations give the same picture.
       captions: above each image.
       path: the PNG to write.
       where: what the title adds.
@@ -47,7 +48,9 @@ def density_sheet(
     """
     columns = 2
     num_rows = math.ceil(len(images) / columns)
-    heading = "Where the camera may be: size is probability, color the tilt, the ring is the truth"
+    several = any(len(own) > 1 for own in target_deg)
+    heading = "Where the camera may be: size is probability, color the tilt, "
+    heading += "rings are the truths" if several else "the ring is the truth"
     with style.sheet(path, 10.0, 2.1 * num_rows + 1.2, heading, where) as figure:
         grid = figure.add_gridspec(num_rows, 2 * columns, width_ratios=[1, 2.2] * columns)
         for i, image in enumerate(images):
@@ -75,7 +78,7 @@ def _draw_map(
     panel: Axes,
     angles_deg: Float[np.ndarray, "cells 3"],
     mass: Float[np.ndarray, " cells"],
-    target_deg: Float[np.ndarray, " 3"],
+    target_deg: Float[np.ndarray, "truths 3"],
 ) -> None:
     some = mass > 1e-4 * mass.max()
     order = np.flatnonzero(some)[np.argsort(mass[some])]
@@ -83,9 +86,10 @@ def _draw_map(
     sizes = np.maximum(_LARGEST * mass[order], 0.4)
     panel.scatter(longitude, latitude, s=sizes, c=_color(angles_deg[order, 2]), lw=0, alpha=0.75,
         rasterized=True)  # fmt: skip
-    target = _place(target_deg[None])
-    panel.scatter(*target, s=150, facecolors="none", edgecolors=style.INK, lw=3.2)
-    panel.scatter(*target, s=150, facecolors="none", edgecolors=_color(target_deg[2:]), lw=1.6)
+    target, size = _place(target_deg), max(150 / len(target_deg), 22)
+    width = 1.6 if len(target_deg) == 1 else 1.0
+    panel.scatter(*target, s=size, facecolors="none", edgecolors=style.INK, lw=2 * width)
+    panel.scatter(*target, s=size, facecolors="none", edgecolors=_color(target_deg[:, 2]), lw=width)
     panel.set_xticks(np.radians([-90, 0, 90]), [SIDES[a] for a in (-90, 0, 90)])
     panel.set_yticks(np.radians([-45, 0, 45]), ["from\nbelow", "", "from\nabove"])
     panel.tick_params(labelsize=6)

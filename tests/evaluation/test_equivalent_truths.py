@@ -7,36 +7,27 @@ from scipy.spatial.transform import Rotation
 
 from catpose.data.examples import Examples
 from catpose.data.input_spec import InputSpec
+from catpose.data.predictions import Predictions
 from catpose.evaluation import equivalent_truths
 from catpose.experiment.build import Model
 from catpose.geometry import point_groups, viewpoint
-from catpose.models.architectures import Outputs
 from catpose.poses import matrix_fisher_mixture
 
 POSE = matrix_fisher_mixture.make(components=12)
 TRUTH = Rotation.from_euler("xyz", [[20, 30, 40], [200, -10, 70]], degrees=True).as_matrix()
 
 
-class Network:
-    """Two categories of one probability, and outputs that are given."""
-
-    def __init__(self, outputs):
-        self.outputs = jnp.asarray(outputs, jnp.float32)
-
-    def apply_fn(self, variables, image, **_):
-        each = jnp.broadcast_to(self.outputs[:, None], (len(image), 2, POSE.num_outputs))
-        return Outputs(None, jnp.zeros((len(image), 2)), each), {}
-
-
 def score(outputs, group):
-    split = Examples(
-        id=np.array(["a", "b"]),
-        category=np.zeros(2, int),
-        rotation=TRUTH.astype(np.float32),
-        image=np.zeros((2, 8, 8, 3), np.uint8),
+    truth = Examples(
+        id=np.array(["a", "b"]), category=np.zeros(2, int), rotation=TRUTH.astype(np.float32)
     )
-    model = Model(Network(outputs), POSE, ("x", "y"), InputSpec(8, 1.0, "none", "upright"))
-    return equivalent_truths.score(model, {}, split, group)
+    # Two categories of one probability.
+    each = np.broadcast_to(np.asarray(outputs, np.float32)[:, None], (2, 2, POSE.num_outputs))
+    found = Predictions(
+        truth.id, {}, np.array([]), {}, category_logits=np.zeros((2, 2)), pose_outputs=each
+    )
+    model = Model(None, POSE, ("x", "y"), InputSpec(8, 1.0, "none", "upright"))
+    return equivalent_truths.score(model, found, truth, group)
 
 
 def test_the_uniform_density_scores_nothing():
@@ -72,6 +63,27 @@ def test_a_density_with_all_modes_finds_them_and_one_with_a_single_mode_does_not
     np.testing.assert_allclose(alone.found, 1 / 12, atol=1e-6)
     assert alone.log_likelihood < found.log_likelihood - 5
     np.testing.assert_allclose(alone.spread_deg, found.spread_deg, rtol=0.03)
+
+
+def test_a_ring_is_found_where_the_density_is_high_all_around():
+    """Turns about z, under a density of these and under one of a single rotation."""
+    target = np.asarray(viewpoint.convert_frame(jnp.asarray(TRUTH), "camera", "upright"))
+    raw = np.full((2, POSE.num_outputs), -50.0)
+    raw[:, 0] = 0
+    # Of degree 1 and constant along the ring: the third column alone.
+    parameter = np.zeros((2, 3, 3))
+    parameter[:, :, 2] = 20 * target[:, :, 2]
+    raw[:, 12:21] = parameter.reshape(2, 9)
+    ring = score(raw, "conical")
+    assert ring.found == 1
+    # Relative to uniform the density of the column is kappa / sinh(kappa) exp(kappa cosine).
+    np.testing.assert_allclose(ring.log_likelihood, np.log(2 * 20), atol=1e-3)
+    raw[:, 12:21] = 20 * target.reshape(2, 9)
+    alone = score(raw, "conical")
+    # Around 1 / sqrt(2 kappa) the density is a hundredth at sqrt(ln(100) / kappa), and 10 degrees
+    # beyond counts too.
+    reach = np.degrees(np.sqrt(np.log(100) / 20)) + 10
+    np.testing.assert_allclose(alone.found, 2 * reach / 360, atol=0.03)
 
 
 def test_the_published_measure():

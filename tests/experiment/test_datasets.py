@@ -57,6 +57,16 @@ def test_the_categories_of_the_config_choose_and_order(tmp_path):
         datasets.read(config.Data(kind="squares", categories=("cat",)))
 
 
+@pytest.mark.parametrize("kind", ["shapes", "symsol"])
+def test_what_is_rendered_here(kind, tmp_path):
+    data = config.Data(
+        kind=kind, num_images={"test": 6}, resolution=8, cache_dir=str(tmp_path / "cache")
+    )
+    found = datasets.read(data, show_progress=False)
+    assert found.splits["test"].image.shape == (6, 8, 8, 3)
+    assert found.splits["test"].category.tolist() == [*range(6)]
+
+
 def test_unknown_kinds_and_labels_without_files():
     with pytest.raises(
         InputError, match="kind is 'cubes'; it can be shapes, symsol, manifest, .*squares$"
