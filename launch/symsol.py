@@ -25,6 +25,7 @@ def main() -> None:
 
     from catpose import inference, progress
     from catpose.data import examples
+    from catpose.data.predictions import Predictions
     from catpose.data.symsol_dataset import GROUPS
     from catpose.evaluation import certainty, equivalent_truths
     from catpose.experiment import build, datasets, workdir
@@ -38,25 +39,30 @@ def main() -> None:
     data = datasets.load_dataset(config, only=SPLIT.value)
     if SPLIT.value not in data.splits:
         raise InputError(f"--split={SPLIT.value}: the run has {', '.join(data.splits)}")
-    split, scores, drawn = data.splits[SPLIT.value], {}, []
+    split, scores = data.splits[SPLIT.value], {}
     predict_fn = inference.compile_predict(model, split.margin, ("top1",))
+    score_fn = equivalent_truths.compile_score(model)
+
+    def predictions(some: examples.Examples) -> Predictions:
+        size = config.eval.batch_size
+        return inference.evaluate(model, variables, some, batch_size=size, predict_fn=predict_fn)
+
     with progress.bar(total=len(split.id), desc="score", unit="img", show=True) as bar:
         for number, name in enumerate(data.categories):
             own = examples.take(split, split.category == number)
-            found = inference.evaluate(
-                model, variables, own, batch_size=config.eval.batch_size, predict_fn=predict_fn
-            )
-            scores[name] = equivalent_truths.score(model, found, own, GROUPS[name])
-            angles, mass = certainty.maps(model, found, np.arange(1))
-            truths = equivalent_truths.truths(own, GROUPS[name], "camera")[0]
-            drawn.append((own.image[0], mass[0], inference.in_camera(truths, "camera")[1]))
+            scores[name] = score_fn(predictions(own), own, GROUPS[name])
             bar.update(len(own.id))
-    images, masses, targets = zip(*drawn, strict=True)
+    first = examples.take(split, np.unique(split.category, return_index=True)[1])
+    angles, masses = certainty.maps(model, predictions(first), np.arange(len(first.id)))
+    targets = [
+        equivalent_truths.truths(examples.take(first, [number]), GROUPS[name], "camera")[0]
+        for number, name in enumerate(data.categories)
+    ]
     density_sheet.density_sheet(
-        images,
+        list(first.image),
         angles,
-        np.stack(masses),
-        [np.asarray(target) for target in targets],
+        masses,
+        [np.asarray(inference.in_camera(target, "camera")[1]) for target in targets],
         [f"{name}\n{each.log_likelihood:.1f} nats above uniform" for name, each in scores.items()],
         folder / "symsol.png",
         SPLIT.value,

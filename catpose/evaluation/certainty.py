@@ -44,18 +44,19 @@ def maps(
       (G, 3) azimuth, elevation and theta of its rotations in degrees, frame "camera"; (n, G)
       probabilities that sum to 1.
     """
-    grid = so3_grid.rotations(8).reshape(-1, 3, 3).astype(np.float32)
+    grid = jnp.asarray(so3_grid.rotations(8).reshape(-1, 3, 3), jnp.float32)
 
     @jax.jit
-    def spread_out(logits: Any, outputs: Any) -> Any:
+    def spread_out(logits: Any, outputs: Any, grid: Any) -> Any:
+        # The grid is no constant of the program: XLA would evaluate functions of it, slowly.
         density = inference.joint_density(model, logits, outputs)
-        marginal = jax.nn.logsumexp(joint.log_density(density, jnp.asarray(grid)[None]), axis=1)
-        return jax.nn.softmax(marginal)
+        return jax.nn.softmax(jax.nn.logsumexp(joint.log_density(density, grid[None]), axis=1))
 
     parts = [
-        spread_out(found.category_logits[i : i + 1], found.pose_outputs[i : i + 1]) for i in index
+        spread_out(found.category_logits[i : i + 1], found.pose_outputs[i : i + 1], grid)
+        for i in index
     ]
-    _, angles = inference.in_camera(jnp.asarray(grid), model.input_spec.frame)
+    _, angles = inference.in_camera(grid, model.input_spec.frame)
     return np.asarray(angles), np.concatenate(parts)
 
 

@@ -7,7 +7,8 @@ them. The density is the marginal over the categories.
 Reference: Murphy, Esteves, Jampani, Ramalingam and Makadia, Implicit-PDF, 2021, section 4.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -26,6 +27,7 @@ UNIFORM = -float(np.log(np.pi**2))  # log-density of the uniform one in the publ
 ROUND = ("conical", "cylindrical")  # the groups with any turn about an axis
 _GRID = 8
 _TURNS = 60  # of these groups
+_MOST = 2 * _TURNS  # truths; every group's number divides it
 _APART = 10.0  # degrees within which a mode has found a truth
 _LEAST = 100.0  # a mode of less than the best one's density, divided by this, finds none
 _AT_ONCE = 10  # examples: bounds the memory
@@ -68,20 +70,17 @@ def truths(truth: Examples, group: str, frame: str) -> np.ndarray:
     return np.einsum("bij,gjk->bgik", own, point_groups.elements(group, _TURNS)).astype(np.float32)
 
 
-def score(
-    model: Model, found: Predictions, truth: Examples, group: str, *, num_searched: int = 20
-) -> Scores:
-    """Scores of examples whose objects all have one group.
+def compile_score(model: Model, *, num_searched: int = 20) -> Callable[..., Scores]:
+    """What scores examples whose objects all have one group; compiled once for all groups.
 
     Args:
       model: whose pose has a density; calibrated or not.
-      found: its predictions.
-      truth: the examples, in the same order.
-      group: a name of `point_groups.NAMES`.
       num_searched: of how many examples all modes are sought.
+
+    Returns:
+      (predictions, the examples in the same order, a name of `point_groups.NAMES`) -> `Scores`.
     """
     grid = jnp.asarray(so3_grid.rotations(_GRID).reshape(-1, 3, 3), jnp.float32)
-    every = truths(truth, group, model.input_spec.frame)
 
     @jax.jit
     def measure(logits: Any, outputs: Any, targets: Any, grid: Any) -> tuple[Any, Any]:
@@ -92,14 +91,14 @@ def score(
         spread = jnp.degrees(jnp.sum(weight * _nearest(grid[None], targets), axis=-1))
         return likelihood, spread
 
-    @jax.jit
-    def search(logits: Any, outputs: Any, targets: Any, grid: Any) -> Any:
+    @functools.partial(jax.jit, static_argnames="is_round")
+    def search(logits: Any, outputs: Any, targets: Any, grid: Any, is_round: bool) -> Any:
         density = inference.joint_density(model, logits, outputs)
-        if group in ROUND:
+        if is_round:
             height = density.density.log_density(own(density), grid[None])
             modes = jnp.broadcast_to(grid, (len(height), *grid.shape))
         else:
-            modes, height = density.density.modes(own(density)[:, 0], every.shape[1])
+            modes, height = density.density.modes(own(density)[:, 0], _MOST)
         best = jnp.argmax(height, axis=-1)[:, None]
         low = height < jnp.take_along_axis(height, best, axis=1) - np.log(_LEAST)
         first = jnp.take_along_axis(modes, best[..., None, None], axis=1)
@@ -110,13 +109,23 @@ def score(
         best = density.log_probabilities.argmax(-1)[:, None, None]
         return jnp.take_along_axis(density.outputs, best, axis=1)
 
-    def mapped(function: Any, *arrays: np.ndarray) -> Any:
-        return certainty.in_batches(lambda *x: function(*x, grid), *arrays, at_once=_AT_ONCE)
+    def score(found: Predictions, truth: Examples, group: str) -> Scores:
+        every = truths(truth, group, model.input_spec.frame)
+        # Each as often as the others: one shape for all groups.
+        every = np.tile(every, (1, _MOST // every.shape[1], 1, 1))
+        arrays = (found.category_logits, found.pose_outputs, every)
+        likelihood, spread = certainty.in_batches(
+            lambda *x: measure(*x, grid), *arrays, at_once=_AT_ONCE
+        )
+        share = certainty.in_batches(
+            lambda *x: search(*x, grid, is_round=group in ROUND),
+            *(array[:num_searched] for array in arrays),
+            at_once=_AT_ONCE,
+        )
+        means = (float(x.mean()) for x in (likelihood, spread, share))
+        return Scores(*means, len(likelihood))
 
-    arrays = (found.category_logits, found.pose_outputs, every)
-    likelihood, spread = mapped(measure, *arrays)
-    share = mapped(search, *(array[:num_searched] for array in arrays))
-    return Scores(*(float(x.mean()) for x in (likelihood, spread, share)), len(likelihood))
+    return score
 
 
 def _nearest(rotation, others):

@@ -27,7 +27,7 @@ def score(outputs, group):
         truth.id, {}, np.array([]), {}, category_logits=np.zeros((2, 2)), pose_outputs=each
     )
     model = Model(None, POSE, ("x", "y"), InputSpec(8, 1.0, "none", "upright"))
-    return equivalent_truths.score(model, found, truth, group)
+    return equivalent_truths.compile_score(model)(found, truth, group)
 
 
 def test_the_uniform_density_scores_nothing():
