@@ -176,5 +176,5 @@ def _densities(
         f"p(error < 30°) = {errors.pose_confidence[i]:.2f}\nerror {errors.error_deg[i]:.0f}°"
         for i in index
     ]
-    stacked = np.degrees(np.stack(target, axis=-1))[:, None]
+    stacked = list(np.degrees(np.stack(target, axis=-1))[:, None])
     return [image for (image,) in images], angles, mass, stacked, captions
