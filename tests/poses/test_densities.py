@@ -158,6 +158,19 @@ def test_harmonics_of_degree_one_are_matrix_fisher():
     )
 
 
+def test_a_peak_that_slips_through_the_grid_of_the_loss_is_no_better():
+    """Of 3 degrees, where the loss's grid has 10, beside the closed form."""
+    pose, fisher = harmonic.make(degree=1, num_side=6), POSES["matrix_fisher"]
+    kappa = 1 / (2 * np.radians(3.0) ** 2)
+    mode = Rotation.random(20, np.random.default_rng(6)).as_matrix()
+    parameter = jnp.asarray(kappa * mode, jnp.float32)
+    given = parameter[:, wigner.AXES][:, :, wigner.AXES].reshape(20, 9)
+    target = jnp.asarray(mode, jnp.float32)
+    expected = fisher.density.log_density(parameter.reshape(20, 9), target)
+    np.testing.assert_allclose(pose.density.log_density(given, target), expected, atol=0.02)
+    assert np.abs(pose.losses["nll"](given, target) + expected).max() > 0.1
+
+
 def test_harmonics_find_every_mode_of_a_cube():
     group = Rotation.create_group("O")
     entries = wigner.constant_entries(group.as_matrix(), 4).mean(axis=0)
