@@ -24,7 +24,7 @@ def main() -> None:
     import numpy as np
 
     from catpose import inference, progress
-    from catpose.data.examples import Examples, take
+    from catpose.data import examples
     from catpose.data.predictions import Predictions
     from catpose.data.symsol_dataset import GROUPS
     from catpose.evaluation import certainty, equivalent_truths
@@ -43,21 +43,19 @@ def main() -> None:
     predict_fn = inference.compile_predict(model, split.margin, ("top1",))
     score_fn = equivalent_truths.compile_score(model)
 
-    def predictions(examples: Examples) -> Predictions:
+    def predictions(truth: examples.Examples) -> Predictions:
         size = config.eval.batch_size
-        return inference.evaluate(
-            model, variables, examples, batch_size=size, predict_fn=predict_fn
-        )
+        return inference.evaluate(model, variables, truth, batch_size=size, predict_fn=predict_fn)
 
     with progress.bar(total=len(split.id), desc="score", unit="img", show=True) as bar:
         for number, name in enumerate(data.categories):
-            own = take(split, split.category == number)
+            own = examples.take(split, split.category == number)
             scores[name] = score_fn(predictions(own), own, GROUPS[name])
             bar.update(len(own.id))
-    first = take(split, np.unique(split.category, return_index=True)[1])
+    first = examples.take(split, np.unique(split.category, return_index=True)[1])
     angles, masses = certainty.maps(model, predictions(first), np.arange(len(first.id)))
     targets = [
-        equivalent_truths.truths(take(first, [number]), GROUPS[name], "camera")[0]
+        equivalent_truths.truths(examples.take(first, [number]), GROUPS[name], "camera")[0]
         for number, name in enumerate(data.categories)
     ]
     density_sheet.density_sheet(
