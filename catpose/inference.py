@@ -98,12 +98,15 @@ def answer(
       category: the true ones; the fusion "oracle" alone reads them.
       fusions: see `decide`.
     """
+    mirrors = model.mirrors and features is None
+    if mirrors:  # one batch of both: the network is compiled once
+        image = jnp.concatenate([image, image[:, :, ::-1]])
     outputs, _ = model.network.apply_fn(variables, image, features=features, tied=model.tied)
     logits, poses = outputs.category_logits, outputs.pose_outputs
-    if model.mirrors and features is None:
-        other, _ = model.network.apply_fn(variables, image[:, :, ::-1], tied=model.tied)
-        logits = (logits + other.category_logits) / 2
-        poses = (poses + model.pose.mirror(other.pose_outputs)) / 2
+    if mirrors:
+        (logits, other_logits), (poses, other) = jnp.split(logits, 2), jnp.split(poses, 2)
+        logits = (logits + other_logits) / 2
+        poses = (poses + model.pose.mirror(other)) / 2
     return decide(model, logits, poses, category=category, fusions=fusions)
 
 
