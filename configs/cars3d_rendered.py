@@ -19,7 +19,7 @@ BODIES = {"suv": "suv", "wagon": "estate"}  # what the built-in models call them
 
 def get_config(recipe: str = "rendered") -> ConfigDict:
     """Poses alone, one network for all cars, as the cars share a frame."""
-    config = cars3d.get_config()
+    config = cars3d.frozen_features()
     config.name = f"cars3d_{recipe}"
     names = ("convertible", "coupe", "hatchback", "minivan", "pickup", "sedan", "suv", "van")
     config.engine.update(

@@ -66,7 +66,7 @@ def _shapes(preset: str) -> ConfigDict:
 
 
 def _cars3d(preset: str) -> ConfigDict:
-    config = cars3d.get_config()
+    config = cars3d.frozen_features()
     config.model.pool_grid = 1  # the paper's
     if preset == "smoke":
         _tiny(config)
