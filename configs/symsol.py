@@ -1,7 +1,7 @@
 """Solids with symmetries, after SYMSOL I: densities that find all their modes.
 
-    catpose train --config=symsol
-    catpose symsol --workdir=runs/symsol
+    python -m launch.train --config=configs/symsol.py
+    python -m launch.symsol --workdir=runs/symsol
 
 The second measures the mean log-likelihood of the equivalent truths and the spread, and draws the
 densities; docs/certainty.md has its figures beside the published ones.
@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
     config.optimizer.clip_norm = 20.0
     # Samples of functions of so many modes take memory, and time: the test split is left to
     # `catpose symsol`.
-    config.eval.update(batch_size=20, splits=("validation",))
+    config.eval.update(batch_size=24, splits=("validation",))
 
     def phase(name: str, steps: int, rate: dict, *train: str) -> ConfigDict:
         return base.phase(

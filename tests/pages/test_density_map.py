@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from catpose.pages import density_map
-from catpose.poses import POSES
-from tests.pages.test_snap import TOPS, model
+from tests.pages.test_snap import TOPS
+from tests.support import pages
 
 
 def test_it_is_brightest_where_the_pose_is():
-    draw = density_map.compile_map(model(POSES["matrix_fisher"]))
+    draw = density_map.compile_map(pages.model("matrix_fisher", TOPS))
     found = np.asarray(draw({}, np.zeros((8, 8, 3), np.uint8)))
     assert found.shape == (37, 72)
     # The mean over all views is 1: the uniform distribution of poses has this density everywhere.
@@ -24,4 +24,4 @@ def test_it_is_brightest_where_the_pose_is():
 
 
 def test_without_a_density_there_is_no_map():
-    assert density_map.compile_map(model(POSES["sixd"])) is None
+    assert density_map.compile_map(pages.model("sixd", TOPS)) is None

@@ -205,6 +205,11 @@ def test_a_second_pass_says_how_far_apart_both_are(photos, network, watch):
         assert pose(watched) == list(SEEN["a.png"][1])
         for file, angles in (("a.png", [50, 0, 0]), ("b.png", [200, 0, 4])):
             opened(watched, file)
+            # What is half typed stays, whatever is drawn anew meanwhile.
+            pages.angle(page, "Azimuth").fill(str(angles[0]))
+            page.locator("#opacity").dispatch_event("input")
+            watched.settle()
+            assert pages.angle(page, "Azimuth").input_value() == str(angles[0])
             set_pose(page, angles)
             page.locator("#done").click()
         # Turns about the upright axis and in the picture: 10 and 4 degrees; scipy's percentiles.

@@ -60,6 +60,9 @@ export class Dials {
       const input = label.appendChild(document.createElement("input"));
       Object.assign(input, { type: "number", step: "0.1", inputMode: "decimal" });
       input.setAttribute("aria-label", `${dial.name} in degrees`);
+      // What is being typed stays until it is entered or left, whatever is drawn meanwhile.
+      input.addEventListener("input", () => (this.typing = input));
+      for (const name of ["change", "blur"]) input.addEventListener(name, () => (this.typing = null));
       input.addEventListener("change", () => {
         if (input.value !== "" && Number.isFinite(input.valueAsNumber)) {
           begin();
@@ -98,9 +101,7 @@ export class Dials {
       eye.setAttribute("cx", 27 * x);
       eye.setAttribute("cy", 27 * y);
       if (dial.name === "Theta") body.setAttribute("transform", `rotate(${(-radians * 180) / Math.PI})`);
-      if (document.activeElement !== input || !angles) {
-        input.value = angles ? String(Math.round(angles[i] * 10) / 10) : "";
-      }
+      if (this.typing !== input) input.value = angles ? String(Math.round(angles[i] * 10) / 10) : "";
     });
   }
 }
