@@ -5,7 +5,8 @@
 
 FOLDER has manifest.csv and the photos (docs/training.md). It begins with the feature networks of
 `photo`, which stay as they are, and with its pose networks of the categories that it knows; others
-begin with random ones. Features of every photo and of seven changed views of it are computed once.
+begin with random ones (one network learned from renders of all twelve categories was a worse start:
+docs/training.md). Features of every photo and of seven changed views of it are computed once.
 The run answers with the weights that were best on the validation photos, which may be those of the
 start. With half and a quarter of the photos it is trained once more, to see what more would bring.
 """
