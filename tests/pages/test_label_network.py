@@ -211,6 +211,8 @@ def test_a_second_pass_says_how_far_apart_both_are(photos, network, watch):
             watched.settle()
             assert pages.angle(page, "Azimuth").input_value() == str(angles[0])
             set_pose(page, angles)
+            assert pose(watched) == angles
+            saved(page)
             page.locator("#done").click()
         # Turns about the upright axis and in the picture: 10 and 4 degrees; scipy's percentiles.
         page.get_by_text("2 objects: median 7.0°, nine of ten within 9.4°").wait_for()
