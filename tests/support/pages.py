@@ -78,15 +78,24 @@ def pose(watched):
     return [float(angle(watched.page, name).input_value()) for name in ANGLES]
 
 
+def enter(field, value):
+    """Types a value and goes on to the next field."""
+    field.fill(value)
+    # Under load Chromium may take a key before the text that was sent first.
+    for _ in range(500):
+        if field.input_value() == value:
+            break
+        field.page.wait_for_timeout(20)
+    field.press("Tab")
+
+
 def set_pose(page, values):
     for name, value in zip(ANGLES, values, strict=True):
-        angle(page, name).fill(str(value))
-        angle(page, name).press("Tab")
+        enter(angle(page, name), str(value))
 
 
 def set_category(page, name):
-    page.get_by_label("Category").fill(name)
-    page.get_by_label("Category").press("Tab")
+    enter(page.get_by_label("Category"), name)
 
 
 def opened(watched, file):
