@@ -30,7 +30,7 @@ from catpose.synthetic.objects import catalogue
 from catpose.visualize import text_tables
 from tests.peers import photographs
 
-RENDERS, BATCH, STEPS, SEEDS = 7200, 48, 600, (0, 1)
+RENDERS, BATCH, STEPS, SEEDS = 4800, 48, 500, (0,)
 SETS = ("cars3d", "caltech101 aeroplane", "caltech101 chair", "caltech101 motorbike", "voc12")
 
 
