@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 from PIL import Image
 
 from catpose import errors
@@ -44,12 +44,14 @@ class Assets(NamedTuple):
       place: (M,) each model's number in its bucket.
       backgrounds: (N, P, P, 3) uint8.
       seen: where objects of each category are seen from.
+      normals: of the buckets' corners, for smooth shading; None: flat.
     """
 
     buckets: tuple[mesh_batch.Padded, ...]
     place: Int[Array, "M"]
     backgrounds: UInt8[Array, "N P P 3"]
     seen: domain_randomization.Views
+    normals: tuple[Float[np.ndarray, "B T 3 3"], ...] | None = None
 
 
 class Engine(NamedTuple):
@@ -75,9 +77,15 @@ class Engine(NamedTuple):
 
 
 def builtin_models(
-    categories: Sequence[str], *, per_category: int, seed: int
+    categories: Sequence[str], *, per_category: int, seed: int, detailed: bool = False
 ) -> list[dict[str, scene.Mesh]]:
     """Objects of the catalogue, none of which any split of the dataset `shapes` has.
+
+    Args:
+      categories: names of the catalogue's categories and subtypes.
+      per_category: how many of each.
+      seed: of the objects.
+      detailed: closer to life, see `catalogue.make`.
 
     Raises:
       InputError: a category of which there are no built-in models.
@@ -92,7 +100,7 @@ def builtin_models(
     return [
         {
             f"seed{seed}-{number}": families.make(
-                shapes_dataset.stream(seed, NAME, name, number), name
+                shapes_dataset.stream(seed, NAME, name, number), name, detailed=detailed
             )
             for number in range(per_category)
         }
@@ -191,6 +199,7 @@ def build(
     *,
     look: Look,
     supersampling: int = 2,
+    smooth: bool = False,
 ) -> Engine:
     """Puts the models of K categories in buckets of padded size.
 
@@ -200,6 +209,7 @@ def build(
       seen: where objects of each category are seen from.
       look: how pictures differ.
       supersampling: samples per pixel and axis.
+      smooth: round surfaces are shaded as such, not facet by facet.
     """
     names = np.array([name for some in models_by_name for name in some])
     meshes = [mesh for some in models_by_name for mesh in some.values()]
@@ -215,7 +225,8 @@ def build(
         here = np.flatnonzero(bucket[category] == number)
         place[here] = np.arange(len(here))
         buckets.append(mesh_batch.pad([meshes[model] for model in here]))
-    assets = Assets(tuple(buckets), place, table, seen)
+    normals = tuple(map(mesh_batch.corner_normals, buckets)) if smooth else None
+    assets = Assets(tuple(buckets), place, table, seen, normals)
     arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
     digest = disk_cache.digest(*arrays, category, dataclasses.astuple(look), supersampling)
     return Engine(assets, category, names, tuple(bucket.tolist()), look, supersampling, digest)
@@ -271,7 +282,8 @@ def draw(
     turn = np.arange(len(index)) % len(bucket)
     rows = [np.flatnonzero(np.asarray(bucket)[turn] == s) for s in range(len(assets.buckets))]
     parts = []
-    for here, meshes in zip(rows, assets.buckets, strict=True):
+    flat = [None] * len(assets.buckets)
+    for here, meshes, normals in zip(rows, assets.buckets, assets.normals or flat, strict=True):
         at = assets.place[index[here]]
         parts.append(
             domain_randomization.draw(
@@ -280,6 +292,7 @@ def draw(
                 category[here],
                 assets.seen,
                 assets.backgrounds,
+                None if normals is None else normals[at],
                 look=look,
                 size=size,
                 context=context,

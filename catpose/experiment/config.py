@@ -101,7 +101,9 @@ class Engine:
     """Images of 3D models rendered in the step, for phases whose `sources` name `drawn`."""
 
     models: str = config_keys.key(
-        "builtin", "3D models: builtin, or a folder, see catpose/synthetic/mesh_files.py"
+        "builtin",
+        "3D models: builtin, detailed (some of these closer to life), or a folder, see "
+        "catpose/synthetic/mesh_files.py",
     )
     names: Mapping[str, str] = config_keys.key(
         {}, "by category: what the models call it, where that differs"
@@ -162,6 +164,9 @@ class Engine:
     )
     supersampling: int = config_keys.key(
         2, "samples per pixel and axis", config_keys.between(1, 16)
+    )
+    smooth: bool = config_keys.key(
+        False, "round surfaces are shaded as such; False: facet by facet"
     )
     look: Look = config_keys.group(Look, "how pictures differ")
 

@@ -154,9 +154,12 @@ def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_
     made, names = config.engine, config.engine.names
     resolution = config.data.resolution
     called = [names.get(name, name) for name in loaded.categories]
-    if made.models == "builtin":
+    if made.models in ("builtin", "detailed"):
         meshes = online_rendering.builtin_models(
-            called, per_category=made.per_category, seed=made.seed
+            called,
+            per_category=made.per_category,
+            seed=made.seed,
+            detailed=made.models == "detailed",
         )
     else:
         meshes = online_rendering.own_models(
@@ -182,6 +185,7 @@ def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_
         _views(made, loaded),
         look=made.look,
         supersampling=made.supersampling,
+        smooth=made.smooth,
     )
 
 

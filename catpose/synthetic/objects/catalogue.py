@@ -5,11 +5,21 @@ its half diagonal has length 1. Front and rear, left and right differ as they do
 """
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from catpose.synthetic import scene
-from catpose.synthetic.objects import aeroplanes, boats, cycles, furniture, household, rail, road
+from catpose.synthetic.objects import (
+    aeroplanes,
+    boats,
+    cycles,
+    furniture,
+    household,
+    rail,
+    road,
+    solids,
+)
 
 _FAMILIES = {
     "aeroplane": aeroplanes.aeroplane,
@@ -29,6 +39,8 @@ _FAMILIES = {
 CATEGORIES: tuple[str, ...] = tuple(_FAMILIES)
 """In the order in which categories are numbered."""
 
+# Closer to life and slower to draw. The others stay as they are: the dataset `shapes` has them.
+_DETAILED: dict[str, Callable[[np.random.Generator], solids.Parts]] = {}
 
 SUBTYPES: dict[str, functools.partial] = {
     f"car/{style}": functools.partial(road.car, style=style) for style in road.CAR_STYLES
@@ -36,12 +48,15 @@ SUBTYPES: dict[str, functools.partial] = {
 """Kinds of objects that can be requested by name."""
 
 
-def make(generator: np.random.Generator, category: int | str) -> scene.Mesh:
+def make(
+    generator: np.random.Generator, category: int | str, *, detailed: bool = False
+) -> scene.Mesh:
     """Makes an object with random proportions and colors.
 
     Args:
         generator: the only source of chance.
         category: a name of `CATEGORIES` or `SUBTYPES`, or the number of a category.
+        detailed: closer to life, where there is such a family.
 
     Returns:
         A mesh in the unit and frame above.
@@ -50,7 +65,8 @@ def make(generator: np.random.Generator, category: int | str) -> scene.Mesh:
         KeyError: if there is no such category.
     """
     name = category if isinstance(category, str) else dict(enumerate(CATEGORIES))[int(category)]
-    mesh = (_FAMILIES | SUBTYPES)[name](generator).mesh()
+    families = _FAMILIES | SUBTYPES | (_DETAILED if detailed else {})
+    mesh = families[name](generator).mesh()
     # Proportions that no family's parameters reach: a slight stretch along each axis.
     vertices = mesh.vertices * generator.uniform(0.93, 1.07, 3).astype(np.float32)
     vertices /= np.linalg.norm((vertices.max(axis=0) - vertices.min(axis=0)) / 2)
