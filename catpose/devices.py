@@ -9,6 +9,7 @@ global arrays, which moves nothing. All go through the same steps; the first one
 """
 
 import functools
+import os
 import pathlib
 import platform
 import signal
@@ -181,6 +182,13 @@ def _processor() -> list[str]:
     except OSError:  # not Linux
         return [platform.machine(), platform.processor()]
     return sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+
+
+def cores() -> int:
+    """Processor cores that this process may use; the bits of sums on a CPU depend on them."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS, where no process is kept to some of them
 
 
 def memory_for_data() -> int:

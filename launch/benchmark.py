@@ -46,6 +46,7 @@ def main() -> None:
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the peer needs some too
     import jax
 
+    from catpose import devices
     from catpose.bench import limits, peer, programs, summary, timing
     from catpose.configs import benchmark
     from catpose.visualize import text_tables
@@ -88,7 +89,7 @@ def main() -> None:
         "categories": CATEGORIES.value,
         "dtype": DTYPE.value,
         "device": jax.devices()[0].device_kind,
-        "processors": len(os.sched_getaffinity(0)),
+        "processors": devices.cores(),
         "jax": jax.__version__,
         "peer": version and f"{PEER.value} {version}",
         "limits": {"gflop_s": roof.flops / 1e9, "gbyte_s": roof.bytes / 1e9},

@@ -1,7 +1,6 @@
 """The report of a finished run: report.json, report.md, report.html and figures/."""
 
 import json
-import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -79,7 +78,7 @@ def write(
         "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
         "wall_seconds": 0.0,
         "device": (
-            f"{jax.device_count()} x {jax.devices()[0].device_kind}, {os.cpu_count()} CPU cores"
+            f"{jax.device_count()} x {jax.devices()[0].device_kind}, {devices.cores()} CPU cores"
         ),
         "num_params": architectures.param_counts({"params": state.params})["total"],
         "params_sha256": disk_cache.sha256(state.params),

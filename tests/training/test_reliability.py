@@ -167,6 +167,8 @@ def compare(process, folder, wanted):
 
 def check(folder, wanted):
     found = jobs.report(folder)
+    cores = "the processor cores of these runs differ, and bits depend on their number"
+    assert found["device"] == wanted["device"], cores
     for part in ("params_sha256", "splits", "best"):
         assert found[part] == wanted[part], part
     assert not jobs.is_saving(folder)
