@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import functools
 import io
+import itertools
 import pathlib
 import random
 import shutil
@@ -86,11 +87,20 @@ def features(run: run_setup.Run, state) -> str:
     return disk_cache.sha256(input_pipeline.cache(run, "train", phase, state).features)
 
 
-def programs() -> str:
-    """Predictions of a program that is compiled, or read from the cache of compiled ones."""
+def programs(cache: pathlib.Path) -> str:
+    """Predictions of a program that is compiled, or read from a cache of compiled ones."""
+    kept = jax.config.jax_compilation_cache_dir
+    _keep_programs(cache)
     jax.clear_caches()
+    try:
+        return predictions(workdir.find("mini"))
+    finally:
+        _keep_programs(kept)
+
+
+def _keep_programs(cache: pathlib.Path | str) -> None:
+    jax.config.update("jax_compilation_cache_dir", str(cache))
     compilation_cache.reset_cache()
-    return predictions(workdir.find("mini"))
 
 
 def make(folder: pathlib.Path) -> dict[str, Subject]:
@@ -98,11 +108,10 @@ def make(folder: pathlib.Path) -> dict[str, Subject]:
     caches = {name: folder / name for name in ("rendered", "photos", "compiled")}
     values = config_files.load("smoke")
     values.data.cache_dir = str(caches["rendered"])
-    jax.config.update("jax_compilation_cache_dir", str(caches["compiled"]))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    programs()
-    jax.config.update("jax_compilation_cache_dir", None)
-    compilation_cache.reset_cache()
+    _keep_programs(folder / "programs")  # of all else: they are not damaged
+    read_programs = functools.partial(programs, caches["compiled"])
+    read_programs()
 
     trained = api.train(values, folder / "run", show_progress=False)
     config = config_lib.read(values)
@@ -125,13 +134,6 @@ def make(folder: pathlib.Path) -> dict[str, Subject]:
     (root / "manifest.csv").write_text("\n".join(lines))
     photos(root, caches["photos"])
 
-    def read_programs() -> str:
-        jax.config.update("jax_compilation_cache_dir", str(caches["compiled"]))
-        try:
-            return programs()
-        finally:
-            jax.config.update("jax_compilation_cache_dir", None)
-
     subjects = {
         "a finished run": Subject(
             trained, (functools.partial(predictions, trained), functools.partial(resumed, run))
@@ -149,6 +151,28 @@ def make(folder: pathlib.Path) -> dict[str, Subject]:
         copied = shutil.copytree(workdir.find(name), folder / name)
         subjects[name] = Subject(copied, (functools.partial(predictions, copied),))
     return subjects | {"compiled programs": Subject(caches["compiled"], (read_programs,))}
+
+
+def files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The paths in a folder of all that has a bit to flip."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+    return [path.relative_to(folder) for path in found]
+
+
+def order(
+    of_subjects: dict[str, list[pathlib.Path]], chance: random.Random
+) -> list[tuple[str, pathlib.Path]]:
+    """All files in the order of their damage: first one of each subject, then the others.
+
+    Files come alike however large they are: what reads them differs, not what reads their bytes.
+    """
+    shuffled = [
+        [(name, path) for path in chance.sample(paths, len(paths))]
+        for name, paths in of_subjects.items()
+    ]
+    firsts = [first for first, *_ in shuffled]
+    others = [each for _, *rest in shuffled for each in rest]
+    return chance.sample(firsts, len(firsts)) + chance.sample(others, len(others))
 
 
 def outcome(read_fns: tuple[Callable[[], str], ...], wanted: list[str]) -> tuple[str, str]:
@@ -187,16 +211,8 @@ def main() -> None:
             name: shutil.copytree(subject.folder, folder / "pristine" / subject.folder.name)
             for name, subject in subjects.items()
         }
-        files = [
-            (name, path.relative_to(pristine[name]))
-            for name in subjects
-            for path in sorted(pristine[name].rglob("*"))
-            if path.is_file() and path.stat().st_size
-        ]
-        order = [*files]
-        chance.shuffle(order)  # every file, before any comes again
-        for number in range(options.flips):
-            name, inner = order[number % len(order)]
+        damaged = order({name: files(pristine[name]) for name in subjects}, chance)
+        for name, inner in itertools.islice(itertools.cycle(damaged), options.flips):
             subject = subjects[name]
             path = subject.folder / inner
             content = bytearray(path.read_bytes())
@@ -213,7 +229,7 @@ def main() -> None:
     for name in subjects:
         counts = [f"{total[name, kind]} {kind}" for kind in ("told", "same", "failed")]
         print(f"{name}: {', '.join(counts)}")
-    print(f"seed {options.seed}: {options.flips} flips over {len(files)} files, {failed} failed")
+    print(f"seed {options.seed}: {options.flips} flips over {len(damaged)} files, {failed} failed")
     sys.exit(bool(failed))
 
 
