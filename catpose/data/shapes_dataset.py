@@ -34,7 +34,7 @@ _LOOK = Look(
     saturation=0.0,
 )
 _BATCH = 4 * len(CATEGORIES)  # images rendered at a time
-# One program renders all objects: the largest family has 1764 triangles.
+# One program renders all objects: the largest family has 1352 triangles.
 _PADDING = {"multiple": 1792, "vertex_multiple": 3584}
 
 

@@ -14,6 +14,7 @@ from catpose.synthetic.objects import (
     aeroplanes,
     boats,
     cycles,
+    detailed_aeroplanes,
     furniture,
     household,
     rail,
@@ -40,7 +41,9 @@ CATEGORIES: tuple[str, ...] = tuple(_FAMILIES)
 """In the order in which categories are numbered."""
 
 # Closer to life and slower to draw. The others stay as they are: the dataset `shapes` has them.
-_DETAILED: dict[str, Callable[[np.random.Generator], solids.Parts]] = {}
+_DETAILED: dict[str, Callable[[np.random.Generator], solids.Parts]] = {
+    "aeroplane": detailed_aeroplanes.aeroplane,
+}
 
 SUBTYPES: dict[str, functools.partial] = {
     f"car/{style}": functools.partial(road.car, style=style) for style in road.CAR_STYLES

@@ -256,5 +256,9 @@ def normalized(quads: Float[np.ndarray, "F 4 3"], colors: Float[np.ndarray, "F 3
     quads = (quads - (low + high) / 2) / np.linalg.norm((high - low) / 2)
     quads, colors = _planar(quads, colors)
     faces = np.arange(4 * len(quads), dtype=np.int32).reshape(-1, 4)
+    # Corners that coincide are one, so that the renderer has no triangles without an area.
+    for i, j in ((0, 1), (1, 2), (2, 3), (3, 0)):
+        same = (quads[:, i] == quads[:, j]).all(axis=1)
+        faces[same, j] = faces[same, i]
     vertices = quads.reshape(-1, 3).astype(np.float32)
     return scene.Mesh(vertices, faces, np.clip(colors, 0, 1).astype(np.float32))
