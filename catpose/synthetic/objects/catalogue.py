@@ -15,6 +15,7 @@ from catpose.synthetic.objects import (
     boats,
     cycles,
     detailed_aeroplanes,
+    detailed_cars,
     furniture,
     household,
     rail,
@@ -43,6 +44,11 @@ CATEGORIES: tuple[str, ...] = tuple(_FAMILIES)
 # Closer to life and slower to draw. The others stay as they are: the dataset `shapes` has them.
 _DETAILED: dict[str, Callable[[np.random.Generator], solids.Parts]] = {
     "aeroplane": detailed_aeroplanes.aeroplane,
+    "car": detailed_cars.car,
+    **{
+        f"car/{style}": functools.partial(detailed_cars.car, style=style)
+        for style in road.CAR_STYLES
+    },
 }
 
 SUBTYPES: dict[str, functools.partial] = {
