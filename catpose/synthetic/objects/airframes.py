@@ -27,7 +27,7 @@ class Paint(NamedTuple):
     dark: Float[np.ndarray, "3"]
 
 
-def paint(generator: np.random.Generator, white: float) -> Paint:
+def random_paint(generator: np.random.Generator, white: float) -> Paint:
     """Random colors; `white` is the probability of a white or light body."""
     plain = generator.random() < white
     body = colors.gray(generator, 0.78, 0.97) if plain else colors.lacquer(generator)
@@ -48,30 +48,30 @@ def from_top(sides: int) -> Float[np.ndarray, "S"]:
 
 
 def body(
-    parts: solids.Parts, stations, paint, *, x: float | int = 0, square: float = 1.0
+    parts: solids.Parts, stations, skin, *, x: float | int = 0, square: float = 1.0
 ) -> Float[np.ndarray, "N S 4 3"]:
     """A round body along y.
 
     Args:
         parts: what it is added to.
         stations: its sections: y, half width, lowest and highest z of each.
-        paint: colors (stations - 1, sides, 3), facet 0 on the left, a quarter of them to the top.
+        skin: colors (stations - 1, sides, 3), facet 0 on the left, a quarter of them to the top.
         x: of its middle.
         square: 1 for elliptic sections, less for rounded boxes.
 
     Returns:
         The facets; patches on those of the left side run from front to rear and from below up.
     """
-    paint = np.asarray(paint, float)
-    sides = paint.shape[1]
+    skin = np.asarray(skin, float)
+    sides = skin.shape[1]
     angle = (np.arange(sides) - 0.5) * (2 * np.pi / sides)
     across, up = (np.sign(c) * np.abs(c) ** square for c in (np.cos(angle), np.sin(angle)))
     y, width, low, high = np.asarray(stations, float).T[:, :, None]
     rings = np.stack(
         [x + width * across, y + 0 * across, (low + high) / 2 + (high - low) / 2 * up], axis=-1
     )
-    quads = parts.loft(list(rings), paint[-1, 0], bands=paint)
-    return quads[: paint.shape[0] * sides, [3, 0, 1, 2]].reshape(*paint.shape[:2], 4, 3)
+    quads = parts.loft(list(rings), skin[-1, 0], bands=skin)
+    return quads[: skin.shape[0] * sides, [3, 0, 1, 2]].reshape(*skin.shape[:2], 4, 3)
 
 
 def surface(parts: solids.Parts, sections, color, *, upright: bool = False, edge=None) -> None:
@@ -124,18 +124,18 @@ def swept(lead, half_span, chords, z, rise, sweep, kink=0.0) -> list[tuple]:
 
 
 def tail(
-    parts: solids.Parts, generator, end, fin, span, place, coats: Paint, *, sweep=38.0, x=0
+    parts: solids.Parts, generator, end, fin, span, place, paint: Paint, *, sweep=38.0, x=0
 ) -> None:
-    """A fin and a tailplane, or two of each fin.
+    """A tailplane and a fin, or two fins.
 
     Args:
         parts: what they are added to.
         generator: the only source of chance.
         end: y and z of the fin's root at its rear.
         fin: its height and its root's chord.
-        span: of the tailplane, halved.
+        span: of the tailplane, halved; 0 for none.
         place: its height in shares of the fin's.
-        coats: colors.
+        paint: colors.
         sweep: of the fin's leading edge, in degrees.
         x: of the fin; where it is not in the middle there are two.
     """
@@ -143,7 +143,8 @@ def tail(
     back = height * np.tan(np.deg2rad(sweep))
     tip = max(0.36 * chord, 0.82 * chord - 0.45 * back)
     first = y - chord
-    sections = [(x, first, z, chord, 0.1), (x, first + back, z + height, tip, 0.09)]
+    lean = height * generator.uniform(0, 0.4) if x else 0
+    sections = [(x, first, z, chord, 0.1), (x + lean, first + back, z + height, tip, 0.09)]
     if not x and generator.random() < 0.6:
         foot = (0, first - 0.4 * chord, z - 0.02 * height, 1.4 * chord, 0.07)
         sections = [
@@ -152,17 +153,18 @@ def tail(
             sections[1],
         ]
     side = solids.Parts()
-    surface(side if x else parts, sections, coats.tail, upright=True)
-    on_top = place > 0.9
-    root = (1.05 * tip if on_top else 0.6 * chord) * generator.uniform(0.9, 1.1)
-    lead = first + back * max(place, 0) + (0 if on_top else 0.35 * chord)
-    rise = span * generator.uniform(-0.05, 0.12)
-    plane = swept(lead, span, (root, 0.45 * root), z + place * height, rise, 0.75 * sweep)
-    surface(side, plane, coats.wing, edge=coats.metal)
+    surface(side if x else parts, sections, paint.tail, upright=True)
+    if span:
+        on_top = place > 0.9
+        root = (1.05 * tip if on_top else 0.6 * chord) * generator.uniform(0.9, 1.1)
+        lead = first + back * max(place, 0) + (0 if on_top else 0.35 * chord)
+        rise = span * generator.uniform(-0.05, 0.12)
+        plane = swept(lead, span, (root, 0.45 * root), z + place * height, rise, 0.75 * sweep)
+        surface(side, plane, paint.wing, edge=paint.metal)
     parts.join_both_sides(side)
 
 
-def jet(parts: solids.Parts, center, radius, length, paint, *, sides: int = 10) -> None:
+def jet(parts: solids.Parts, center, radius, length, shades, *, sides: int = 10) -> None:
     """A turbofan in its nacelle.
 
     Args:
@@ -170,10 +172,10 @@ def jet(parts: solids.Parts, center, radius, length, paint, *, sides: int = 10) 
         center: of the nacelle.
         radius: the largest.
         length: from the lip to the tip of the exhaust's cone.
-        paint: colors of the lip, the nacelle and its rear.
+        shades: colors of the lip, the nacelle and its rear.
         sides: facets around.
     """
-    lip, cowl, rear = paint
+    lip, cowl, rear = shades
     dark = np.full(3, 0.06)
     r, h = radius, length / 2
     profile = [(0, 0.3 * r - h), (0.76 * r, 0.3 * r - h), (0.88 * r, -h), (r, 0.5 * r - h)]
@@ -182,7 +184,7 @@ def jet(parts: solids.Parts, center, radius, length, paint, *, sides: int = 10) 
     parts.lathe(profile, center, cowl, axis=1, sides=sides, bands=bands)
 
 
-def propeller(parts: solids.Parts, hub, radius, spinner, blades, turn, paint) -> None:
+def propeller(parts: solids.Parts, hub, radius, spinner, blades, turn, shades) -> None:
     """A propeller.
 
     Args:
@@ -192,11 +194,11 @@ def propeller(parts: solids.Parts, hub, radius, spinner, blades, turn, paint) ->
         spinner: its radius.
         blades: how many.
         turn: of the first, in radians.
-        paint: colors of the spinner and of the blades.
+        shades: colors of the spinner and of the blades.
     """
     hub = np.asarray(hub, float)
     profile = [(0, -1.7), (0.55, -1.2), (0.9, -0.5), (1, 0), (0, 0)]
-    parts.lathe(spinner * np.array(profile), hub, paint[0], axis=1, sides=8)
+    parts.lathe(spinner * np.array(profile), hub, shades[0], axis=1, sides=8)
     hub = hub - [0, 0.5 * spinner, 0]
     for angle in turn + np.arange(blades) * (2 * np.pi / blades):
         out = np.array([np.cos(angle), 0, np.sin(angle)])
@@ -204,18 +206,18 @@ def propeller(parts: solids.Parts, hub, radius, spinner, blades, turn, paint) ->
         root = 0.06 * radius * (0.6 * along + [0, 0.8, 0])
         tip = 0.05 * radius * (0.9 * along + [0, 0.4, 0])
         start, end = hub + 0.5 * spinner * out, hub + radius * out
-        parts.sheet([start - root, start + root, end + tip, end - tip], paint[1])
+        parts.sheet([start - root, start + root, end + tip, end - tip], shades[1])
 
 
-def wheel(parts: solids.Parts, center, radius, width, coats: Paint) -> None:
+def wheel(parts: solids.Parts, center, radius, width, paint: Paint) -> None:
     """A wheel on an axle along x."""
-    tyre, hub = coats.dark, coats.metal
+    tyre, hub = paint.dark, paint.metal
     w, rim = width / 2, 0.62 * radius
     profile = [(0, -w), (rim, -w), (radius, 0), (rim, w), (0, w)]
     parts.lathe(profile, center, tyre, axis=0, sides=8, bands=[hub, tyre, tyre, hub])
 
 
-def leg(parts: solids.Parts, top, foot, radius, coats: Paint, *, wheels: int = 1) -> None:
+def leg(parts: solids.Parts, top, foot, radius, paint: Paint, *, wheels: int = 1) -> None:
     """A strut of the landing gear with its wheels one behind the other.
 
     Args:
@@ -223,13 +225,13 @@ def leg(parts: solids.Parts, top, foot, radius, coats: Paint, *, wheels: int = 1
         top: where it leaves the body.
         foot: between the wheels' centers.
         radius: of the wheels.
-        coats: colors.
+        paint: colors.
         wheels: how many.
     """
-    parts.beams([top], [foot], 0.35 * radius, coats.metal * 0.9)
+    parts.beams([top], [foot], 0.35 * radius, paint.metal * 0.9)
     for i in range(wheels):
         y = foot[1] + 2.2 * radius * (i - (wheels - 1) / 2)
-        wheel(parts, (foot[0], y, foot[2]), radius, 0.7 * radius, coats)
+        wheel(parts, (foot[0], y, foot[2]), radius, 0.7 * radius, paint)
 
 
 def spat(parts: solids.Parts, center, radius, color) -> None:
