@@ -56,6 +56,11 @@ def check_broken(
         )
 
 
+def extra(name: str) -> str:
+    """How to get what an extra of catpose brings, for a message; no clone is needed for it."""
+    return f"pip install 'catpose[{name}]'"
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: "; did you mean 'train'?", or ""."""
     found = difflib.get_close_matches(word, list(known), n=1)

@@ -4,7 +4,7 @@ catpose benchmark --network=resnet50 --resolution=64 --batch=32 --peer=torch
 catpose benchmark --network=quickstart --json=speed.json
 
 All programs are timed in turn, several times; times are medians. The peer is the same network in
-PyTorch (catpose/bench/torch_network.py; pip install 'catpose[peers]'), a process of its own; ratios
+PyTorch (catpose/bench/torch_network.py; the extra `peers`), a process of its own; ratios
 are ours over theirs, medians of neighboring turns.
 """
 

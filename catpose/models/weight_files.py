@@ -150,7 +150,7 @@ def _read_h5(path: pathlib.Path) -> list[Found]:
     try:
         import h5py
     except ImportError as error:
-        raise InputError("it needs h5py: pip install catpose[keras]") from error
+        raise InputError(f"it needs h5py: {errors.extra('keras')}") from error
     file, found = h5py.File(path), []
     # A whole model keeps its weights in a group of their own.
     inner = isinstance(file.get("model_weights", getlink=True), h5py.HardLink)

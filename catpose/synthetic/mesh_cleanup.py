@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from catpose import errors
 from catpose.errors import InputError
 
 _WELD = 1e-6  # vertices closer than this share of the box's diagonal are one
@@ -131,7 +132,7 @@ def _collapsed(surface: Surface, max_triangles: int, most: float) -> Surface | N
     try:
         import fast_simplification
     except ImportError as error:
-        raise InputError(f"simplifying needs {error.name}: pip install 'catpose[cad]'") from error
+        raise InputError(f"simplifying needs {error.name}: {errors.extra('cad')}") from error
     vertices, triangles = fast_simplification.simplify(
         surface.vertices, surface.triangles, target_count=target
     )

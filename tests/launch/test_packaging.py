@@ -102,9 +102,10 @@ def test_everything_is_in_the_package_and_its_types_ship(wheel):
         for path in (ROOT / folder).glob("*.py")
     }
     modules |= {str(path.relative_to(ROOT)) for path in (ROOT / "catpose").rglob("*.py")} | {
-        "catpose/py.typed",
-        "catpose/weights/mini/weights.safetensors",
+        "catpose/py.typed"
     }
+    modules |= {str(path.relative_to(ROOT)) for path in (ROOT / "catpose/weights").glob("*/*")}
+    assert {f"catpose/weights/{name}/weights.safetensors" for name in ("mini", "photo")} < modules
     assert modules <= set(names)
 
 
