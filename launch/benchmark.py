@@ -1,6 +1,7 @@
 """Measures how fast training and inference are here, part by part, and beside PyTorch.
 
 catpose benchmark --network=resnet50 --resolution=64 --batch=32 --peer=torch
+catpose benchmark --network=efficientnet_lite0 --resolution=224 --batch=16 --peer=torch
 catpose benchmark --network=quickstart --json=speed.json
 
 All programs are timed in turn, several times; times are medians. The peer is the same network in
@@ -22,7 +23,9 @@ from catpose.errors import InputError
 from catpose.launch import command
 
 OPTIONS = command.Options()
-NETWORK = OPTIONS.enum("network", "quickstart", ["resnet50", "quickstart"], "which network")
+NETWORK = OPTIONS.enum(
+    "network", "quickstart", ["resnet50", "quickstart", "efficientnet_lite0"], "which network"
+)
 RESOLUTION = OPTIONS.integer("resolution", 64, "side of the images", lower_bound=32)
 BATCH = OPTIONS.integer("batch", 48, "images of a step", lower_bound=2)
 CATEGORIES = OPTIONS.integer("categories", 12, "how many pose networks", lower_bound=1)
@@ -163,8 +166,8 @@ def _programs(config, chosen: list[str]):
 
 def _settings(config, ours: list[str]) -> dict:
     model = config.model
-    names = ("blocks", "width", "block", "stem", "split_stage", "pool_grid", "pool_channels",
-             "pose_hidden")  # fmt: skip
+    names = ("trunk", "blocks", "width", "block", "stem", "split_stage", "pool_grid",
+             "pool_channels", "pose_hidden")  # fmt: skip
     network = {name: model[name] for name in names}
     return {
         "names": [PEERS[name] for name in ours if name in PEERS],

@@ -1,8 +1,9 @@
 """The integrated network in plain PyTorch, timed beside catpose's own.
 
-What one would write today without JAX: the same residual stages, K pose networks in a ModuleList,
-weighted fusion, cross-entropy and geodesic loss, Adam. Weights and inputs are random: this measures
-speed alone. It is a process of its own, so that neither library's threads wait beside the other's:
+What one would write today without JAX: the same residual stages or inverted blocks, K pose networks
+in a ModuleList, weighted fusion, cross-entropy and geodesic loss, Adam. Weights and inputs are
+random: this measures speed alone. It is a process of its own, so that neither library's threads
+wait beside the other's:
 
     python catpose/bench/torch_network.py '{"network": {...}, "resolution": 64, ...}'
 
@@ -54,36 +55,91 @@ class Block(nn.Module):
         return F.relu(y + self.shortcut(x), inplace=True)
 
 
+class Inverted(nn.Module):
+    """An inverted block of EfficientNet-Lite: widen, look around in each channel, project."""
+
+    def __init__(self, inputs, outputs, size, stride, expansion, side):
+        super().__init__()
+        wide = expansion * inputs
+        expand = [*lite_conv(inputs, wide, 1, 1, side), nn.ReLU6(inplace=True)]
+        self.layers = nn.Sequential(
+            *(expand if expansion > 1 else []),
+            *lite_conv(wide, wide, size, stride, side, groups=wide),
+            nn.ReLU6(inplace=True),
+            *lite_conv(wide, outputs, 1, 1, side),
+        )
+        self.adds = stride == 1 and inputs == outputs
+
+    def forward(self, x):
+        """The block's output map."""
+        return x + self.layers(x) if self.adds else self.layers(x)
+
+
+def lite_conv(inputs, outputs, size, stride, side, groups=1):
+    """A convolution padded as TensorFlow's "SAME" on maps of this side, and its normalization."""
+    total = max((-(-side // stride) - 1) * stride + size - side, 0)
+    before, after = total // 2, total - total // 2
+    return [
+        *([nn.ZeroPad2d((before, after, before, after))] if before != after else []),
+        nn.Conv2d(
+            inputs, outputs, size, stride, before if before == after else 0,
+            groups=groups, bias=False,
+        ),
+        nn.BatchNorm2d(outputs, eps=1e-3),
+    ]  # fmt: skip
+
+
+def efficientnet_lite0(net, side):
+    """Its stages, as of `resnet`; the stem belongs to the first, and the head is the last."""
+    plan = ((1, 16, 3, 1, 1), (2, 24, 3, 2, 6), (2, 40, 5, 2, 6), (3, 80, 3, 2, 6),
+            (3, 112, 5, 1, 6), (4, 192, 5, 2, 6), (1, 320, 3, 1, 6))  # fmt: skip
+    layers, inputs = [*lite_conv(3, 32, 3, 2, side), nn.ReLU6(inplace=True)], 32
+    side = -(-side // 2)
+    for blocks, outputs, size, stride, expansion in plan:
+        for block in range(blocks):
+            own = stride if block == 0 else 1
+            layers.append(Inverted(inputs, outputs, size, own, expansion, side))
+            inputs, side = outputs, -(-side // own)
+        yield nn.Sequential(*layers), outputs, side
+        layers = []
+    yield nn.Sequential(*lite_conv(inputs, 1280, 1, 1, side), nn.ReLU6(inplace=True)), 1280, side
+
+
+def resnet(net, side):
+    """Its stages from the stem on: module, channels and side of what it returns."""
+    width, kind = net["width"], net["block"]
+    size = 7 if net["stem"] == "imagenet" else 3
+    stem = (conv_norm(3, width, size, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1))
+    inputs, side = width, side // 4
+    yield nn.Sequential(*stem), inputs, side
+    for number, blocks in enumerate(net["blocks"]):
+        inside, layers = width * 2**number, []
+        for block in range(blocks):
+            stride = 2 if block == 0 and number > 0 else 1
+            layers.append(Block(kind, inputs, inside, stride))
+            inputs = 4 * inside if kind == "bottleneck" else inside
+            side //= stride
+        yield nn.Sequential(*layers), inputs, side
+
+
+BACKBONES = {"resnet": resnet, "efficientnet_lite0": efficientnet_lite0}
+
+
 class Integrated(nn.Module):
     """The integrated network of catpose, layer by layer."""
 
     def __init__(self, net, num_categories, resolution):
         super().__init__()
-        width, kind = net["width"], net["block"]
-        expansion = 4 if kind == "bottleneck" else 1
-        size = 7 if net["stem"] == "imagenet" else 3
-        self.stem = nn.Sequential(
-            conv_norm(3, width, size, 2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
-        )
-        stages, inputs = [], width
-        for number, blocks in enumerate(net["blocks"]):
-            inside = width * 2**number
-            layers = []
-            for block in range(blocks):
-                stride = 2 if block == 0 and number > 0 else 1
-                layers.append(Block(kind, inputs, inside, stride))
-                inputs = expansion * inside
-            stages.append(nn.Sequential(*layers))
-        cut = net["split_stage"] - 1
-        self.features, self.stage5 = nn.Sequential(*stages[:cut]), nn.Sequential(*stages[cut:])
-        self.logits = nn.Linear(inputs, num_categories)
-        channels = expansion * width * 2 ** (cut - 1)
+        stages, widths, sides = zip(*BACKBONES[net["trunk"]](net, resolution), strict=True)
+        cut = net["split_stage"]
+        self.features, self.rest = nn.Sequential(*stages[:cut]), nn.Sequential(*stages[cut:])
+        self.logits = nn.Linear(widths[-1], num_categories)
+        channels, side = widths[cut - 1], sides[cut - 1]
         self.reduce = nn.Identity()
         if net["pool_channels"]:
             self.reduce = nn.Conv2d(channels, net["pool_channels"], 1)
             channels = net["pool_channels"]
         self.grid = net["pool_grid"]
-        side = resolution // 4 // 2 ** (cut - 1)
         units = [channels * (self.grid or side) ** 2, *net["pose_hidden"]]
         self.pose = nn.ModuleList([self._pose(units) for _ in range(num_categories)])
 
@@ -96,8 +152,8 @@ class Integrated(nn.Module):
 
     def forward(self, x):
         """Category logits and the pose outputs of all networks."""
-        shared = self.features(self.stem(x))
-        logits = self.logits(self.stage5(shared).mean((2, 3)))
+        shared = self.features(x)
+        logits = self.logits(self.rest(shared).mean((2, 3)))
         pooled = self.reduce(shared)
         pooled = F.adaptive_avg_pool2d(pooled, self.grid) if self.grid else pooled
         pooled = pooled.flatten(1)

@@ -11,6 +11,8 @@ import pytest
 from catpose.bench import limits, peer, programs, summary, timing
 from catpose.configs import benchmark
 from catpose.errors import InputError
+from catpose.models import architectures
+from catpose.poses import POSES
 from catpose.training import phase_run
 from catpose.visualize import style
 from tests.support import tiny
@@ -151,6 +153,93 @@ def test_shares_are_of_the_limits(tmp_path, monkeypatch):
     assert "| known" in summary.markdown(records)
     summary.roofline(records, roof, tmp_path / "roof.png", "here")
     assert (tmp_path / "roof.png").stat().st_size > 10_000
+
+
+def test_the_peer_is_the_same_network():
+    """EfficientNet-Lite0 with random weights, statistics and pose networks, in both libraries."""
+    torch = pytest.importorskip("torch", reason="needs the extra `peers`")
+    from catpose.bench import torch_network
+
+    side, count, settings = 64, 3, dict(benchmark.efficientnet_lite0().model)
+    shape = ("trunk", "split_stage", "pool_grid", "pool_channels", "pose_hidden")
+    network = architectures.build(
+        num_categories=count, pose=POSES["axis_angle"], **{name: settings[name] for name in shape}
+    )
+    noise = np.random.default_rng(0)
+    image = noise.normal(size=(2, side, side, 3)).astype(np.float32)
+    shapes = jax.eval_shape(network.init_fn, jax.random.key(0), image)
+    # Kernels keep the size of what passes, so that every layer is felt in the outputs.
+    variables = jax.tree.map(
+        lambda x: (
+            noise.uniform(0.5, 1.5, x.shape).astype(np.float32)
+            if x.ndim < 3 and x.shape[-1] != count
+            else (noise.normal(size=x.shape) * (2 / np.prod(x.shape[:-1])) ** 0.5).astype(
+                np.float32
+            )
+        ),
+        shapes,
+    )
+    logits, poses = jax.jit(network.apply_fn)(variables, image)[0][1:]
+    theirs = torch_network.Integrated({name: settings[name] for name in shape}, count, side).eval()
+    fill(theirs, variables)
+    with torch.inference_mode():
+        found = theirs(torch.from_numpy(image.transpose(0, 3, 1, 2)))
+    for one, other in zip((logits, poses), found, strict=True):
+        assert np.std(one) > 1e-2
+        np.testing.assert_allclose(one, other.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def fill(theirs, variables):
+    """Copies the weights into the peer, layer after layer in the order of the forward pass."""
+    import torch
+
+    def layers(tree, names):
+        return [found for name in names if name in tree for found in flat(tree[name])]
+
+    def flat(tree):
+        """(kernel, normalization) of each convolution; the stages' and blocks' names sort."""
+        if "kernel" in tree:
+            return [tree]
+        inner = ("expand", "depthwise", "project")
+        return layers(tree, inner if "project" in tree else sorted(tree))
+
+    both = jax.tree.map(lambda x: x, variables["params"])
+    for path, leaf in jax.tree_util.tree_flatten_with_path(variables["batch_stats"])[0]:
+        place = both
+        for part in path[:-1]:
+            place = place[part.key]
+        place[path[-1].key] = leaf
+    features, category, pose = (
+        both[name] for name in ("feature_network", "category_network", "pose_networks")
+    )
+    stages = [f"stage{i}" for i in range(1, 8)]
+    convolutions = [*layers(features, ["stem", *stages]), category["head"]]
+    modules = [*theirs.features.modules(), *theirs.rest.modules()]
+    own = [each for each in modules if isinstance(each, torch.nn.Conv2d)]
+    norms = [each for each in modules if isinstance(each, torch.nn.BatchNorm2d)]
+    for layer, conv, norm in zip(convolutions, own, norms, strict=True):
+        put(conv.weight, layer["kernel"].transpose(3, 2, 0, 1))
+        put_norm(norm, layer["bn"])
+    put(theirs.logits.weight, category["logits"]["kernel"].T)
+    put(theirs.logits.bias, category["logits"]["bias"])
+    for k, (linear, norm, _, output) in enumerate(theirs.pose):
+        put(linear.weight, pose["linear1"]["kernel"][k].T)
+        put_norm(norm, {name: leaf[k] for name, leaf in pose["bn1"].items()})
+        put(output.weight, pose["output"]["kernel"][k].T)
+        put(output.bias, pose["output"]["bias"][k])
+
+
+def put(parameter, array):
+    assert tuple(parameter.shape) == array.shape
+    parameter.data[:] = parameter.data.new_tensor(np.array(array))
+
+
+def put_norm(norm, layer):
+    for parameter, name in (
+        (norm.weight, "scale"), (norm.bias, "bias"),
+        (norm.running_mean, "mean"), (norm.running_var, "var"),
+    ):  # fmt: skip
+        put(parameter, layer[name])
 
 
 def test_limits_are_measured():
