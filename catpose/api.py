@@ -16,8 +16,8 @@ from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
 from catpose.evaluation import protocols, rerun, run_report, score
+from catpose.experiment import checkpoint, config_files, datasets, workdir
 from catpose.experiment import config as config_lib
-from catpose.experiment import config_files, datasets, workdir
 from catpose.training import loop, run_setup
 
 
@@ -53,7 +53,7 @@ def train(
     config = config_lib.read({**values, "plugins": tuple(plugins) or values["plugins"]})
     folder = pathlib.Path(config_keys.expanded(folder or f"runs/{config.name}"))
     with opened(config, folder) as clock:
-        if not devices.from_first(np.array(workdir.read_report(folder) is not None)):
+        if not devices.from_first(np.array(devices.is_first() and _is_finished(folder))):
             show_progress = show_progress and devices.is_first()
             run = run_setup.prepare(config, folder, show_progress=show_progress)
             shares = [
@@ -63,6 +63,14 @@ def train(
         if devices.is_first():
             run_report.check_skipped(folder, config.max_skipped_share)
     return folder
+
+
+def _is_finished(folder: pathlib.Path) -> bool:
+    """Whether a run's report is there, and all checkpoints that are kept are whole."""
+    if workdir.read_report(folder) is None:
+        return False
+    checkpoint.set_damaged_aside(folder)
+    return (folder / workdir.REPORT).is_file()
 
 
 def _train_on_share(

@@ -116,7 +116,7 @@ def make(folder: pathlib.Path) -> dict[str, Subject]:
     trained = api.train(values, folder / "run", show_progress=False)
     config = config_lib.read(values)
     run = run_setup.prepare(config, trained, show_progress=False)
-    with checkpoint.open_manager(trained / "checkpoints", read_only=True) as manager:
+    with checkpoint.open_manager(trained / "checkpoints") as manager:
         state = phase_run.restore_state(run, manager, manager.latest_step())
     for entry in caches["rendered"].glob("features-*"):
         shutil.rmtree(entry)  # of weights that the last state no longer has

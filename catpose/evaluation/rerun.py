@@ -31,11 +31,9 @@ def calibrate(
     Raises:
       InputError: as `predict` does; too few examples, or poses that have no density.
     """
-    model, variables = build.read_model(folder)
-    model = model._replace(calibration=None)
+    step, model, variables = build.read_uncalibrated(folder)
     name, chosen = _read(folder, model, split, root)
     found = _evaluated(folder, model, variables, chosen, split)
-    step, _ = build.read_arrays(folder, best=False)
     on = f"{split} of {name}"
     return fits.fit(model, chosen, found, split=on, step=step, cautious=cautious)
 

@@ -189,11 +189,18 @@ def read_model(folder: pathlib.Path, *, best: bool = False) -> tuple[Model, dict
     Raises:
       InputError: no run there, no checkpoint yet, or one of another network.
     """
+    step, model, variables = read_uncalibrated(folder, best=best)
+    return model._replace(calibration=calibrations.read(folder, step)), variables
+
+
+def read_uncalibrated(
+    folder: pathlib.Path, *, best: bool = False
+) -> tuple[int, Model, dict[str, Any]]:
+    """The step of what `read_model` reads, with the model as it is without a calibration."""
     config = workdir.read_config(folder)
     model = build_model(config, workdir.read_categories(folder), workdir.read_keys(folder))
     step, variables = read_variables(folder, model, best=best)
-    model = answering(model, config, step)
-    return model._replace(calibration=calibrations.read(folder, step)), variables
+    return step, answering(model, config, step), variables
 
 
 def read_variables(

@@ -8,6 +8,7 @@ import contextlib
 import json
 import pathlib
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,29 +19,26 @@ from orbax.checkpoint.checkpoint_managers import preservation_policy
 
 from catpose import checksums, errors
 from catpose.errors import InputError
-from catpose.experiment import exported, quiet_orbax
+from catpose.experiment import exported, quiet_orbax, workdir
 
 SCORE, CHECKSUM = "score", checksums.KEY
 _GO_ON = "make room and give the same command again"
+_REMEDY = "copy it again, or give the command that trained it again"
 DAMAGED = "damaged"  # folder beside that of the checkpoints
 
 
 quiet_orbax.install()
 
 
-def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.CheckpointManager:
+def open_manager(folder: pathlib.Path) -> ocp.CheckpointManager:
     """Checkpoints in `folder`; keeps the two latest and the one with the lowest score.
 
-    What a killed process left half-written is removed.
-
-    Raises:
-      InputError: the scores are damaged.
+    What a killed process left half-written is removed; `set_damaged_aside` goes before.
     """
-    if not read_only:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Not by orbax, which leaves it to a thread that a process must not end before.
-        for half in folder.glob(f"*{ocp.path.step.TMP_DIR_SUFFIX}*"):
-            shutil.rmtree(half)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Not by orbax, which leaves it to a thread that a process must not end before.
+    for half in folder.glob(f"*{ocp.path.step.TMP_DIR_SUFFIX}*"):
+        shutil.rmtree(half)
     keep = preservation_policy.AnyPreservationPolicy(
         [
             preservation_policy.LatestN(2),  # one may be damaged
@@ -57,18 +55,9 @@ def open_manager(folder: pathlib.Path, *, read_only: bool = False) -> ocp.Checkp
         best_fn=lambda metrics: metrics[SCORE],
         best_mode="min",
         create=False,
-        read_only=read_only,
         multiprocessing_options=_alone(),
     )
-    try:
-        for step in _steps(folder):
-            _check_score(step)
-        return ocp.CheckpointManager(folder.absolute(), options=options)
-    except ValueError as error:
-        raise InputError(
-            f"a checkpoint in {folder} has a damaged score ({errors.reason(error)}); resume the "
-            "training, which sets it aside, or copy the folder again"
-        ) from error
+    return ocp.CheckpointManager(folder.absolute(), options=options)
 
 
 def _alone() -> ocp.options.MultiprocessingOptions:
@@ -90,27 +79,29 @@ def write_errors(folder: pathlib.Path) -> Iterator[None]:
         ) from error
 
 
-def set_damaged_aside(folder: pathlib.Path) -> list[str]:
-    """Moves damaged checkpoints out of `folder`, so that training resumes from one before.
+def set_damaged_aside(run: pathlib.Path) -> None:
+    """Moves a run's damaged checkpoints out of the way and logs it; training goes on without them.
 
-    Returns:
-      What is wrong with each, and where it is now.
+    With them goes the report, so that a run that was finished is not: what is lost is trained
+    again, and the report is of what is there.
     """
-    lines = []
-    for step in _steps(folder):
+    aside = run / DAMAGED
+    for step in _newest_first(run):
         try:
             _read(step)
         except InputError as error:
-            aside = folder.parent / DAMAGED
             aside.mkdir(exist_ok=True)
-            shutil.rmtree(aside / step.name, ignore_errors=True)
-            step.replace(aside / step.name)
-            lines.append(f"{error}; it is moved to {aside}")
-    return lines
+            # A process that is killed in between has left a run that is unfinished.
+            for path in filter(pathlib.Path.exists, (run / workdir.REPORT, step)):
+                shutil.rmtree(aside / path.name, ignore_errors=True)
+                path.replace(aside / path.name)
+            print(f"{error}; it is moved to {aside}, and training goes on without", file=sys.stderr)
 
 
-def _steps(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(path for path in folder.glob("*") if path.name.isdigit())
+def _newest_first(run: pathlib.Path) -> list[pathlib.Path]:
+    """The folders of a run's checkpoints."""
+    steps = [path for path in run.glob("checkpoints/*") if path.name.isdigit()]
+    return sorted(steps, key=lambda path: -int(path.name))
 
 
 def check_room(folder: pathlib.Path, num_bytes: int) -> None:
@@ -176,7 +167,7 @@ def read(manager: ocp.CheckpointManager, step: int) -> dict[str, np.ndarray]:
 
 def _read(folder: pathlib.Path) -> dict[str, np.ndarray]:
     try:
-        _check_score(folder)
+        _score(folder)
         with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as reader:
             arrays = dict(reader.restore(folder.absolute() / "default"))
         kept = arrays.pop(CHECKSUM, None)  # older ones have none
@@ -187,15 +178,21 @@ def _read(folder: pathlib.Path) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _check_score(folder: pathlib.Path) -> None:
-    """Raises ValueError where the score of a step is damaged."""
+def _score(folder: pathlib.Path) -> float | None:
+    """The score of a step; None where there is none.
+
+    Raises:
+      ValueError: it is damaged.
+    """
     path = folder / "metrics" / "metrics"
-    if path.is_file():
-        score = json.loads(path.read_bytes())
-        # One that was saved without a checksum has nothing else.
-        keys = {SCORE} if isinstance(score, dict) and len(score) == 1 else {SCORE, CHECKSUM}
-        if not isinstance(score, dict) or set(score) != keys or not checksums.is_whole(score):
-            raise ValueError(f"{path} has another checksum")
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_bytes())
+    # One that was saved without a checksum has nothing else.
+    keys = {SCORE} if isinstance(found, dict) and len(found) == 1 else {SCORE, CHECKSUM}
+    if not isinstance(found, dict) or set(found) != keys or not checksums.is_whole(found):
+        raise ValueError(f"{path} has another checksum")
+    return float(found[SCORE])
 
 
 def check_about(
@@ -218,23 +215,51 @@ def check_about(
 def read_run(folder: pathlib.Path, *, best: bool, prefers_best: bool = False) -> tuple[int, dict]:
     """Step and arrays of a run's latest or best checkpoint, or of what `exported.write` made of it.
 
+    In the place of a damaged one it is the one before, or the next best; that is logged.
     `prefers_best` takes the best one where the run was validated. Arrays of an export are read
     where `np.asarray` asks for them.
 
     Raises:
-      InputError: the run in `folder` has none, or it is damaged.
+      InputError: the run in `folder` has none, or none that is whole.
     """
     if exported.is_export(folder):
         return exported.read(folder)
-    with open_manager(folder / "checkpoints", read_only=True) as manager:
-        step = manager.best_step() if best or prefers_best else None
-        step = manager.latest_step() if step is None and not best else step
-        if step is None:
-            some = (
-                "validated checkpoint; leave out --best" if best else "checkpoint yet; train first"
-            )
-            raise InputError(f"{folder} has no {some}")
-        return step, read(manager, step)
+    damaged = []
+    for step in _preferred(folder, best, prefers_best):
+        try:
+            arrays = _read(step)
+        except InputError as error:
+            damaged.append(str(error))
+            continue
+        for line in damaged:
+            print(f"{line}: that of step {step.name} is used; {_REMEDY}", file=sys.stderr)
+        return int(step.name), arrays
+    leave_out = "leave out --best" if best else ""
+    if damaged:
+        raise InputError("; ".join(filter(None, (damaged[0], leave_out, _REMEDY))))
+    raise InputError(
+        f"{folder} has no "
+        + (f"validated checkpoint; {leave_out}" if best else "checkpoint yet; train first")
+    )
+
+
+def _preferred(folder: pathlib.Path, best: bool, prefers_best: bool) -> list[pathlib.Path]:
+    """Checkpoints as `read_run` tries them."""
+    newest_first = _newest_first(folder)
+    if not (best or prefers_best):
+        return newest_first
+    scores = {step: _rank(step) for step in newest_first}
+    # Of equal scores the newest, as orbax has it.
+    validated = sorted((step for step in scores if scores[step] is not None), key=scores.get)
+    return validated if best else list(dict.fromkeys([*validated, *newest_first]))
+
+
+def _rank(step: pathlib.Path) -> float | None:
+    """Its score; lowest where that cannot be read, since it may have been the best."""
+    try:
+        return _score(step)
+    except (OSError, ValueError):
+        return -np.inf
 
 
 def restore(arrays: dict[str, Any], target: Any, prefix: str = "") -> Any:

@@ -101,10 +101,8 @@ def train(run: run_setup.Run) -> Result:
 
 def _checkpoints(run: run_setup.Run) -> contextlib.AbstractContextManager[Any]:
     if devices.is_first():
-        folder = run.workdir / "checkpoints"
-        for line in checkpoint.set_damaged_aside(folder):
-            tqdm.write(line, file=sys.stderr)
-        return checkpoint.open_manager(folder)
+        checkpoint.set_damaged_aside(run.workdir)
+        return checkpoint.open_manager(run.workdir / "checkpoints")
     return contextlib.nullcontext()
 
 

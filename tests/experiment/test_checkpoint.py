@@ -3,6 +3,7 @@
 import json
 import logging
 import pathlib
+import re
 import shutil
 from typing import NamedTuple
 
@@ -52,20 +53,29 @@ def steps_on_disk(folder):
         ({2: 30.0, 4: 20.0, 6: 10.0}, [4, 6], 6),
         ({2: None, 4: None, 6: None}, [4, 6], None),
         ({2: 30.0, 4: None, 6: float("nan"), 8: None}, [2, 6, 8], 2),
+        ({2: 20.0, 4: 30.0, 6: 20.0}, [4, 6], 6),
     ],
 )
 def test_best_and_last_are_kept(tmp_path, scores, kept, best):
-    saved(tmp_path, scores)
-    assert steps_on_disk(tmp_path) == kept
-    # A later process finds the same.
-    with checkpoint.open_manager(tmp_path, read_only=True) as manager:
+    folder = tmp_path / "checkpoints"
+    saved(folder, scores)
+    assert steps_on_disk(folder) == kept
+    # A later process finds the same, and so does who reads.
+    with checkpoint.open_manager(folder) as manager:
         assert manager.latest_step() == max(scores)
         assert manager.best_step() == best
+    assert checkpoint.read_run(tmp_path, best=False)[0] == max(scores)
+    assert checkpoint.read_run(tmp_path, best=False, prefers_best=True)[0] == (best or max(scores))
+    if best:
+        assert checkpoint.read_run(tmp_path, best=True)[0] == best
+    else:
+        with pytest.raises(InputError, match="has no validated checkpoint; leave out --best"):
+            checkpoint.read_run(tmp_path, best=True)
 
 
 def test_what_is_read_is_what_was_saved(tmp_path):
     saved(tmp_path, {5: None})
-    with checkpoint.open_manager(tmp_path, read_only=True) as manager:
+    with checkpoint.open_manager(tmp_path) as manager:
         arrays = checkpoint.read(manager, 5)
     wanted = state(5)
     found = checkpoint.restore(arrays, wanted)
@@ -80,18 +90,18 @@ def test_what_is_read_is_what_was_saved(tmp_path):
 
 
 def test_half_written_checkpoints_are_passed_over_and_removed(tmp_path):
-    saved(tmp_path, {3: None})
-    half = tmp_path / "7.orbax-checkpoint-tmp"
+    folder = tmp_path / "checkpoints"
+    saved(folder, {3: None})
+    half = folder / "7.orbax-checkpoint-tmp"
     (half / "default").mkdir(parents=True)
     (half / "default" / "manifest.ocdbt").write_bytes(b"\0" * 10)
-    with checkpoint.open_manager(tmp_path, read_only=True) as manager:
-        assert manager.latest_step() == 3
+    assert checkpoint.read_run(tmp_path, best=False)[0] == 3
     assert half.is_dir()
-    with checkpoint.open_manager(tmp_path) as manager:
+    with checkpoint.open_manager(folder) as manager:
         assert manager.latest_step() == 3
         checkpoint.save(manager, 7, state(7), None)
         manager.wait_until_finished()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["3", "7"]
+    assert sorted(path.name for path in folder.iterdir()) == ["3", "7"]
 
 
 def test_a_folder_without_checkpoints_has_none(tmp_path):
@@ -147,31 +157,53 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("name", "content_fn"), DAMAGES)
-def test_a_damaged_checkpoint_is_named_and_set_aside(damaged, name, content_fn):
-    folder = damaged(name, content_fn)
-    with pytest.raises(InputError, match=r"the checkpoint .*/6 is damaged \("):
-        checkpoint.read_run(folder.parent, best=False)
-    assert checkpoint.read_run(folder.parent, best=True)[0] == 2
-    (line,) = checkpoint.set_damaged_aside(folder)
-    assert "/6 is damaged (" in line
-    assert "it is moved to" in line
-    assert (folder.parent / "damaged" / "6" / "default").is_dir()
-    assert checkpoint.read_run(folder.parent, best=False)[0] == 2
-    assert checkpoint.set_damaged_aside(folder) == []
+def test_a_damaged_checkpoint_is_named_and_set_aside(damaged, name, content_fn, capfd):
+    run = damaged(name, content_fn).parent
+    for _ in range(2):  # what reads changes nothing
+        assert checkpoint.read_run(run, best=False)[0] == 2
+        (line,) = capfd.readouterr().err.splitlines()
+        assert re.match(r"the checkpoint .*/6 is damaged \(.*that of step 2 is used; copy it", line)
+    assert checkpoint.read_run(run, best=True)[0] == 2
+    assert capfd.readouterr().err == ""  # it is not asked for
+    (run / "report.json").touch()
+    checkpoint.set_damaged_aside(run)
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.match(r"the checkpoint .*/6 is damaged \(.*it is moved to .*/run/damaged, and", line)
+    assert (run / "damaged" / "6" / "default").is_dir()
+    # It was of the damaged one.
+    assert (run / "damaged" / "report.json").is_file()
+    assert not (run / "report.json").exists()
+    assert checkpoint.read_run(run, best=False)[0] == 2
+    checkpoint.set_damaged_aside(run)
+    assert capfd.readouterr().err == ""
+
+
+def test_none_that_is_whole(damaged):
+    run = damaged(*DAMAGES[0]).parent
+    shutil.rmtree(run / "checkpoints" / "2")
+    with pytest.raises(InputError, match=r"/6 is damaged .*; copy it again, or give the comm"):
+        checkpoint.read_run(run, best=False)
+    checkpoint.set_damaged_aside(run)
+    with pytest.raises(InputError, match="has no checkpoint yet; train first"):
+        checkpoint.read_run(run, best=False)
 
 
 @pytest.mark.parametrize(
     "content",
     ['{"score": 3', '{"score": 31.0, "crc32": CRC}', '{"score": 31.0, "crd32": CRC}', "3"],
 )
-def test_damaged_scores_are_set_aside_too(two, tmp_path, content):
+def test_damaged_scores_are_set_aside_too(two, tmp_path, content, capfd):
     folder = shutil.copytree(two, tmp_path / "checkpoints")
     path = folder / "2" / "metrics" / "metrics"
     path.write_text(content.replace("CRC", str(json.loads(path.read_text())["crc32"])))
-    with pytest.raises(InputError, match="has a damaged score"):
-        checkpoint.read_run(tmp_path, best=False)
-    checkpoint.set_damaged_aside(folder)
-    assert checkpoint.read_run(tmp_path, best=False)[0] == 6
+    with pytest.raises(InputError, match="/2 is damaged .*; leave out --best; copy it again"):
+        checkpoint.read_run(tmp_path, best=True)
+    # It may have been the best.
+    assert checkpoint.read_run(tmp_path, best=False, prefers_best=True)[0] == 6
+    assert "/2 is damaged" in capfd.readouterr().err
+    checkpoint.set_damaged_aside(tmp_path)
+    assert checkpoint.read_run(tmp_path, best=False, prefers_best=True)[0] == 6
+    assert not (folder / "2").exists()
 
 
 def test_a_score_of_an_earlier_version_has_no_checksum(two, tmp_path):
@@ -194,19 +226,20 @@ def test_a_checkpoint_says_what_it_is_of(tmp_path):
     checkpoint.check_about({}, about, RUN)  # of an earlier version
 
 
-def test_other_values_than_those_that_were_saved(two, monkeypatch):
+def test_other_values_than_those_that_were_saved(two, monkeypatch, capfd):
     """As after a flipped bit, wherever in the files it is."""
     restore = ocp.StandardCheckpointer.restore
 
     def changed(self, path):
         arrays = restore(self, path)
-        arrays["params.a/b"] = np.nextafter(arrays["params.a/b"], np.float32(9))
+        if path.parent.name == "6":
+            arrays["params.a/b"] = np.nextafter(arrays["params.a/b"], np.float32(9))
         return arrays
 
-    checkpoint.read_run(two.parent, best=False)
+    assert checkpoint.read_run(two.parent, best=False)[0] == 6
     monkeypatch.setattr(ocp.StandardCheckpointer, "restore", changed)
-    with pytest.raises(InputError, match="6 is damaged .its checksum is another"):
-        checkpoint.read_run(two.parent, best=False)
+    assert checkpoint.read_run(two.parent, best=False)[0] == 2
+    assert "6 is damaged (its checksum is another): that of step 2" in capfd.readouterr().err
 
 
 def test_a_disk_that_fills_up(tmp_path, monkeypatch):

@@ -187,6 +187,36 @@ def test_a_damaged_report_is_made_anew(launch, trained, tmp_path):
     assert again["splits"] == report["splits"]
 
 
+def test_a_finished_run_whose_newest_checkpoint_is_damaged(launch, trained, tmp_path):
+    config, workdir, out = trained
+    folder = shutil.copytree(workdir, tmp_path / "run")
+    newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    (newest / "default" / "manifest.ocdbt").write_bytes(b"")
+    before, report = tree(folder), json.loads((folder / "report.json").read_text())
+    run, photo = f"--workdir={folder}", config.parent / "data" / "images" / "0.jpg"
+    readers = (
+        ("launch.predict", run, f"--image={photo}"),
+        ("launch.evaluate", run, "--split=validation", f"--output={tmp_path / 'scores'}"),
+        ("launch.export", run, f"--output_dir={tmp_path / 'small'}"),
+    )
+    for reader in readers:
+        status, _, err = launch(*reader)
+        assert status == 0, err
+        (line,) = err.splitlines()
+        assert f"checkpoints/{newest.name} is damaged (" in line
+        assert "that of step 0 is used; copy it again, or give the command that trained" in line
+    assert tree(folder) == before
+    status, again, err = launch("launch.train", f"--config={config}", run)
+    assert status == 0, err
+    assert f"it is moved to {folder / 'damaged'}" in err
+    found = json.loads((folder / "report.json").read_text())
+    for name in ("params_sha256", "splits", "step"):
+        assert found[name] == report[name]
+    assert json.loads((folder / "damaged" / "report.json").read_text()) == report
+    status, _, err = launch(*readers[0])
+    assert (status, err) == (0, "")
+
+
 def first_row(**values):
     return lambda rows: rows[0].update(values)
 

@@ -1,5 +1,7 @@
 """Runs cut at their phases: each phase is trained once, and comes out as in one run."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,17 @@ def test_parts_make_what_one_run_makes_bit_for_bit(tmp_path, data):
     assert summaries["topk"]["top3"]["cat_acc"] >= summaries["weighted"]["cat_acc"]
     np.testing.assert_array_equal(truth.rotation, data.splits["validation"].rotation)
     np.testing.assert_array_equal(truth.category, data.splits["validation"].category)
+    # What is read next is whole, or trained again.
+    shutil.rmtree(parts[1].folder)
+    (parts[0].folder / "checkpoints" / "3" / "default" / "manifest.ocdbt").write_bytes(b"")
+    shared_phases.train(
+        parts, lambda _: data, programs=programs, begins_fn=began.append, show_progress=False
+    )
+    assert began[2:] == parts
+    step, again = build.read_variables(parts[-1].folder, tiny.run(config, whole).model)
+    assert step == 7
+    for path, leaf in phases.by_path(alone.params).items():
+        np.testing.assert_array_equal(phases.by_path(again["params"])[path], leaf)
     count = len(programs)
     shared_phases.train(other[:1], lambda _: data, programs=programs, show_progress=False)
     assert len(programs) == count

@@ -1,6 +1,7 @@
 """Which weights a run answers with, and what its report says about more images."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -11,9 +12,8 @@ from catpose.experiment import build, checkpoint, workdir
 from tests.support import tiny
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A short run at a rate at which the last step is not the best."""
+def settings():
+    """Of a short run at a rate at which the last step is not the best."""
     settings = smoke.get_config()
     tiny_settings = tiny.config([tiny.phase(steps=6, learning_rate={"peak": 0.3})])
     settings.update(steps_per_call=1, log_steps=2, phases=tiny_settings.phases)
@@ -21,11 +21,16 @@ def run(tmp_path_factory):
     settings.data.update(resolution=tiny.RESOLUTION, rendered="")
     settings.data.num_images = {"train": 48, "validation": 24, "test": 24}
     settings.eval.update(every_steps=2, batch_size=24, answer="best", shares=(0.5,))
-    return catpose.train(settings, tmp_path_factory.mktemp("best"), show_progress=False)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return catpose.train(settings(), tmp_path_factory.mktemp("best"), show_progress=False)
 
 
 def test_a_run_answers_with_its_best_step(run):
-    with checkpoint.open_manager(run / "checkpoints", read_only=True) as manager:
+    with checkpoint.open_manager(run / "checkpoints") as manager:
         best, last = manager.best_step(), manager.latest_step()
     assert best < last == 6
     assert workdir.read_report(run)["step"] == best
@@ -38,6 +43,20 @@ def test_a_run_answers_with_its_best_step(run):
     text = (run / "report.md").read_text()
     assert re.search(rf"weights of step +\| {best} ", text)
     assert "## Best step" not in text  # it is the one above
+
+
+def test_without_its_best_step_it_reports_on_what_is_left(run, tmp_path, capfd):
+    folder = shutil.copytree(run, tmp_path / "run")
+    best = workdir.read_report(run)["step"]
+    (folder / "checkpoints" / str(best) / "default" / "manifest.ocdbt").write_bytes(b"")
+    step, _ = build.read_arrays(folder, best=False)
+    assert step != best
+    assert f"/{best} is damaged" in capfd.readouterr().err
+    catpose.train(settings(), folder, show_progress=False)
+    assert f"/{best} is damaged" in capfd.readouterr().err
+    assert workdir.read_report(folder)["step"] == step
+    assert build.read_arrays(folder, best=False)[0] == step
+    assert capfd.readouterr().err == ""
 
 
 def test_the_report_says_what_more_images_bring(run):

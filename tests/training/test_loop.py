@@ -173,7 +173,7 @@ def test_what_a_run_leaves(whole):
     assert step == min(scores, key=scores.get)
     assert int(best.step) == step
     assert written["best"]["step"] == step
-    with checkpoint.open_manager(folder / "checkpoints", read_only=True) as manager:
+    with checkpoint.open_manager(folder / "checkpoints") as manager:
         last = sum(STEPS)
         assert set(manager.all_steps()) == {step, last - 1, last}
 

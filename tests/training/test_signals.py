@@ -152,8 +152,8 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
     )
     opened = checkpoint.open_manager
 
-    def open_manager(folder, **options):
-        manager = opened(folder, **options)
+    def open_manager(folder):
+        manager = opened(folder)
         if moment == "opening":
             send(signal.SIGTERM)
         return manager
@@ -189,7 +189,7 @@ def test_no_step_is_lost(moment, whole, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "open_manager", opened)
     expected = at if moment == "evaluation" else at + 1
     assert taken == list(range(expected))
-    with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:
+    with checkpoint.open_manager(tmp_path / "checkpoints") as manager:
         assert manager.latest_step() == expected
     same(loop.train(run).last, whole)
     assert taken == list(range(7))
@@ -222,7 +222,7 @@ def test_features_being_stored_do_not_make_it_wait(tmp_path, monkeypatch):
         loop.train(run)
     assert len(computed) == 2
     assert not list((tmp_path / "cache").iterdir())
-    with checkpoint.open_manager(tmp_path / "checkpoints", read_only=True) as manager:
+    with checkpoint.open_manager(tmp_path / "checkpoints") as manager:
         assert manager.latest_step() == 4
     assert int(loop.train(run._replace(caches=run_setup.Caches())).last.step) == 7
 
@@ -292,7 +292,7 @@ def test_bad_batches_are_counted_and_so_many_in_a_row_end_the_run(tmp_path, capf
     run = made(settings(max_skipped=3), tmp_path / "all", splits)
     with pytest.raises(InputError, match=r"3 consecutive batches.*train: \d+\.png.* and \d+ more"):
         loop.train(run)
-    with checkpoint.open_manager(run.workdir / "checkpoints", read_only=True) as manager:
+    with checkpoint.open_manager(run.workdir / "checkpoints") as manager:
         arrays = checkpoint.read(manager, manager.latest_step())
     assert all(np.isfinite(array).all() for array in arrays.values())
 

@@ -17,7 +17,7 @@ import numpy as np
 from catpose.data import disk_cache, examples, predictions
 from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
-from catpose.experiment import build, phases, workdir
+from catpose.experiment import build, checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
 from catpose.training import input_pipeline, loop, run_setup, step
 
@@ -108,7 +108,9 @@ def train(
       show_progress: show bars on a terminal.
     """
     after = None
-    for part in parts:
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
+        if following is None or not is_trained(following):  # its last state will be read
+            checkpoint.set_damaged_aside(part.folder)
         if not is_trained(part):
             begins_fn(part)
             # A part that was interrupted resumes with the same number of steps a call.
