@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # Sourced by the launchers.
 
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) # the checkout, whatever the current folder is
+
 # read_options VALUES SWITCHES NEEDED OPTION... -- TRAINING...
 # Of the names in VALUES, --name=X sets $name; of those in SWITCHES, --name sets $name to yes. NEEDED
 # must not stay empty. What follows -- goes into the array $training. --help prints the comment at the
@@ -39,10 +41,10 @@ check() {
   done
 }
 
-# warn_of_changes WHAT: what becomes of changes that are not in the checkout's last commit.
+# warn_of_changes WHAT: what becomes of changes that are not in the last commit of the checkout.
 warn_of_changes() {
   local changes
-  changes=$(git status --porcelain 2>/dev/null) || return 0
+  changes=$(git -C "$root" status --porcelain 2>/dev/null) || return 0
   [ -z "$changes" ] || printf 'warning: uncommitted changes %s:\n%s\n' "$1" "$changes" >&2
 }
 

@@ -14,7 +14,8 @@ set -euo pipefail
 nodes=1 gpus=8 cpus=8 time=24:00:00 name=catpose partition='' account='' setup='' dry_run=''
 # shellcheck source=launch/options.sh
 source "$(dirname "$0")/options.sh"
-read_options "nodes gpus cpus time name partition account setup" dry_run "" "$@"
+read_options "nodes gpus cpus time name partition account setup" dry_run \
+  "nodes gpus cpus time name" "$@"
 check '[0-9]+' "a number" nodes gpus cpus
 check '[A-Za-z0-9._,:@+-]+' "a name or a time" time name partition account
 

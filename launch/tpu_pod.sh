@@ -24,7 +24,7 @@ spot='' reserved='' reservation='' flex_start='' wait=''
 # shellcheck source=launch/options.sh
 source "$(dirname "$0")/options.sh"
 read_options "name zone type version project bucket setup tries pause reservation flex_start wait" \
-  "spot reserved dry_run" "name zone type" "$@"
+  "spot reserved dry_run" "name zone type setup tries pause" "$@"
 check '[a-z]([-a-z0-9]*[a-z0-9])?' "a name of small letters, digits and -" name zone
 check '[A-Za-z0-9._:/-]+' "a name or an address" type version project bucket reservation
 check '[0-9]+' "a number" tries pause
@@ -106,10 +106,10 @@ obtain() {
 
 prepare() {
   obtain || return
-  run git archive --format=tar.gz --output="$folder/$name.tar.gz" HEAD || return
+  run git -C "$root" archive --format=tar.gz --output="$folder/$name.tar.gz" HEAD || return
   tpu scp "$folder/$name.tar.gz" "$name:" --worker=all || return
   # The machine's own Python is older than catpose's.
-  on all "mkdir -p catpose && tar xzf $name.tar.gz -C catpose && cd catpose && pip install --quiet uv && python3 -m uv venv --quiet --allow-existing --python=3.12 ../venv && . ../venv/bin/activate && python3 -m uv pip install --quiet -e '.[tpu]' && $setup"
+  on all "mkdir -p catpose && tar xzf $name.tar.gz -C catpose && cd catpose && pip install --quiet uv && python3 -m uv venv --quiet --allow-existing --python=3.12 ../venv && . ../venv/bin/activate && python3 -m uv pip install --quiet -e '.[tpu,photo,keras,heic]' && $setup"
 }
 
 # One object in the bucket, so that it is always a whole one; tar fails where a file changes while

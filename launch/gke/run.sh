@@ -18,7 +18,7 @@ user=1000 dry_run=''
 # shellcheck source=launch/options.sh
 source "$(dirname "$0")/../options.sh"
 read_options "name image claim pods gpus tpus accelerator topology build base user" dry_run \
-  "name image claim pods" "$@"
+  "name image claim pods user" "$@"
 check '[a-z]([-a-z0-9]{0,38}[a-z0-9])?' "a name of up to 40 small letters, digits and -" name
 check '[a-z0-9]([-.a-z0-9]*[a-z0-9])?' "a name of small letters, digits, - and ." claim accelerator
 check '[A-Za-z0-9._:/@-]+' "the address of an image" image base
@@ -46,14 +46,13 @@ else
 fi
 
 manifest() {
-  local text root
+  local text non_root=true
   shopt -u patsub_replacement 2>/dev/null || true # bash 5.2 reads & in what is put in
-  root=true
-  [ "$user" -ne 0 ] || root=false
+  [ "$user" -ne 0 ] || non_root=false
   text=$(grep -v '^#' "$(dirname "$0")/jobset.yaml")
   text=${text//<NAME>/$name}
   text=${text//<PODS>/$pods}
-  text=${text//<NON_ROOT>/$root}
+  text=${text//<NON_ROOT>/$non_root}
   text=${text//<USER>/$user}
   text=${text//<SELECTOR>/$selector}
   text=${text//<IMAGE>/$(quoted "$image")}
@@ -68,7 +67,6 @@ if [ -n "$dry_run" ]; then
   exit
 fi
 if [ -n "$build" ]; then
-  root=$(dirname "$0")/../..
   warn_of_changes "go into the image"
   revision=$(git -C "$root" rev-parse HEAD 2>/dev/null || echo unknown)
   docker build -f "$root/launch/gke/Dockerfile" --build-arg EXTRA="$build" \

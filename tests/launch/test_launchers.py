@@ -4,6 +4,7 @@ import configparser
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 
 import kubernetes_validate
@@ -19,6 +20,12 @@ NEEDED = {
     "launch/slurm.sh": (),
     "launch/tpu_pod.sh": ("--name=pod", "--zone=z-1", "--type=v5litepod-16"),
     "launch/gke/run.sh": ("--name=job", "--image=i:1", "--claim=disk", "--pods=4", "--gpus=8"),
+}
+# What may be left out, but not be empty.
+WITH_DEFAULT = {
+    "launch/slurm.sh": ("nodes", "gpus", "cpus", "time", "name"),
+    "launch/tpu_pod.sh": ("setup", "tries", "pause"),
+    "launch/gke/run.sh": ("user",),
 }
 
 
@@ -64,6 +71,10 @@ def test_wrong_options_are_one_line(script):
         assert result.stderr.startswith("error: ")
         assert told in result.stderr
         assert result.stderr.count("\n") == 1
+    for name in WITH_DEFAULT[script]:
+        result = run(script, *NEEDED[script], f"--{name}=", "--dry-run", "--", *TRAINING)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == f"error: --{name} is missing; --help says more\n"
     for missing in [option for option in NEEDED[script] if not option.startswith("--gpus")]:
         others = [option for option in NEEDED[script] if option != missing]
         result = run(script, *others, "--", *TRAINING)
@@ -96,6 +107,7 @@ def test_help_is_the_comment_at_the_top(script):
         ("launch/gke/run.sh", "--image=i<CLAIM>"),
         ("launch/gke/run.sh", "--gpus=8}, x: {"),
         ("launch/gke/run.sh", "--build=cuda"),
+        ("launch/gke/run.sh", "--user=root"),
     ],
 )
 def test_what_a_shell_or_a_job_file_would_misread_is_refused(script, option):
@@ -325,22 +337,44 @@ def test_a_request_that_fails_is_not_waited_for(tmp_path):
     assert "error: taken away 2 times" in result.stderr
 
 
-def test_uncommitted_changes_are_reported(tmp_path):
-    clone = tmp_path / "clone"
-    (clone / "launch").mkdir(parents=True)
-    for name in ("tpu_pod.sh", "options.sh"):
-        (clone / "launch" / name).write_bytes((ROOT / "launch" / name).read_bytes())
-        (clone / "launch" / name).chmod(0o755)
+@pytest.mark.parametrize(
+    ("script", "becomes"),
+    [("launch/tpu_pod.sh", "stay behind"), ("launch/gke/run.sh", "go into the image")],
+)
+def test_uncommitted_changes_of_the_launchers_own_clone_are_reported(tmp_path, script, becomes):
+    clone, other = tmp_path / "clone", tmp_path / "other"
+    shutil.copytree(ROOT / "launch", clone / "launch")
+    for name in ("docker", "kubectl"):
+        stub(tmp_path, name, "cat > /dev/null")
     git = ["git", "-c", "user.name=n", "-c", "user.email=e@x", "-C", str(clone)]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
         subprocess.run([*git, *command], check=True)
-    needed = (*NEEDED["launch/tpu_pod.sh"], "--dry-run", "--", *TRAINING)
-    assert run("launch/tpu_pod.sh", *needed, cwd=clone).stderr == ""
+    # The current folder is of another repository, with changes of its own.
+    subprocess.run(["git", "init", "-q", other], check=True)
+    (other / "mine.py").touch()
+
+    def launched():
+        how = "--build=tpu" if "gke" in script else "--dry-run"
+        command = [clone / script, *NEEDED[script], how, "--", *TRAINING]
+        result = subprocess.run(
+            command,
+            cwd=other,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return result
+
+    result = launched()
+    assert result.stderr == ""
+    if "gke" not in script:
+        assert f"git -C {clone} archive" in result.stdout
     (clone / "launch" / "new.py").touch()
-    result = run("launch/tpu_pod.sh", *needed, cwd=clone)
-    assert result.returncode == 0
-    assert "warning: uncommitted changes stay behind" in result.stderr
-    assert "new.py" in result.stderr
+    said = launched().stderr
+    assert f"warning: uncommitted changes {becomes}" in said
+    assert "new.py" in said
+    assert "mine.py" not in said
 
 
 @pytest.mark.parametrize("machine", ["gpu", "tpu"])
@@ -392,6 +426,7 @@ def test_arguments_reach_a_pod_as_they_are():
     spec = yaml.safe_load(result.stdout)["spec"]["replicatedJobs"][0]["template"]["spec"]
     pod = spec["template"]["spec"]
     assert pod["containers"][0]["args"][1] == f"--config={odd}"
+    assert pod["securityContext"]["runAsUser"] == 0
     assert pod["securityContext"]["runAsNonRoot"] is False
 
 
@@ -415,7 +450,7 @@ def test_an_image_is_built_and_the_job_started(tmp_path):
 def test_the_container_is_pinned_and_not_roots():
     lines = (ROOT / "launch/gke/Dockerfile").read_text().splitlines()
     (base,) = [line.partition("=")[2] for line in lines if line.startswith("ARG BASE=")]
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", base)
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
     users = [line.split()[1] for line in lines if line.startswith("USER ")]
     assert users == ["1000"]
     assert lines.index("USER 1000") < next(i for i, x in enumerate(lines) if "ENTRYPOINT" in x)
@@ -424,6 +459,17 @@ def test_the_container_is_pinned_and_not_roots():
     (extra,) = [line.partition("=")[2] for line in lines if line.startswith("ARG EXTRA=")]
     for each in (extra, "cuda12", "cuda13", "tpu"):
         assert each in extras["options.extras_require"]
+
+
+@pytest.mark.parametrize("file", ["launch/gke/Dockerfile", "launch/tpu_pod.sh"])
+def test_machines_can_run_the_configs_that_come_with_catpose(file):
+    """`photo` and `own` need the package of weights, `pascal3d` .h5, photos of phones HEIC."""
+    (found,) = re.findall(r"-e ['\"]\.\[(.*)\]['\"]", (ROOT / file).read_text())
+    extras = configparser.ConfigParser()
+    extras.read(ROOT / "setup.cfg")
+    named = set(found.split(",")) - {"${EXTRA}", "tpu"}
+    assert named == {"photo", "keras", "heic"}
+    assert named <= set(extras["options.extras_require"])
 
 
 def ignored(path, rules):
