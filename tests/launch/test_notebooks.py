@@ -49,6 +49,15 @@ def test_sources_alone_are_kept(name):
     )
 
 
+def test_a_folder_in_the_place_of_the_clone_is_named(tmp_path, monkeypatch):
+    """As a runtime that ended while it was cloned leaves it."""
+    (tmp_path / "catpose-clone" / ".git").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    first = nbformat.read(path(NOTEBOOKS[0]), as_version=4).cells[1].source
+    with pytest.raises(RuntimeError, match=r"/catpose-clone is no clone of catpose: delete it"):
+        exec(first.partition("%cd")[0], {})
+
+
 def nothing(package):
     return ""
 
