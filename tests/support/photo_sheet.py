@@ -4,9 +4,9 @@
 
 draws docs/photo_sheet.jpg: of COUNT renders of each category the one that the network is surest
 about, with the box around the object, the predicted axes and a 3D model at the predicted pose. The
-one of ALONE goes to docs/car.jpg too, what the network predicts for that file to
-docs/car_predicted.jpg, README.md and docs/getting_started.md. It prints how right the predictions are
-and how often the category of all is.
+one of ALONE goes to docs/car.jpg too, and what the network predicts for that file to
+docs/car_predicted.jpg, README.md and docs/getting_started.md. It prints how right the predictions
+are, and how often the category of all is.
 """
 
 import dataclasses
