@@ -176,6 +176,10 @@ def test_config(run):
     assert "phases[].steps = " in run("config")
 
 
+def test_weights(run):
+    assert "pretrained=mini" in run("weights")
+
+
 def test_plugins(run):
     (run.folder / "plugin.py").write_text(PLUGIN)
     arguments = ["--workdir=mini", "--image=absent.jpg", "--plugins=plugin"]
