@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Int, UInt8
 from PIL import Image
 
 from catpose import errors
@@ -44,14 +44,12 @@ class Assets(NamedTuple):
       place: (M,) each model's number in its bucket.
       backgrounds: (N, P, P, 3) uint8.
       seen: where objects of each category are seen from.
-      normals: of the buckets' corners, for smooth shading; None: flat.
     """
 
     buckets: tuple[mesh_batch.Padded, ...]
     place: Int[Array, "M"]
     backgrounds: UInt8[Array, "N P P 3"]
     seen: domain_randomization.Views
-    normals: tuple[Float[np.ndarray, "B T 3 3"], ...] | None = None
 
 
 class Engine(NamedTuple):
@@ -199,7 +197,6 @@ def build(
     *,
     look: Look,
     supersampling: int = 2,
-    smooth: bool = False,
 ) -> Engine:
     """Puts the models of K categories in buckets of padded size.
 
@@ -209,7 +206,6 @@ def build(
       seen: where objects of each category are seen from.
       look: how pictures differ.
       supersampling: samples per pixel and axis.
-      smooth: round surfaces are shaded as such, not facet by facet.
     """
     names = np.array([name for some in models_by_name for name in some])
     meshes = [mesh for some in models_by_name for mesh in some.values()]
@@ -225,8 +221,7 @@ def build(
         here = np.flatnonzero(bucket[category] == number)
         place[here] = np.arange(len(here))
         buckets.append(mesh_batch.pad([meshes[model] for model in here]))
-    normals = tuple(map(mesh_batch.corner_normals, buckets)) if smooth else None
-    assets = Assets(tuple(buckets), place, table, seen, normals)
+    assets = Assets(tuple(buckets), place, table, seen)
     arrays = [np.asarray(leaf) for leaf in jax.tree.leaves(assets)]
     digest = disk_cache.digest(*arrays, category, dataclasses.astuple(look), supersampling)
     return Engine(assets, category, names, tuple(bucket.tolist()), look, supersampling, digest)
@@ -282,8 +277,7 @@ def draw(
     turn = np.arange(len(index)) % len(bucket)
     rows = [np.flatnonzero(np.asarray(bucket)[turn] == s) for s in range(len(assets.buckets))]
     parts = []
-    flat = [None] * len(assets.buckets)
-    for here, meshes, normals in zip(rows, assets.buckets, assets.normals or flat, strict=True):
+    for here, meshes in zip(rows, assets.buckets, strict=True):
         at = assets.place[index[here]]
         parts.append(
             domain_randomization.draw(
@@ -292,7 +286,6 @@ def draw(
                 category[here],
                 assets.seen,
                 assets.backgrounds,
-                None if normals is None else normals[at],
                 look=look,
                 size=size,
                 context=context,

@@ -165,9 +165,6 @@ class Engine:
     supersampling: int = config_keys.key(
         2, "samples per pixel and axis", config_keys.between(1, 16)
     )
-    smooth: bool = config_keys.key(
-        False, "round surfaces are shaded as such; False: facet by facet"
-    )
     look: Look = config_keys.group(Look, "how pictures differ")
 
     def __post_init__(self) -> None:

@@ -185,7 +185,6 @@ def build_engine(config: config_lib.Config, loaded: examples.Dataset) -> online_
         _views(made, loaded),
         look=made.look,
         supersampling=made.supersampling,
-        smooth=made.smooth,
     )
 
 

@@ -18,7 +18,6 @@ from catpose.errors import InputError
 from catpose.geometry import so3, viewpoint
 from catpose.synthetic import backgrounds, domain_randomization, mesh_batch, view_density
 from catpose.synthetic.look import Look
-from catpose.synthetic.objects import solids
 from catpose.synthetic.objects.catalogue import make
 from catpose.training import phase_run, run_setup
 from tests.support import numpy_rasterizer, numpy_scene, tiny
@@ -147,27 +146,6 @@ def test_a_picture_depends_on_its_own_key_alone(draw):
         np.testing.assert_array_equal(a[4:], b[:4])
     other = draw(jax.random.split(jax.random.key(3), 8), INDEX)
     assert np.abs(first.image - other.image).max() > 50
-
-
-def test_round_surfaces_are_shaded_as_such_and_edges_stay_sharp():
-    drum = solids.Parts()
-    drum.cylinder((0, 0, 0), 1.0, 2.0, COLORS[0], sides=16)
-    models = [{"box": box(COLORS[1])}, {"drum": drum.mesh()}]
-    look = dataclasses.replace(PLAIN, key_light=(1.0, 1.0), ambient=(0.2, 0.2))
-    views, index = seen(2, elevation_deg=(-5, 5)), np.tile(np.arange(2, dtype=np.int32), 4)
-
-    def pictures(smooth):
-        made = online_rendering.build(models, background(), views, look=look, smooth=smooth)
-        return compiled(made)(jax.random.split(jax.random.key(6), 8), index)
-
-    flat, smooth = pictures(False), pictures(True)
-    np.testing.assert_array_equal(flat.mask, smooth.mask)
-    # The sides of a box are as flat as before; along a drum the light changes from pixel to pixel.
-    np.testing.assert_allclose(flat.image[::2], smooth.image[::2], atol=1e-3)
-    for picture, least, most in ((flat, 0.4, 1.0), (smooth, 0.0, 0.2)):
-        inside = (picture.mask[1::2, :, 1:] == 1) & (picture.mask[1::2, :, :-1] == 1)
-        step = np.abs(np.diff(picture.image[1::2], axis=2)).max(axis=-1)
-        assert least < np.mean(step[inside] < 0.01) <= most
 
 
 def drawn_with(look, context=1.0, seen_from=None):
