@@ -2,9 +2,9 @@
 
 import contextlib
 import pathlib
+import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import ml_collections
 import numpy as np
@@ -18,7 +18,7 @@ from catpose.errors import InputError
 from catpose.evaluation import protocols, rerun, run_report, score
 from catpose.experiment import checkpoint, config_files, datasets, workdir
 from catpose.experiment import config as config_lib
-from catpose.training import loop, run_setup
+from catpose.training import loop, run_setup, shares
 
 
 def train(
@@ -30,7 +30,8 @@ def train(
 ) -> pathlib.Path:
     """Trains the network that a config describes, evaluates it and writes the report.
 
-    A stopped run resumes where it was, and of a finished one nothing is done again.
+    A stopped run resumes where it was, and of a finished one nothing is done again. The parts of
+    `config.eval.shares` come last: what stops one of them is a note in the report.
 
     Args:
       config: the name of a config that comes with catpose ("quickstart", "tables:shapes,small,
@@ -53,37 +54,63 @@ def train(
     config = config_lib.read({**values, "plugins": tuple(plugins) or values["plugins"]})
     folder = pathlib.Path(config_keys.expanded(folder or f"runs/{config.name}"))
     with opened(config, folder) as clock:
-        if not devices.from_first(np.array(devices.is_first() and _is_finished(folder))):
+        trained = _is_finished(folder)
+        compared = not config.eval.shares or (trained and _has_shares(folder))
+        if not (trained and compared):
             show_progress = show_progress and devices.is_first()
             run = run_setup.prepare(config, folder, show_progress=show_progress)
-            shares = [
-                _train_on_share(run, share, plugins, show_progress) for share in config.eval.shares
-            ]
-            run_report.write(run, loop.train(run), clock, shares)
+            if not trained:
+                run_report.write(run, loop.train(run), clock)
+            if not compared:
+                _add_shares(run)
         if devices.is_first():
             run_report.check_skipped(folder, config.max_skipped_share)
     return folder
 
 
 def _is_finished(folder: pathlib.Path) -> bool:
-    """Whether a run's report is there, and all checkpoints that are kept are whole."""
-    if workdir.read_report(folder) is None:
-        return False
-    checkpoint.set_damaged_aside(folder)
-    return (folder / workdir.REPORT).is_file()
+    """Whether a run's report is there, and all checkpoints that are kept are whole.
+
+    All processes have the answer of the first.
+    """
+    found = False
+    if devices.is_first() and workdir.read_report(folder) is not None:
+        checkpoint.set_damaged_aside(folder)
+        found = (folder / workdir.REPORT).is_file()
+    return bool(devices.from_first(np.array(found)))
 
 
-def _train_on_share(
-    run: run_setup.Run, share: float, plugins: Sequence[str], show_progress: bool
-) -> dict[str, Any]:
-    """The report of the same run on a part of its training images, in a folder below its own."""
-    count = max(1, round(share * len(run.dataset.splits["train"].category)))
-    config = ml_collections.ConfigDict(config_lib.to_dict(run.config))
-    config.data.num_train, config.eval.shares = count, ()
-    folder = train(
-        config, run.workdir / f"share_{share:g}", plugins=plugins, show_progress=show_progress
-    )
-    return workdir.read_report(folder)
+def _has_shares(folder: pathlib.Path) -> bool:
+    """Whether a finished run's report has its shares; as the first process finds it."""
+    found = devices.is_first() and "shares" in workdir.read_json(folder / workdir.REPORT)
+    return bool(devices.from_first(np.array(found)))
+
+
+def _add_shares(run: run_setup.Run) -> None:
+    """Trains on parts of the training images too, and adds the outcome to the run's report."""
+    found, notes = [], []
+    wanted = shares.counts(run)
+    if not wanted:
+        notes.append(
+            "config.eval.shares is left out: it needs a split validation or test, and more images "
+            "of train than categories"
+        )
+    for share, count in wanted.items():
+        if run.show_progress:
+            print(f"once more, on {count} images, to see what more would bring", file=sys.stderr)
+        part = shares.part(run, share, count)
+        try:
+            with opened(part.config, part.workdir) as clock:
+                run_setup.describe(part)
+                if not _is_finished(part.workdir):
+                    run_report.write(part, loop.train(part), clock)
+                if devices.is_first():
+                    run_report.check_skipped(part.workdir, run.config.max_skipped_share)
+                    found.append(workdir.read_report(part.workdir))
+        except InputError as error:
+            notes.append(f"config.eval.shares, {count} images of train: {error}")
+    if devices.is_first():
+        run_report.add_shares(run.workdir, found, notes)
 
 
 def evaluate(

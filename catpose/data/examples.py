@@ -175,16 +175,21 @@ def of_categories(examples: Examples, categories: tuple[str, ...]) -> Examples:
 
 
 def fewer(examples: Examples, count: int, *, seed: int) -> Examples:
-    """At most `count` examples, chosen at random and evenly from all categories.
+    """At most `count` examples, see `evenly`."""
+    if count >= len(examples.category):
+        return examples
+    return take(examples, evenly(examples.category, count, seed=seed))
+
+
+def evenly(category: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+    """The sorted numbers of `count` examples, chosen at random and evenly from all categories.
 
     With one seed, a smaller number takes a part of what a larger one takes.
     """
-    if count >= len(examples.category):
-        return examples
-    order = np.random.default_rng(seed).permutation(len(examples.category))
-    category = examples.category[order]
+    order = np.random.default_rng(seed).permutation(len(category))
+    category = category[order]
     rank = np.empty(len(order), np.int64)  # of each within its category, in this order
     for number in np.unique(category):
         own = category == number
         rank[own] = np.arange(own.sum())
-    return take(examples, np.sort(order[np.argsort(rank, kind="stable")[:count]]))
+    return np.sort(order[np.argsort(rank, kind="stable")[:count]])

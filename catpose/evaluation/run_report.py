@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from catpose import devices
+from catpose import checksums, devices
 from catpose.data import disk_cache
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
@@ -34,7 +34,6 @@ def write(
     run: run_setup.Run,
     result: loop.Result,
     seconds_fn: Callable[[], float],
-    shares: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Evaluates the answering and the best state, and writes the report and its pictures.
 
@@ -44,7 +43,6 @@ def write(
       run: the run.
       result: what `loop.train` returned.
       seconds_fn: returns the wall time spent on the run so far.
-      shares: reports of the same run on parts of the training images, see `config.eval.shares`.
 
     Returns:
       The content of report.json; nothing where this process does not write.
@@ -72,8 +70,7 @@ def write(
         "categories": list(run.model.categories),
         "splits": _summaries(run, found, bootstrap.REPLICATES),
         "best": best,
-        "num_train": _size(run, "train"),
-        "shares": [{key: share[key] for key in ("num_train", "splits")} for share in shares],
+        "num_train": len(run.pools["train"].index) if "train" in run.pools else 0,
         "phases": timed,
         "images_per_second": {entry["name"]: entry["images_per_second"] for entry in timed},
         "wall_seconds": 0.0,
@@ -93,14 +90,36 @@ def write(
     }
     report["figures"] = run_report_figures.draw(run, model, found, report["splits"])
     report["wall_seconds"] = round(seconds_fn(), 1)
-    text = run_report_text.markdown(report, run.model.categories)
-    disk_cache.write_whole(run.workdir / "report.md", text.encode())
-    disk_cache.write_whole(run.workdir / HTML, html_page.page(text, run.workdir).encode())
+    _write_files(run.workdir, report)
+    return report
+
+
+def add_shares(
+    folder: pathlib.Path, shares: Sequence[Mapping[str, Any]], notes: Sequence[str]
+) -> None:
+    """Adds to the report of a finished run what training on parts of its images brought.
+
+    Args:
+      folder: the run's workdir.
+      shares: reports of these parts, see `config.eval.shares`; from then on the report has
+        "shares", even where there are none.
+      notes: why some are missing.
+    """
+    report = workdir.read_json(folder / workdir.REPORT)
+    report.pop(checksums.KEY, None)
+    report["shares"] = [{key: share[key] for key in ("num_train", "splits")} for share in shares]
+    report["notes"] += notes
+    _write_files(folder, report)
+
+
+def _write_files(folder: pathlib.Path, report: Mapping[str, Any]) -> None:
+    text = run_report_text.markdown(report, report["categories"])
+    disk_cache.write_whole(folder / "report.md", text.encode())
+    disk_cache.write_whole(folder / HTML, html_page.page(text, folder).encode())
     # JSON has no NaN and Inf, which the metrics of a diverged run may be: null replaces them.
     finite = json.loads(json.dumps(report), parse_constant=lambda name: None)
     # Last, and in one move: a run with this file is finished.
-    workdir.write_json(run.workdir / workdir.REPORT, finite)
-    return report
+    workdir.write_json(folder / workdir.REPORT, finite)
 
 
 def check_skipped(folder: pathlib.Path, most: float) -> None:
@@ -120,10 +139,6 @@ def print_summary(folder: pathlib.Path) -> None:
     print(run_report_text.summary_line(report))
     written = [folder / name for name in ("report.md", HTML) if (folder / name).is_file()]
     print(f"report: {', '.join(map(str, written))}")
-
-
-def _size(run: run_setup.Run, split: str) -> int:
-    return len(run.dataset.splits[split].category) if split in run.dataset.splits else 0
 
 
 def _answering(run: run_setup.Run, result: loop.Result) -> tuple[int, TrainState]:

@@ -71,10 +71,15 @@ def prepare(config: config_lib.Config, folder: pathlib.Path, *, show_progress: b
     _check_config(config)
     data = datasets.load_dataset(config, show_progress=show_progress)
     run = assemble(config, folder, data, show_progress=show_progress)
-    if devices.is_first():
-        workdir.write_categories(folder, data.categories)
-        workdir.write_keys(folder, run.model.keys)
+    describe(run)
     return run
+
+
+def describe(run: Run) -> None:
+    """Writes what `catpose.load` needs beside the config and the weights."""
+    if devices.is_first():
+        workdir.write_categories(run.workdir, run.dataset.categories)
+        workdir.write_keys(run.workdir, run.model.keys)
 
 
 def assemble(
