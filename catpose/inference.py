@@ -49,6 +49,11 @@ def fusions_of(model: build.Model) -> tuple[str, ...]:
     return (*fusion.FUSIONS, *(() if model.pose.density is None else joint.DECISIONS))
 
 
+def views(model: build.Model) -> tuple[str, ...]:
+    """The views of an image (`augment.VIEWS`) by which a model answers."""
+    return ("identity", "mirror") if model.mirrors else ("identity",)
+
+
 def pose_density(model: build.Model) -> base.Density:
     """The density of a model's poses.
 
@@ -84,7 +89,7 @@ def answer(
     variables: Any,
     image: Float[Array, "B S S 3"] | None,
     *,
-    features: Float[Array, "B ..."] | None = None,
+    features: Float[Array, "..."] | None = None,
     category: Int[Array, "B"] | None = None,
     fusions: Sequence[str] = (),
 ) -> Answer:
@@ -94,16 +99,16 @@ def answer(
       model: network, representation and whether it is tied.
       variables: of the network, which runs on its running statistics.
       image: in the network's own normalization; None where features are given.
-      features: of the feature network, in the place of images.
+      features: of the feature network, in the place of images; of a model that mirrors, (2 B, ...),
+        those of the mirrored images behind the others.
       category: the true ones; the fusion "oracle" alone reads them.
       fusions: see `decide`.
     """
-    mirrors = model.mirrors and features is None
-    if mirrors:  # one batch of both: the network is compiled once
+    if model.mirrors and features is None:  # one batch of both: the network is compiled once
         image = jnp.concatenate([image, image[:, :, ::-1]])
     outputs, _ = model.network.apply_fn(variables, image, features=features, tied=model.tied)
     logits, poses = outputs.category_logits, outputs.pose_outputs
-    if mirrors:
+    if model.mirrors:
         (logits, other_logits), (poses, other) = jnp.split(logits, 2), jnp.split(poses, 2)
         logits = (logits + other_logits) / 2
         poses = (poses + model.pose.mirror(other)) / 2
@@ -192,7 +197,11 @@ def compile_predict(model: build.Model, margin: int, fusions: Sequence[str] = ()
             views=("identity",),
             margins={"eval": margin},
         )
-        given = {"features": batch.features, "category": batch.category, "fusions": fusions}
+        features = batch.features
+        if features is not None and model.mirrors:
+            mirrored = cache["eval"].features[records["eval"].index, 1]
+            features = jnp.concatenate([features, mirrored])
+        given = {"features": features, "category": batch.category, "fusions": fusions}
         return answer(model, variables, batch.image, **given)
 
     return devices.compile_predict(predict)
@@ -310,7 +319,8 @@ def evaluate(
       variables: of its network.
       split: the examples.
       batch_size: examples at once; the last batch is padded, and the padding left out.
-      cache: their images or features in device memory; without it the images go there by batches.
+      cache: their images, or the features of `views`, in device memory; without it the images go
+        there by batches.
       predict_fn: what `compile_predict` made before.
       progress_fn: is called with the number of examples done after each batch.
     """

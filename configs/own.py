@@ -8,7 +8,8 @@ FOLDER has manifest.csv and the photos (docs/training.md). It begins with the fe
 begin with random ones (one network learned from renders of all twelve categories was a worse start:
 docs/training.md). Features of every photo and of seven changed views of it are computed once.
 The run answers with the weights that were best on the validation photos, which may be those of the
-start. With half and a quarter of the photos it is trained once more, to see what more would bring.
+start, and like `photo` by the mean over a picture and its mirror image. Then it is trained once
+more with a quarter and with half of the photos, to see what more would bring.
 """
 
 from ml_collections import ConfigDict
@@ -35,9 +36,7 @@ def get_config() -> ConfigDict:
         head_hidden=(),
         head_dropout=0.0,
     )
-    config.eval.update(
-        batch_size=64, every_steps=50, mirror=False, answer="best", shares=(0.25, 0.5)
-    )
+    config.eval.update(batch_size=64, every_steps=50, answer="best", shares=(0.25, 0.5))
     _, category, pose = base.ALL
 
     def phase(name: str, steps: int, peak: float, group: str, **changes: object) -> ConfigDict:

@@ -24,7 +24,8 @@ PROTOCOL = OPTIONS.list("protocol", ["catpose"], "name, several with commas, or 
 DATA = OPTIONS.string(
     "data", None, "labels: a table, a folder with manifest.csv, a built PASCAL3D+, or "
     "READER:FOLDER for a dataset of a plugin, ood_cv:FOLDER for labels of OOD-CV; with "
-    "--workdir, another folder for the run's data, or another seed where they are shapes"
+    "--workdir, a folder with manifest.csv in place of the run's data, another folder like it, or "
+    "another seed where they are shapes"
 )  # fmt: skip
 LISTS = OPTIONS.string("lists", "", "folder of OccludedPASCAL3D+'s lists of images")
 SPLIT = OPTIONS.string(

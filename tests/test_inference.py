@@ -1,5 +1,6 @@
 """How a model answers, with a network whose outputs are given."""
 
+import dataclasses
 import types
 
 import jax
@@ -15,6 +16,7 @@ from catpose.geometry import viewpoint
 from catpose.models import architectures
 from catpose.models.fusion import FUSIONS
 from catpose.poses import euler_bins
+from catpose.training import input_pipeline, phase_run
 from tests.support import tiny
 
 
@@ -67,3 +69,23 @@ def test_a_mirrored_picture_has_the_mirrored_answer():
     settings.model.pose = "axis_angle"
     with pytest.raises(InputError, match="'axis_angle' has no outputs of mirrored pictures"):
         build.build_model(tiny.read(settings), tiny.CATEGORIES)
+
+
+def test_cached_features_have_the_answer_of_their_images(tmp_path):
+    """That of the mean over both pictures too, which differs from that of one."""
+    heads = (tiny.CATEGORY, tiny.POSE)
+    phase = {"train": heads, "batch_norm": heads, "cached_features": True, "views": ("mirror",)}
+    settings = tiny.config([tiny.phase(**phase)], pose="matrix_fisher")
+    settings.data.cache_dir = str(tmp_path)
+    answers = []
+    for mirror in (True, False):
+        settings.eval.mirror = mirror
+        run = tiny.run(settings, tmp_path)
+        state, (phase,) = phase_run.initial_state(run), run.phases
+        on_images = dataclasses.replace(phase, cached_features=False, views=())
+        for each in (phase, on_images):
+            found = input_pipeline.evaluate_split(run, "test", each, state)
+            answers.append(np.append(found.pose_outputs, found.category_logits))
+    np.testing.assert_allclose(answers[0], answers[1], atol=1e-5)
+    np.testing.assert_allclose(answers[2], answers[3], atol=1e-5)
+    assert np.abs(answers[0] - answers[2]).max() > 1e-2

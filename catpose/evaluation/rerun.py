@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from catpose import devices, inference, progress
-from catpose.data import labels, online_rendering, pose_table
+from catpose import devices, errors, inference, progress
+from catpose.data import labels, pose_table
 from catpose.data.examples import Examples
 from catpose.data.predictions import Predictions
 from catpose.errors import InputError
@@ -15,6 +15,10 @@ from catpose.evaluation import calibrate as fits
 from catpose.evaluation import certainty
 from catpose.experiment import build, datasets, workdir
 from catpose.experiment import calibration as calibrations
+
+# Kinds of data for which a folder with manifest.csv may stand; it is no sign of these, nor of a
+# plugin's or of images rendered offline, which may have one.
+_MADE_HERE, _OF_FILES = ("shapes", "symsol"), ("manifest", "pascal3d", "objectnet3d")
 
 
 def calibrate(
@@ -33,6 +37,7 @@ def calibrate(
     """
     step, model, variables = build.read_uncalibrated(folder)
     name, chosen = _read(folder, model, split, root)
+    chosen = _in_categories(chosen, model.categories)
     found = _evaluated(folder, model, variables, chosen, split)
     on = f"{split} of {name}"
     return fits.fit(model, chosen, found, split=on, step=step, cautious=cautious)
@@ -47,21 +52,22 @@ def predict(
       folder: the run's workdir.
       split: a split of its dataset.
       best: the weights with the lowest validation error instead of the last ones.
-      root: another folder instead of `config.data.root`, or for a run on `shapes` another seed
-        instead of `config.data.seed`; "" for the run's own.
+      root: instead of the run's own data another folder like it, a folder with manifest.csv, or
+        for a run on `shapes` or `symsol` another seed; "" for its own.
 
     Returns:
-      Labels in frame "camera"; predictions in the frame in which the network learned, in float64
-      and exactly rotations, as they are read back from a file; and the fusion with which the run
-      answers where nobody gives the category.
+      Labels in frame "camera", of the categories that the data has; predictions in the frame in
+      which the network learned, in float64 and exactly rotations, as they are read back from a
+      file; and the fusion with which the run answers where nobody gives the category.
 
     Raises:
       InputError: no run or checkpoint there, an unknown split, or data with other categories.
     """
     model, variables = build.read_model(folder, best=best)
     name, chosen = _read(folder, model, split, root)
-    found = certainty.add(model, chosen, _evaluated(folder, model, variables, chosen, split))
     truth = labels.checked(chosen, f"{split} of {name}")
+    asked = _in_categories(chosen, model.categories)
+    found = certainty.add(model, asked, _evaluated(folder, model, variables, asked, split))
     exact = found._replace(
         rotation={
             fusion: pose_table.nearest_rotations(rotation, found.id)
@@ -73,29 +79,44 @@ def predict(
 
 
 def _read(folder: pathlib.Path, model: build.Model, split: str, root: str) -> tuple[str, Examples]:
-    """The name of a run, and a split of its data or of others in its place."""
+    """What to call a split of a run's data, or of others in its place, and the split."""
     config = workdir.read_config(folder)
-    if root:
-        change: dict[str, Any] = {"root": root}
-        if config.data.kind == "shapes":
-            if not root.isdigit():
-                raise InputError(
-                    f"the run in {folder} is on shapes: --data is a seed, not '{root}'"
-                )
-            change = {"seed": int(root)}
-        config = dataclasses.replace(config, data=dataclasses.replace(config.data, **change))
-    data = datasets.load_dataset(config, only=split)
-    if data.categories != model.categories:
-        raise InputError(
-            f"the data has the categories {', '.join(data.categories)}, and the run in {folder} "
-            f"has {', '.join(model.categories)}"
-        )
-    if split not in data.splits or split == online_rendering.NAME:
+    name, kind = config.name, config.data.kind
+    change: dict[str, Any] = {"root": root} if root else {}
+    if (
+        root
+        and kind in (*_MADE_HERE, *_OF_FILES)
+        and (pathlib.Path(root) / "manifest.csv").is_file()
+    ):
+        name = root
+        change |= {"kind": "manifest", "categories": (), "num_train": 0, "rendered": ""}
+    elif root and kind in _MADE_HERE:
+        if not root.isdigit():
+            raise InputError(
+                f"the run in {folder} is on {kind}: --data is a folder with manifest.csv, or a "
+                f"seed, not '{root}'"
+            )
+        change = {"seed": int(root)}
+    data = dataclasses.replace(config.data, **change)
+    # No phase will run, so nothing is rendered for one.
+    data = datasets.load_dataset(dataclasses.replace(config, data=data, phases=()), only=split)
+    if split not in data.splits:
         raise InputError(
             f"the data of the run in {folder} has no split '{split}'; "
             f"it has {', '.join(data.splits)} (--split=NAME)"
         )
-    return config.name, data.splits[split]
+    if strange := [each for each in data.categories if each not in model.categories]:
+        raise InputError(
+            f"the data has the category '{strange[0]}', and the run in {folder} knows "
+            f"{', '.join(model.categories)}{errors.near(strange[0].lower(), model.categories)}"
+        )
+    return name, data.splits[split]
+
+
+def _in_categories(found: Examples, categories: tuple[str, ...]) -> Examples:
+    """The same examples with their numbers in more categories, or in another order."""
+    number = np.array([categories.index(name) for name in found.categories], np.int32)
+    return found._replace(category=number[found.category], categories=categories)
 
 
 def _evaluated(

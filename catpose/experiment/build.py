@@ -38,8 +38,7 @@ class Model(NamedTuple):
       fusion: how it answers where nobody tells the category: "weighted" or "top1", or a decision of
         `catpose.models.joint`.
       tied: whether pose network 0 serves all categories.
-      mirrors: whether it answers by the mean over a picture and its mirror image; where features
-        are given, by these.
+      mirrors: whether it answers by the mean over a picture and its mirror image.
       keys: (M, 3, 3) the dictionary that `pose` was made of, in `frame`; None where it is not a
         fitted one.
       symmetry: (K,) orders (see `catpose.geometry.symmetry`) that losses and errors respect; None

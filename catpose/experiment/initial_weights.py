@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from catpose import errors
 from catpose.errors import InputError
 from catpose.experiment import build, checkpoint, phases, workdir
 from catpose.experiment import config as config_lib
@@ -29,7 +30,8 @@ def initial_variables(
     path counts from the current folder, else from `config.data.root`.
 
     Returns:
-      The variables, and a line that says what was loaded and which names did not match.
+      The variables, and a line that says what was loaded and which names did not match, and of a
+      category that is new which known one it resembles.
 
     Raises:
       InputError: no such file, weights of another network, or another normalization than theirs.
@@ -155,7 +157,12 @@ def _with_shipped_parts(
     leaves = [fill(path, leaf) for path, leaf in checkpoint.flatten(filled).items()]
     filled = jax.tree.unflatten(jax.tree.structure(filled), leaves)
     also = f" and the pose networks of {', '.join(known)}" if known else ""
-    return filled, f"the feature network{also} of {name}; random weights elsewhere"
+    line = f"the feature network{also} of {name}; random weights elsewhere"
+    if config.model.pretrained_poses:
+        for category in sorted({*model.categories} - {*there}):
+            if hint := errors.near(category.lower(), there):
+                line += f"; {name} knows no '{category}'{hint}"
+    return filled, line
 
 
 def _with_parts_of(

@@ -23,7 +23,7 @@ from catpose.experiment import exported
 LIBRARIES = ("catpose", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 SHIPPED = pathlib.Path(__file__).parent.parent / "weights"  # folders of networks in the package
 # Where results do not depend on a key, it may change between runs on one workdir.
-FREE = ("data.cache_dir", "max_skipped")
+FREE = ("data.cache_dir", "max_skipped", "max_skipped_share")
 CONFIG, CATEGORIES, KEYS = "config.json", "categories.json", "pose_keys.npy"
 REPORT = "report.json"
 
@@ -240,11 +240,15 @@ def commit() -> str:
 def _compare(folder: pathlib.Path, old: Any, new: Any, free: tuple[str, ...]) -> None:
     before, now = _flatten(old), _flatten(new)
     for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key) and not key.startswith(free):
+        if before.get(key) != now.get(key) and not any(_is_in(key, each) for each in free):
             raise InputError(
                 f"{folder} was made with config.{key} = {before.get(key, 'absent')}, now it is "
                 f"{now.get(key, 'absent')}; give another --workdir, or the old value"
             )
+
+
+def _is_in(key: str, section: str) -> bool:
+    return key == section or key.startswith((f"{section}.", f"{section}["))
 
 
 def _flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -189,7 +189,7 @@ def evaluate_split(
     held, evaluated = run.caches.evaluations, (phase, state.params)
     if split in held and all(map(operator.is_, held[split][0], evaluated)):
         return held[split][1]
-    plain = dataclasses.replace(phase, views=("identity",))
+    plain = dataclasses.replace(phase, views=inference.views(run.model))
     predict_fn = compile_predict(run, split, tied=phase.tied)
     with progress.bar(
         total=len(run.dataset.splits[split].category),

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from catpose import devices
+from catpose import devices, inference
 from catpose.data import batch, examples, online_rendering
 from catpose.errors import InputError
 from catpose.experiment import checkpoint, phases
-from catpose.training import input_pipeline, nonfinite, phase_run, run_setup
+from catpose.training import input_pipeline, nonfinite, phase_run, run_setup, shares
 from catpose.training.step import TrainState
 
 _CALLS = 2  # timed, after the first one, which compiles
@@ -47,20 +47,30 @@ def findings(run: run_setup.Run) -> Iterator[Finding]:
     state, timed = phase_run.initial_state(run), set()
     if devices.is_first():
         checkpoint.check_room(run.workdir, phase_run.largest_state(run))
+    parts = shares.counts(run)
+    if parts:
+        counted = ", ".join(map(str, parts.values()))
+        yield Finding(f"trained {len(parts) + 1} times: on all images, and on {counted} of train")
+    trainings = 1 + len(parts)
     for phase in run.phases:
         if phase.cached_features:
             yield from _features(run, phase, state, timed)
-        yield _steps(run, phase, state)
+        yield _steps(run, phase, state, trainings)
     every = run.config.eval.every_steps
     during = -(-phases.total_steps(run.phases) // every) if every else 0
     for name in splits:
         # The last state's are in the report, whatever was validated on the way.
         times = (name in run.config.eval.splits) + (during if name == "validation" else 0)
         if times:
-            yield _evaluation(run, name, state, times)
+            answered = dataclasses.replace(
+                run.phases[-1], sources={name: 1}, views=inference.views(run.model)
+            )
+            if answered.cached_features:
+                yield from _features(run, answered, state, timed)
+            yield _evaluation(run, name, answered, state, times * trainings)
 
 
-def _steps(run: run_setup.Run, phase: phases.Phase, state: TrainState) -> Finding:
+def _steps(run: run_setup.Run, phase: phases.Phase, state: TrainState, times: int) -> Finding:
     state = phase_run.enter(run, phase, state)
     steps = phase_run.begin(run, phase, state, cache_fn=_cache)
     spent = []
@@ -74,10 +84,11 @@ def _steps(run: run_setup.Run, phase: phases.Phase, state: TrainState) -> Findin
             step = call * each + 1 + int(bad[0])
             raise InputError(nonfinite.message(run, phase, 0, state, [step]))
     seconds = min(spent[1:])
+    count = f"{times} times {phase.steps}" if times > 1 else str(phase.steps)
     return Finding(
-        f"phase '{phase.name}': {phase.steps} steps of {phase.batch_size} images, "
+        f"phase '{phase.name}': {count} steps of {phase.batch_size} images, "
         f"{seconds * 1e3:.0f} ms each, after {each * (spent[0] - seconds):.0f} s of compilation",
-        each * spent[0] + phase.steps * seconds,
+        each * spent[0] + times * phase.steps * seconds,
     )
 
 
@@ -113,18 +124,25 @@ def _features(
         )
 
 
-def _evaluation(run: run_setup.Run, name: str, state: TrainState, times: int) -> Finding:
+def _evaluation(
+    run: run_setup.Run, name: str, phase: phases.Phase, state: TrainState, times: int
+) -> Finding:
     split, size = run.dataset.splits[name], run.config.eval.batch_size
-    phase = run.phases[-1]
-    if phase.cached_features:
-        phase = dataclasses.replace(phase, cached_features=False, views=())
-
     few = examples.fewer(split, size, seed=0)
-    small = run._replace(dataset=run.dataset._replace(splits={name: few}))
+    small = run._replace(
+        dataset=run.dataset._replace(splits={name: few}),
+        caches=run_setup.Caches(programs=run.caches.programs),
+    )
 
     def predict() -> Any:
-        caches = run_setup.Caches(programs=run.caches.programs)
-        return input_pipeline.evaluate_split(small._replace(caches=caches), name, phase, state)
+        return inference.evaluate(
+            run.model,
+            state.variables,
+            few,
+            batch_size=size,
+            cache=_cache(small, name, phase, state),
+            predict_fn=input_pipeline.compile_predict(run, name, tied=phase.tied),
+        )
 
     seconds = _seconds(predict)
     batches = -(-len(split.category) // size) * times

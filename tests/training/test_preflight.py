@@ -75,3 +75,24 @@ def test_what_would_stop_the_run_is_told(tmp_path):
     run = tiny.run(config, tmp_path, splits)
     with pytest.raises(InputError, match=r"Non-finite values are in train: \d+\.png"):
         list(preflight.findings(run))
+
+
+def test_shares_and_evaluations_count(tmp_path, monkeypatch):
+    """As in configs/own.py: every training, one computation of features, both views to answer by.
+
+    One second is what everything takes once.
+    """
+    config = settings(tmp_path)
+    config.phases = config.phases[:1]
+    config.model.pose = "matrix_fisher"
+    config.eval.update(shares=(0.25, 0.5), mirror=True)
+    monkeypatch.setattr(preflight, "_seconds", lambda work: 1.0)
+    texts = [finding.text for finding in preflight.findings(tiny.run(config, tmp_path))]
+    assert texts[2] == "trained 3 times: on all images, and on 12, 24 of train"
+    assert "features of train: 96 images" in texts[3]
+    assert "3 times 30 steps" in texts[4]
+    assert "features of validation: 48 images" in texts[5]
+    # Validated at steps 0 and 20, and at the end.
+    assert "24 images, 9 times" in texts[6]
+    assert "features of test: 40 images" in texts[7]
+    assert "20 images, 3 times" in texts[8]
