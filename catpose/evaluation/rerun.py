@@ -16,9 +16,9 @@ from catpose.evaluation import certainty
 from catpose.experiment import build, datasets, workdir
 from catpose.experiment import calibration as calibrations
 
-# Kinds of data for which a folder with manifest.csv may stand; it is no sign of these, nor of a
-# plugin's or of images rendered offline, which may have one.
-_MADE_HERE, _OF_FILES = ("shapes", "symsol"), ("manifest", "pascal3d", "objectnet3d")
+_MADE_HERE = ("shapes", "symsol")
+# Kinds of data in whose place a manifest is read; folders of other kinds may have one too.
+_REPLACED = (*_MADE_HERE, "manifest", "pascal3d", "objectnet3d")
 
 
 def calibrate(
@@ -83,11 +83,8 @@ def _read(folder: pathlib.Path, model: build.Model, split: str, root: str) -> tu
     config = workdir.read_config(folder)
     name, kind = config.name, config.data.kind
     change: dict[str, Any] = {"root": root} if root else {}
-    if (
-        root
-        and kind in (*_MADE_HERE, *_OF_FILES)
-        and (pathlib.Path(root) / "manifest.csv").is_file()
-    ):
+    is_manifest = (pathlib.Path(root) / "manifest.csv").is_file()
+    if root and is_manifest and kind in _REPLACED:
         name = root
         change |= {"kind": "manifest", "categories": (), "num_train": 0, "rendered": ""}
     elif root and kind in _MADE_HERE:
