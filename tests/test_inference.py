@@ -75,6 +75,7 @@ def test_cached_features_have_the_answer_of_their_images(tmp_path):
     """That of the mean over both pictures too, which differs from that of one."""
     heads = (tiny.CATEGORY, tiny.POSE)
     phase = {"train": heads, "batch_norm": heads, "cached_features": True, "views": ("mirror",)}
+    phase["pose_loss"] = "nll"
     settings = tiny.config([tiny.phase(**phase)], pose="matrix_fisher")
     settings.data.cache_dir = str(tmp_path)
     answers = []

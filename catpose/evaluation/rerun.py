@@ -97,15 +97,15 @@ def _read(folder: pathlib.Path, model: build.Model, split: str, root: str) -> tu
     data = dataclasses.replace(config.data, **change)
     # No phase will run, so nothing is rendered for one.
     data = datasets.load_dataset(dataclasses.replace(config, data=data, phases=()), only=split)
-    if split not in data.splits:
-        raise InputError(
-            f"the data of the run in {folder} has no split '{split}'; "
-            f"it has {', '.join(data.splits)} (--split=NAME)"
-        )
     if strange := [each for each in data.categories if each not in model.categories]:
         raise InputError(
             f"the data has the category '{strange[0]}', and the run in {folder} knows "
             f"{', '.join(model.categories)}{errors.near(strange[0].lower(), model.categories)}"
+        )
+    if split not in data.splits:
+        raise InputError(
+            f"the data of the run in {folder} has no split '{split}'; "
+            f"it has {', '.join(data.splits)} (--split=NAME)"
         )
     return name, data.splits[split]
 

@@ -83,8 +83,8 @@ def test_shares_and_evaluations_count(tmp_path, monkeypatch):
     One second is what everything takes once.
     """
     config = settings(tmp_path)
+    config.phases[0].pose_loss, config.model.pose = "nll", "matrix_fisher"
     config.phases = config.phases[:1]
-    config.model.pose = "matrix_fisher"
     config.eval.update(shares=(0.25, 0.5), mirror=True)
     monkeypatch.setattr(preflight, "_seconds", lambda work: 1.0)
     texts = [finding.text for finding in preflight.findings(tiny.run(config, tmp_path))]
