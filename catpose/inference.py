@@ -49,11 +49,6 @@ def fusions_of(model: build.Model) -> tuple[str, ...]:
     return (*fusion.FUSIONS, *(() if model.pose.density is None else joint.DECISIONS))
 
 
-def views(model: build.Model) -> tuple[str, ...]:
-    """The views of an image (`augment.VIEWS`) by which a model answers."""
-    return ("identity", "mirror") if model.mirrors else ("identity",)
-
-
 def pose_density(model: build.Model) -> base.Density:
     """The density of a model's poses.
 
@@ -188,19 +183,13 @@ def compile_predict(model: build.Model, margin: int, fusions: Sequence[str] = ()
         records: Mapping[str, batches.Records],
         cache: Mapping[str, batches.Cache],
     ) -> Answer:
-        batch = batches.prepare(
-            jax.random.key(0),
-            records,
-            cache,
-            input_spec=model.input_spec,
-            augment=augment.Augment(),
-            views=("identity",),
-            margins={"eval": margin},
-        )
+        plain = {"augment": augment.Augment(), "views": ("identity",), "margins": {"eval": margin}}
+        spec = model.input_spec
+        batch = batches.prepare(jax.random.key(0), records, cache, input_spec=spec, **plain)
         features = batch.features
         if features is not None and model.mirrors:
-            mirrored = cache["eval"].features[records["eval"].index, 1]
-            features = jnp.concatenate([features, mirrored])
+            others = cache["eval"].features[records["eval"].index, 1]
+            features = jnp.concatenate([features, others])
         given = {"features": features, "category": batch.category, "fusions": fusions}
         return answer(model, variables, batch.image, **given)
 
@@ -319,8 +308,7 @@ def evaluate(
       variables: of its network.
       split: the examples.
       batch_size: examples at once; the last batch is padded, and the padding left out.
-      cache: their images, or the features of `views`, in device memory; without it the images go
-        there by batches.
+      cache: in device memory, images or features of `build.views`; else images come by batches.
       predict_fn: what `compile_predict` made before.
       progress_fn: is called with the number of examples done after each batch.
     """

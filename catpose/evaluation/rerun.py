@@ -110,10 +110,10 @@ def _read(folder: pathlib.Path, model: build.Model, split: str, root: str) -> tu
     return name, data.splits[split]
 
 
-def _in_categories(found: Examples, categories: tuple[str, ...]) -> Examples:
+def _in_categories(examples: Examples, categories: tuple[str, ...]) -> Examples:
     """The same examples with their numbers in more categories, or in another order."""
-    number = np.array([categories.index(name) for name in found.categories], np.int32)
-    return found._replace(category=number[found.category], categories=categories)
+    number = np.array([categories.index(name) for name in examples.categories], np.int32)
+    return examples._replace(category=number[examples.category], categories=categories)
 
 
 def _evaluated(

@@ -58,6 +58,11 @@ class Model(NamedTuple):
     calibration: calibrations.Calibration | None = None
 
 
+def views(model: Model) -> tuple[str, ...]:
+    """The views of an image (`catpose.data.augment.VIEWS`) by which a model answers."""
+    return ("identity", "mirror") if model.mirrors else ("identity",)
+
+
 def fit_keys(config: config_lib.Config, rotation: np.ndarray) -> np.ndarray:
     """The dictionary of `config.model.pose_keys` rotations, in the frame of learning.
 

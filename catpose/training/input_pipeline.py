@@ -14,7 +14,7 @@ from tqdm import tqdm
 from catpose import devices, inference, progress
 from catpose.data import augment, batch, disk_cache, online_rendering, parts, sampling
 from catpose.data.predictions import Predictions
-from catpose.experiment import phases
+from catpose.experiment import build, phases
 from catpose.training import run_setup, signals
 from catpose.training.step import TrainState
 
@@ -189,7 +189,7 @@ def evaluate_split(
     held, evaluated = run.caches.evaluations, (phase, state.params)
     if split in held and all(map(operator.is_, held[split][0], evaluated)):
         return held[split][1]
-    plain = dataclasses.replace(phase, views=inference.views(run.model))
+    plain = dataclasses.replace(phase, views=build.views(run.model))
     predict_fn = compile_predict(run, split, tied=phase.tied)
     with progress.bar(
         total=len(run.dataset.splits[split].category),

@@ -12,7 +12,7 @@ import numpy as np
 from catpose import devices, inference
 from catpose.data import batch, examples, online_rendering
 from catpose.errors import InputError
-from catpose.experiment import checkpoint, phases
+from catpose.experiment import build, checkpoint, phases
 from catpose.training import input_pipeline, nonfinite, phase_run, run_setup, shares
 from catpose.training.step import TrainState
 
@@ -63,7 +63,7 @@ def findings(run: run_setup.Run) -> Iterator[Finding]:
         times = (name in run.config.eval.splits) + (during if name == "validation" else 0)
         if times:
             answered = dataclasses.replace(
-                run.phases[-1], sources={name: 1}, views=inference.views(run.model)
+                run.phases[-1], sources={name: 1}, views=build.views(run.model)
             )
             if answered.cached_features:
                 yield from _features(run, answered, state, timed)
