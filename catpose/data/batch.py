@@ -236,6 +236,50 @@ def _seen(part: Records, cache: Cache) -> pose_jitter.Seen:
     return pose_jitter.Seen(part.rotation, pinhole, seen.model, cache.points)
 
 
+def compile_features(
+    feature_fn: Callable[[Any, Array], Array],
+    views: tuple[str, ...],
+    *,
+    input_spec: InputSpec,
+    augment: augmentation.Augment,
+    margin: int,
+    points: np.ndarray | None,
+) -> Callable[[Any, Records, Array], Array]:
+    """What `feature_cache` computes batches by, compiled.
+
+    Args:
+      feature_fn: as for `feature_cache`, and so the next ones.
+      views: of which the program takes any.
+      input_spec: what the network takes.
+      augment: strengths of the random views.
+      margin: of the split's crops, in their pixels.
+      points: of the 3D models by which the split's objects were labeled; None without them.
+
+    Returns:
+      `(variables, records with images, (B,) numbers of views)` -> (B, ...) features.
+    """
+    resample = augmentation.resamples(views, augment)
+
+    @jax.jit
+    def compute(variables: Any, part: Records, number: Array) -> Array:
+        seen = None
+        if augment.jitters_pose and part.camera is not None:
+            seen = _seen(part, Cache(points=jnp.asarray(points)))
+        image = warp.picture(
+            part.image,
+            augmentation.fixed_sample(views, number, part.index, augment, seen),
+            augment,
+            input_spec=input_spec,
+            resample=resample,
+            margin=margin,
+            aspect=1.0 if part.aspect is None else part.aspect,
+            seen=seen,
+        )
+        return feature_fn(variables, image)
+
+    return compute
+
+
 def feature_cache(
     feature_fn: Callable[[Any, Array], Array],
     variables: Any,
@@ -261,27 +305,15 @@ def feature_cache(
       index: of the examples; None for all.
       progress_fn: is called with the number of images done after each batch.
     """
-
-    resample = augmentation.resamples(views, augment)
     points = None if split.camera is None else split.camera.points
-
-    @jax.jit
-    def compute(variables: Any, part: Records, number: Array) -> Array:
-        seen = None
-        if augment.jitters_pose and part.camera is not None:
-            seen = _seen(part, Cache(points=jnp.asarray(points)))
-        image = warp.picture(
-            part.image,
-            augmentation.fixed_sample(views, number, part.index, augment, seen),
-            augment,
-            input_spec=input_spec,
-            resample=resample,
-            margin=split.margin,
-            aspect=1.0 if part.aspect is None else part.aspect,
-            seen=seen,
-        )
-        return feature_fn(variables, image)
-
+    compute = compile_features(
+        feature_fn,
+        views,
+        input_spec=input_spec,
+        augment=augment,
+        margin=split.margin,
+        points=points,
+    )
     index = np.arange(len(split.category)) if index is None else index
     size, flat = len(index), np.arange(len(index) * len(views))
     result: np.ndarray | None = None

@@ -1,5 +1,6 @@
 """Fits a calibration: two numbers by maximum likelihood, and the thresholds of the sets."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from catpose.evaluation import certainty, sets
 from catpose.experiment import build
 from catpose.experiment import calibration as calibrations
 from catpose.models import joint
+from catpose.poses import base
 
 LEAST = 100  # examples: a 90 % set in each of four groups needs 9, and a quantile some more
 _FACTORS = (0.02, 50.0)  # between which the two numbers are sought
@@ -63,14 +65,11 @@ def fit(
         log_share = special.log_softmax(logits / np.exp(log_temperature), axis=-1)
         return -float(log_share[rows, truth.category].mean())
 
-    @jax.jit
-    def pose_log_density(log_concentration: Any) -> Any:
-        return density.log_density(
-            density.temper(own, jnp.full(count, jnp.exp(log_concentration))), target
-        )
+    pose_log_density = compile_pose_log_density(density)
 
     def pose_nll(log_concentration: float) -> float:
-        return -float(np.asarray(pose_log_density(log_concentration), np.float64).mean())
+        found = pose_log_density(log_concentration, own, target)
+        return -float(np.asarray(found, np.float64).mean())
 
     # A classifier that knows other classes too is left as it is: `known` is of its probabilities.
     temperature = 1.0 if model.network.knows_others else _least(category_nll)
@@ -87,18 +86,44 @@ def fit(
         "after": category_nll(np.log(temperature)) + pose_nll(np.log(concentration)),
     }
 
-    @jax.jit
-    def judge(logits: Any, outputs: Any, category: Any, target: Any) -> tuple[Any, ...]:
-        found = inference.joint_density(calibrated, logits, outputs)
-        score = sets.score(sets.masses(found), sets.pairs(category, target))
-        return score, joint.spread(found)
-
     arrays = (found.category_logits, found.pose_outputs, np.asarray(truth.category), target)
-    score, spread = certainty.in_batches(judge, *arrays)
+    score, spread = certainty.in_batches(compile_scores(calibrated), *arrays)
     return calibrated.calibration._replace(
         sets=sets.fit(score, spread),
         fitted_on={"split": split, "examples": count, "cautious": cautious, "nll": nll},
     )
+
+
+def compile_pose_log_density(density: base.Density) -> Callable:
+    """What the concentration is fitted by, compiled.
+
+    Returns:
+      `(log of the concentration, (N, P) outputs, (N, 3, 3) true rotations)` -> (N,) log-densities.
+    """
+
+    @jax.jit
+    def log_density(log_concentration: Any, outputs: Any, target: Any) -> Any:
+        concentration = jnp.full(len(outputs), jnp.exp(log_concentration))
+        return density.log_density(density.temper(outputs, concentration), target)
+
+    return log_density
+
+
+def compile_scores(model: build.Model) -> Callable:
+    """What the thresholds of a calibrated model's sets are fitted to, compiled.
+
+    Returns:
+      `((B, K) logits, (B, K, P) outputs, (B,) true categories, (B, 3, 3) true rotations)` -> (B,)
+      scores of the true pairs and (B,) spreads in degrees.
+    """
+
+    @jax.jit
+    def scores(logits: Any, outputs: Any, category: Any, target: Any) -> tuple[Any, ...]:
+        found = inference.joint_density(model, logits, outputs)
+        score = sets.score(sets.masses(found), sets.pairs(category, target))
+        return score, joint.spread(found)
+
+    return scores
 
 
 def _least(function: Any) -> float:

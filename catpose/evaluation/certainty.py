@@ -45,6 +45,21 @@ def maps(
       probabilities that sum to 1.
     """
     grid = jnp.asarray(so3_grid.rotations(8).reshape(-1, 3, 3), jnp.float32)
+    spread_out = compile_marginal(model)
+    parts = [
+        spread_out(found.category_logits[i : i + 1], found.pose_outputs[i : i + 1], grid)
+        for i in index
+    ]
+    _, angles = inference.in_camera(grid, model.input_spec.frame)
+    return np.asarray(angles), np.concatenate(parts)
+
+
+def compile_marginal(model: build.Model) -> Callable:
+    """What spreads the density of an example out on a grid, compiled.
+
+    Returns:
+      `((1, K) logits, (1, K, P) outputs, (G, 3, 3) rotations)` -> (1, G) probabilities.
+    """
 
     @jax.jit
     def spread_out(logits: Any, outputs: Any, grid: Any) -> Any:
@@ -52,12 +67,7 @@ def maps(
         density = inference.joint_density(model, logits, outputs)
         return jax.nn.softmax(jax.nn.logsumexp(joint.log_density(density, grid[None]), axis=1))
 
-    parts = [
-        spread_out(found.category_logits[i : i + 1], found.pose_outputs[i : i + 1], grid)
-        for i in index
-    ]
-    _, angles = inference.in_camera(grid, model.input_spec.frame)
-    return np.asarray(angles), np.concatenate(parts)
+    return spread_out
 
 
 def in_batches(function: Callable[..., Any], *arrays: np.ndarray, at_once: int = _AT_ONCE) -> Any:
@@ -84,6 +94,27 @@ def add(model: build.Model, truth: Examples, found: Predictions) -> Predictions:
     """
     if found.pose_outputs is None:
         return found
+    target = true_rotation(model, truth, found)
+    columns = in_batches(
+        compile_judge(model),
+        found.category_logits,
+        found.pose_outputs,
+        np.asarray(truth.category),
+        target,
+    )
+    if index := columns.pop("index", None):
+        names = np.array(model.categories)
+        columns["category"] = {fusion: names[own] for fusion, own in index.items()}
+    return found._replace(**columns)
+
+
+def compile_judge(model: build.Model) -> Callable:
+    """What `add` knows of examples, compiled.
+
+    Returns:
+      `((B, K) logits, (B, K, P) outputs, (B,) true categories, (B, 3, 3) true rotations)` -> new
+      columns of the predictions, and the "index" of the category that each fusion finds.
+    """
     calibration = model.calibration
 
     @jax.jit
@@ -117,11 +148,4 @@ def add(model: build.Model, truth: Examples, found: Predictions) -> Predictions:
             "volume": sets.volume(masses, limit),
         }
 
-    target = true_rotation(model, truth, found)
-    columns = in_batches(
-        judge, found.category_logits, found.pose_outputs, np.asarray(truth.category), target
-    )
-    if index := columns.pop("index", None):
-        names = np.array(model.categories)
-        columns["category"] = {fusion: names[own] for fusion, own in index.items()}
-    return found._replace(**columns)
+    return judge

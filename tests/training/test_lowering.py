@@ -16,9 +16,9 @@ import pytest
 from jax import lax
 
 from catpose import poses
-from catpose.models import ops
+from catpose.models import efficientnet_lite, ops
 from catpose.models.cpu import conv as cpu_conv
-from catpose.models.cpu import winograd
+from catpose.models.cpu import depthwise, winograd
 from catpose.synthetic import mesh_batch, renderer, scene
 from catpose.synthetic.objects import catalogue
 from tests.support import jobs, lowered
@@ -36,12 +36,8 @@ def own(name):
 @pytest.mark.parametrize("name", lowered.PROGRAMS)
 def test_accelerators_run_nothing_that_is_for_a_cpu(name):
     assert jax.device_count() == 8
-    with lowered.without_cpu_formulations():
-        plain = lowered.in_full(lowered.PROGRAMS[name], *ACCELERATORS)
-    for platform in ACCELERATORS:
-        assert own(name)[platform] == plain[platform]
-        assert lowered.foreign_calls(own(name)[platform], platform) == []
-    assert own(name)["cpu"] != plain["cuda"]
+    assert lowered.foreign(own(name), lowered.plain(lowered.PROGRAMS[name])) == {}
+    assert own(name)["cpu"] != own(name)["cuda"]
 
 
 def test_one_device_runs_the_same_operations():
@@ -57,7 +53,7 @@ def test_one_device_runs_the_same_operations():
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["devices"] == 1
-    assert set(found["programs"]) == set(lowered.PROGRAMS)
+    assert set(found["programs"]) == set(lowered.DIVIDED)
     for name, by_platform in found["programs"].items():
         for platform in ACCELERATORS:
             assert by_platform[platform] == own(name)[platform], name
@@ -113,8 +109,8 @@ OPERATIONS = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_each_formulation_is_a_cpus_alone(name):
     make = OPERATIONS[name]
-    assert lowered.foreign(make) == {}
-    found = lowered.in_full(make, "cpu", "cuda")
+    found = lowered.in_full(make, *ACCELERATORS, "cpu")
+    assert lowered.foreign(found, lowered.plain(make)) == {}
     assert found["cpu"] != found["cuda"]
 
 
@@ -133,18 +129,59 @@ def everywhere(*arguments, cpu, default):
     return cpu(*arguments)
 
 
-@pytest.mark.parametrize("name", ["cached features, pmap", "prediction", "tiles", "relu"])
+@pytest.mark.parametrize(
+    "name", ["cached features, pmap", "prediction", "tiles", "depthwise", "relu"]
+)
 def test_a_formulation_let_into_an_accelerators_program_is_found(name, monkeypatch):
+    make = {**lowered.PROGRAMS, **OPERATIONS}[name]
+    wanted = lowered.plain(make)
     monkeypatch.setattr(lax, "platform_dependent", everywhere)
-    assert lowered.foreign({**lowered.PROGRAMS, **OPERATIONS}[name])
+    assert lowered.foreign(lowered.in_full(make, *ACCELERATORS), wanted)
 
 
 def test_a_formulation_beside_the_choice_is_found(monkeypatch):
     def tiles(stride, padding, x, kernel):
         return winograd.conv(padding, x, kernel)
 
+    wanted = lowered.plain(OPERATIONS["tiles"])
     monkeypatch.setattr(cpu_conv, "conv", tiles)
-    assert lowered.foreign(OPERATIONS["tiles"])
+    assert lowered.foreign(lowered.in_full(OPERATIONS["tiles"], *ACCELERATORS), wanted)
+
+
+def products(stride, padding, x, kernel):
+    if kernel.shape[:2] == (1, 1):
+        return cpu_conv._product(stride, padding, x, kernel)
+    return cpu_conv.plain(stride, padding, x, kernel)
+
+
+# `photo` has two EfficientNet-Lite0: in each the first block does not widen its input, and that of
+# the category network has a head.
+DEPTHWISE = 2 * sum(efficientnet_lite.LITE0.blocks)
+ONE_BY_ONE = 2 * DEPTHWISE - 2 + 1
+BESIDE = {
+    "products for 1x1": (cpu_conv, products, ONE_BY_ONE),
+    "taps": (depthwise, depthwise._sum_of_taps, DEPTHWISE),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_every_convolution_that_photo_has_beside_the_choice_is_found(name, monkeypatch):
+    module, formulation, convolutions = BESIDE[name]
+    wanted = own("photo's features")
+    monkeypatch.setattr(module, "conv", formulation)
+    program = lowered.PROGRAMS["photo's features"]
+    found = lowered.foreign(lowered.in_full(program, *ACCELERATORS), wanted)
+    for platform in ACCELERATORS:
+        left, all_of_them = found[f"{platform} convolution"]
+        assert all_of_them - left == convolutions
+
+
+def test_photo_convolves_as_it_is_described():
+    """Two stems, depthwise and 1x1 convolutions: all are XLA's own, and on a CPU none is."""
+    for platform in ACCELERATORS:
+        found = own("photo's features")[platform]
+        assert found["convolution"] == 2 + DEPTHWISE + ONE_BY_ONE
+    assert own("photo's features")["cpu"]["convolution"] == 0
 
 
 def rendering():
@@ -181,6 +218,7 @@ def representation(pose):
 
 OTHERS = {
     "renderer": rendering,
+    **lowered.DENSITIES,
     **{
         f"pose {name}": functools.partial(representation, pose)
         for name, pose in poses.POSES.items()
