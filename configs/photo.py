@@ -68,6 +68,7 @@ def get_config(views: str = "photographs") -> ConfigDict:
     )
     config.optimizer.clip_norm = 5.0
     config.engine.update(
+        models="detailed",
         per_category=300,
         background_family="cluttered",
         num_backgrounds=3000,

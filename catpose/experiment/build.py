@@ -263,21 +263,32 @@ def package_arrays(folder: pathlib.Path) -> dict[str, np.ndarray]:
     return {path: array for path, array in arrays.items() if not np.isnan(array).all()}
 
 
-def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool = False) -> pathlib.Path:
+def export(
+    folder: pathlib.Path,
+    output: pathlib.Path,
+    *,
+    best: bool = False,
+    mean_with: pathlib.Path | None = None,
+) -> pathlib.Path:
     """Writes a run's weights, what describes them and the checksums of both to a small folder.
 
     Args:
       folder: of the run.
       output: made where it does not exist.
       best: the weights with the lowest validation error instead of the last ones.
+      mean_with: another run of the same network that began with the same weights and learned
+        something else, such as other renders: written is the mean of both, without a calibration.
+        Often it is better than either (Wortsman et al., Model soups, 2022).
 
     Returns:
       The file of weights.
 
     Raises:
-      InputError: see `read_arrays`, or no way to write.
+      InputError: see `read_arrays`, weights that have no mean, or no way to write.
     """
     step, arrays = read_arrays(folder, best=best)
+    if mean_with is not None:
+        arrays |= _mean_weights(folder, mean_with, best=best)
     weights = exported.write(step, arrays, output, package_arrays(folder))
     try:
         described = (workdir.CONFIG, workdir.CATEGORIES, workdir.KEYS)
@@ -286,11 +297,26 @@ def export(folder: pathlib.Path, output: pathlib.Path, *, best: bool = False) ->
             shutil.copyfile(folder / name, output / name)
         checksums.note(output, [weights.name, *names])
         # It has its own checksum. That of the last weights does not go with the best ones.
-        if calibration := calibrations.read(folder, step):
+        if mean_with is None and (calibration := calibrations.read(folder, step)):
             calibrations.write(output, calibration)
     except OSError as error:
         raise InputError(f"cannot write to {output}: {error.strerror or error}") from error
     return weights
+
+
+def _mean_weights(one: pathlib.Path, other: pathlib.Path, *, best: bool) -> dict[str, np.ndarray]:
+    parts = []
+    for folder in (one, other):
+        _, arrays = read_arrays(folder, best=best)
+        parts.append({
+            path: np.asarray(array, np.float32)
+            for path, array in arrays.items()
+            if path.startswith(exported.WEIGHT_KINDS)
+        })  # fmt: skip
+    shapes = [{path: array.shape for path, array in part.items()} for part in parts]
+    if shapes[0] != shapes[1] or workdir.read_categories(one) != workdir.read_categories(other):
+        raise InputError(f"{one} and {other} have no mean: they are not of one network")
+    return {path: (array + parts[1][path]) / 2 for path, array in parts[0].items()}
 
 
 def build_phases(config: config_lib.Config) -> tuple[phases.Phase, ...]:

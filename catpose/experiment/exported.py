@@ -12,6 +12,7 @@ from catpose.errors import InputError
 from catpose.models import weight_files
 
 WEIGHTS = "weights.safetensors"
+WEIGHT_KINDS = ("params.", "batch_stats.")
 ABOUT = "about"  # what a state is of: the categories' names, and key rotations
 
 
@@ -61,7 +62,7 @@ def write(
         added = np.asarray(array) - package[path] if path in package else np.asarray(array)
         if path.startswith(f"{ABOUT}."):
             kept[path] = np.asarray(array)
-        if path.startswith(("params.", "batch_stats.")) and (path not in package or added.any()):
+        if path.startswith(WEIGHT_KINDS) and (path not in package or added.any()):
             kept[path] = np.asarray(added, np.float16 if path.endswith(".kernel") else np.float32)
     try:
         output.mkdir(parents=True, exist_ok=True)

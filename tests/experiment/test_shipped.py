@@ -53,6 +53,25 @@ def test_an_exported_run_answers_as_the_run_does(trained, tmp_path):
         catpose.load(tmp_path)
 
 
+def test_the_mean_of_two_runs(trained, tmp_path):
+    build.export(trained, tmp_path / "one")
+    other = shutil.copytree(tmp_path / "one", tmp_path / "other")
+    step, arrays = exported.read(other)
+    arrays = {path: np.asarray(array) for path, array in arrays.items()}
+    (path,) = [p for p in arrays if p.startswith("params.pose_networks") and "output.k" in p]
+    exported.write(step, arrays | {path: arrays[path] + 2}, other)
+    (other / checksums.FILE).unlink()
+    build.export(tmp_path / "one", tmp_path / "mean", mean_with=other)
+    _, mean = exported.read(tmp_path / "mean")
+    for name, array in mean.items():
+        expected = arrays[name] + (name == path)
+        np.testing.assert_allclose(np.asarray(array), expected, rtol=1e-3, atol=1e-3)
+    catpose.load(tmp_path / "mean")
+    workdir.write_categories(other, ("ant", "bee", "cow", "dog"))
+    with pytest.raises(InputError, match="have no mean: they are not of one network"):
+        build.export(tmp_path / "one", tmp_path / "mean", mean_with=other)
+
+
 def test_categories_of_another_network(trained, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "run")
     workdir.write_categories(folder, ("ant", "bee", "cow", "dog"))
@@ -103,7 +122,7 @@ def test_photo_is_what_training_added():
     found = calibration.read(folder, step)
     assert found.concentration <= 1 <= found.temperature
     assert found.fitted_on["split"] == "validation of photo"
-    added = re.compile(r"(params|batch_stats)\.(pose_networks|feature_network\.stage[567])\.")
+    added = re.compile(r"(params|batch_stats)\.(pose_networks|feature_network\.stage[567])\.|about")
     assert all(map(added.match, arrays))
     assert "renders/photo" == workdir.read_config(folder).data.rendered
 
