@@ -3,7 +3,11 @@
     pip install -e '.[photo]'
     python -m launch.render --config=configs/photo.py:everywhere --per_category=1500 \\
         --output_dir=renders/photo
-    python -m launch.train --config=configs/photo.py --config.data.rendered=renders/photo
+    python -m launch.train --config=configs/photo.py --config.data.rendered=renders/photo \\
+        --workdir=runs/photo
+
+What ships is the mean of the weights of two such runs (`launch.export --mean_with`): this one, and
+one of simpler objects, where both commands have --config.engine.models=builtin too.
 
 The category network is the backbone as it is, with its own classifier, whose probabilities are
 summed over the ImageNet classes of each category. Pose networks have a backbone of their own (the
