@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from PIL import Image, ImageFile
 
+from catpose import errors
+
 # As PIL calls them. Multi-picture JPEGs of phones (MPO) are opened as JPEG.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "HEIF")
 READABLE = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF and PPM"

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from catpose import errors
 from catpose.data import disk_cache
 from catpose.errors import InputError
 from catpose.experiment import phases

@@ -3,6 +3,7 @@
 import csv
 import shutil
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -256,6 +257,8 @@ def test_training_and_then_proposals_of_its_run(photos, watch, tmp_path, monkeyp
         page.get_by_text("no network was chosen").wait_for()
         set_category(page, "car")
         set_pose(page, [1, 2, 3])
+        # The panel opens before the label is saved.
+        page.route("**/objects", lambda route: (time.sleep(1), route.continue_()))
         page.locator("#done").click()
         page.get_by_text("Every photo is done").wait_for()
         page.get_by_text("1 labeled object: ").wait_for()

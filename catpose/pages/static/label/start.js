@@ -10,7 +10,7 @@ import { choose, list, open } from "./photos.js";
 import { watchNetwork } from "./proposals.js";
 import { canDraw, showPanelsWith } from "./scene.js";
 import { isOpen, state } from "./state.js";
-import { startTraining } from "./train_panel.js";
+import { countLabels, startTraining } from "./train_panel.js";
 
 let asking = 0;
 async function showAgreement() {
@@ -49,7 +49,11 @@ async function start() {
   list([...state.photos.keys()]);
   const wanted = decodeURIComponent(location.hash.slice(1));
   open(state.photos.has(wanted) ? wanted : state.order.find((file) => isOpen(state.photos.get(file))) ?? state.order[0]);
-  Object.assign(saver, { onsaved: showAgreement, onreplaced: replaced });
+  const onsaved = () => {
+    showAgreement();
+    countLabels();
+  };
+  Object.assign(saver, { onsaved, onreplaced: replaced });
   showAgreement();
   const useNetwork = () => watchNetwork(suggestCategories);
   startTraining(useNetwork);

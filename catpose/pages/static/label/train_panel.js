@@ -39,6 +39,11 @@ const attempt = (action) => async () => {
 };
 const update = attempt(async () => show(await get("training")));
 
+export function countLabels() {
+  // After a change of what the panel counts, where it is open.
+  if (part("train-panel").open) update();
+}
+
 export function startTraining(useNetwork) {
   // `useNetwork()` takes the network that the server proposes with from now on.
   part("train").addEventListener("click", attempt(async () => show(await post("train", {}))));
