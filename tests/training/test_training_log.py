@@ -1,10 +1,12 @@
 """How fast the steps go, told without waiting for the device more than needed."""
 
 import json
+import sys
 import time
 
 import pytest
 
+from catpose.errors import InputError
 from catpose.training import training_log
 from tests.support import tiny
 
@@ -75,3 +77,9 @@ def test_so_many_in_a_row():
     assert streak.add([1, 2]) == []
     assert streak.add([4, 5]) == []
     assert streak.add([6]) == [4, 5, 6]
+
+
+def test_what_tensorboard_needs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(InputError, match=r"needs tensorboardX: pip install 'catpose\[tensorboard"):
+        training_log._events(tmp_path)
