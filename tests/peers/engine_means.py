@@ -30,7 +30,7 @@ from catpose.visualize import text_tables
 from tests.peers import photographs
 
 CATEGORIES = ("aeroplane", "car", "chair", "motorbike")  # of which there are most photographs
-RENDERS, BATCH, STEPS, SEEDS = 1600, 48, 500, (0, 1)
+RENDERS, BATCH, STEPS, SEEDS = 1600, 48, 500, (0,)
 SETS = ("cars3d", "caltech101 aeroplane", "caltech101 chair", "caltech101 motorbike", "voc12")
 
 
