@@ -53,7 +53,7 @@ MEANS = {
     "squeezed crops": _look(squeeze=0.0),
     "loose and moved boxes": _look(loosen=(0.0, 0.0), box_jitter=0.0),
     "cluttered backgrounds": lambda config: config.engine.update(background_family="plain"),
-    "views like those of photographs": lambda config: config.engine.update(views={}),
+    "views like those of photographs": lambda config: setattr(config.engine, "views", {}),
 }
 
 
